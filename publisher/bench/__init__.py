@@ -1,0 +1,1 @@
+"""Commit to record: the only part that runs a model."""

@@ -1,0 +1,31 @@
+"""`publisher bench`: commit to record."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from publisher import pipeline
+from publisher.cli.progress import Watch
+from publisher.cli.shared import echo_json, open_place
+from publisher.report import verdict_lines
+
+
+@click.command("bench")
+@click.argument("revision", default="HEAD", metavar="[REV]")
+@click.option("--tier", default="", help="Which tier of publisher.toml to run (default: the one that is published).")
+@click.option("--fresh", is_flag=True, help="Measure again with new seeds, even if this commit has been measured.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
+@click.pass_context
+def command(ctx: click.Context, revision: str, tier: str, fresh: bool, as_json: bool) -> None:
+    """Measure the model that commit REV (default: HEAD) describes, and keep the record for the gate."""
+    place = open_place(ctx)
+    with Watch() as watch:
+        record = pipeline.bench(place, revision, tier, watch, fresh=fresh)
+    if as_json:
+        echo_json(msgspec.to_builtins(record))
+        return
+    verdict = pipeline.judge(place, record)
+    for line in verdict_lines(record, verdict)[: 1 + len(record.results)]:
+        click.echo(line)
+    click.echo(f"run {record.run_id}\nnext: publisher gate {revision}")

@@ -1,0 +1,25 @@
+"""`publisher log`: every run."""
+
+from __future__ import annotations
+
+import click
+
+from publisher.cli.shared import echo_json, open_place
+from publisher.report import HEADINGS, history_rows, run_json, table
+
+
+@click.command("log")
+@click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON.")
+@click.option("--suite", default="", help="Whose score to show (default: the first suite of each run).")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, suite: str) -> None:
+    """List every run in the ledger, oldest first, with its score, verdict and address or reason."""
+    place = open_place(ctx)
+    place.ledger.sync()
+    runs = place.runs()
+    if as_json:
+        echo_json([run_json(run) for run in runs])
+    elif runs:
+        click.echo(table(HEADINGS, history_rows(runs, suite)))
+    else:
+        click.echo("no runs yet: publisher publish")

@@ -1,0 +1,81 @@
+"""Progress of a run on stderr: a live line in a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from publisher.cli.shared import note
+from publisher.report import one_line, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from publisher.schema import Sample
+
+EVERY = 10.0
+"""Seconds between plain lines."""
+
+
+class Watch:
+    """Shows samples done, right so far, tokens a second and time left."""
+
+    def __init__(self) -> None:
+        """Start with nothing to show; `planned` gives it its length."""
+        self._bar = _bar() if sys.stderr.isatty() else None
+        self._task = self._bar.add_task("", total=None, right="", rate="", visible=False) if self._bar else None
+        self._total = self._done = self._right = self._tokens = 0
+        self._started = self._said = time.monotonic()
+
+    def __enter__(self) -> Watch:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+                 ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def planned(self, model: str, suites: list[tuple[str, int]], total: int) -> None:
+        """Say what will be run."""
+        self._total, self._started = total, time.monotonic()
+        names = ", ".join(f"{name} ({count})" for name, count in suites)
+        self.note(f"{one_line(model)}: {total} samples of {names}")
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, total=total, description=one_line(model, 24), visible=True)
+
+    def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
+        """Count a finished sample."""
+        self._done += 1
+        self._right += sample.outcome == "right"
+        self._tokens += sample.tokens
+        passed = time.monotonic() - self._started
+        rate = self._tokens / passed if passed > 0 else 0.0
+        share = 100 * self._right / self._done
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, completed=self._done, right=f"{share:.1f} % right", rate=f"{rate:,.0f} tok/s")
+        elif time.monotonic() - self._said > EVERY or self._done == self._total:
+            self._said = time.monotonic()
+            left = passed / self._done * (self._total - self._done)
+            note(f"{self._done}/{self._total} samples, {share:.1f} % right, {rate:,.0f} tokens/s, {left:.0f} s left")
+
+    def note(self, text: str) -> None:
+        """Say something without breaking the bar."""
+        if self._bar:
+            self._bar.console.print(plain(text), markup=False, highlight=False)
+        else:
+            note(text)
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
+        TextColumn("{task.fields[right]}", markup=False), TextColumn("{task.fields[rate]}", markup=False),
+        TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+    )  # fmt: skip

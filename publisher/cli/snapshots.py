@@ -1,0 +1,24 @@
+"""`publisher snapshots`: what has been published."""
+
+from __future__ import annotations
+
+import click
+
+from publisher.cli.shared import echo_json, open_place
+from publisher.report import HEADINGS, history_rows, run_json, table
+
+
+@click.command("snapshots")
+@click.option("--json", "as_json", is_flag=True, help="Print the snapshots as JSON.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """List the published snapshots, oldest first, with their permanent addresses."""
+    place = open_place(ctx)
+    place.ledger.sync()
+    runs = [run for run in place.runs() if run.receipt is not None]
+    if as_json:
+        echo_json([run_json(run) for run in runs])
+    elif runs:
+        click.echo(table(HEADINGS, history_rows(runs)))
+    else:
+        click.echo("no snapshot is published yet: publisher publish")

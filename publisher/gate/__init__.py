@@ -1,0 +1,1 @@
+"""History and record to verdict: pure functions."""

@@ -1,0 +1,1 @@
+"""Records, verdicts, receipts and snapshot branches in git."""

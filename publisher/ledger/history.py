@@ -1,0 +1,162 @@
+"""Runs in the ledger: their paths, reading them back, and the history as a list of compact lines."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from publisher import schema
+from publisher.errors import StorageError
+from publisher.files import canonical_json, sha256_hex
+from publisher.schema import HistoryLine, HistoryScore, LiveMove, Receipt, Record, Request, SnapshotName, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from publisher.ledger.store import Ledger
+
+T = TypeVar("T", bound=schema.Struct)
+_RUN = re.compile(r"runs/(\d{8}T\d{6}Z-[0-9a-f]{12}-[a-z0-9][a-z0-9._-]{0,63})/([a-z0-9.-]+)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run in the ledger: its line of history, and what publishing has left behind so far."""
+
+    line: HistoryLine
+    snapshot: SnapshotName | None = None
+    requests: int = 0
+    receipt: Receipt | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.line.run_id
+
+
+def folder(run_id: str) -> str:
+    """Return the ledger folder of a run."""
+    return f"runs/{run_id}"
+
+
+def run_files(record: Record, verdict: Verdict, samples: bytes) -> dict[str, bytes]:
+    """Return the ledger files of a run that has just been judged."""
+    line = summarize(record, verdict)
+    place = folder(record.run_id)
+    return {
+        f"{place}/record.json": canonical_json(record),
+        f"{place}/verdict.json": canonical_json(verdict),
+        f"{place}/summary.json": canonical_json(line),
+        f"{place}/samples.jsonl.gz": samples,
+    }
+
+
+def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
+    """Return a record (and its verdict) as one line of history; without a verdict the line says `inconclusive`."""
+    suites = {suite.name: suite for suite in record.suites}
+    failing = next((rule.reason for rule in verdict.rules if rule.outcome != "pass"), "") if verdict else ""
+    return HistoryLine(
+        run_id=record.run_id, commit=record.commit.sha, subject=record.commit.subject, tier=record.tier,
+        started=record.started, verdict=verdict.verdict if verdict else "inconclusive",
+        fingerprint=record.fingerprint, generation=record.generation, why=failing,
+        scores={result.suite: _score(result, suites[result.suite]) for result in record.results},
+    )  # fmt: skip
+
+
+def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistoryScore:
+    grader = f"{suite.grader} {suite.grader_version}"
+    return HistoryScore(
+        score=result.score, low=result.interval.low, high=result.interval.high, stderr=result.stderr,
+        n=suite.problems, k=suite.samples, suite=sha256_hex(f"{suite.sha256} {grader}".encode()),
+    )  # fmt: skip
+
+
+def read_runs(ledger: Ledger, at: str | None = None) -> list[Run]:
+    """Return every run in the ledger (as of its commit `at`), oldest first; an unreadable one is a tombstone line."""
+    paths = ledger.paths(at)
+    runs: dict[str, dict[str, str]] = {}
+    for path, blob in paths.items():
+        match = _RUN.match(path)
+        if match:
+            runs.setdefault(match[1], {})[match[2]] = blob
+    names = ("summary.json", "snapshot.json", "receipt.json")
+    wanted = sorted({files[name] for files in runs.values() for name in names if name in files})
+    blobs = dict(zip(wanted, ledger.repository.read_many(wanted), strict=True))
+    return [_run(run_id, files, blobs) for run_id, files in sorted(runs.items())]
+
+
+def _run(run_id: str, files: dict[str, str], blobs: dict[str, bytes | None]) -> Run:
+    requests = sum(name.startswith("request-") for name in files)
+    try:
+        line = _part(files, blobs, "summary.json", HistoryLine)
+        snapshot = _part(files, blobs, "snapshot.json", SnapshotName)
+        receipt = _part(files, blobs, "receipt.json", Receipt)
+        if line is None:
+            raise StorageError(f"{folder(run_id)} has no summary.json")
+    except StorageError as error:
+        return Run(_tombstone(run_id, error.message), requests=requests)
+    if snapshot:
+        line = msgspec.structs.replace(line, snapshot=snapshot.branch, address=snapshot.address)
+    return Run(line, snapshot, requests, receipt)
+
+
+def _part(files: dict[str, str], blobs: dict[str, bytes | None], name: str, kind: type[T]) -> T | None:
+    data = blobs.get(files.get(name, ""))
+    return schema.decode(data, kind, name) if data is not None else None
+
+
+def _tombstone(run_id: str, why: str) -> HistoryLine:
+    """Return the line that stands for a run whose files cannot be read."""
+    started, commit, tier = run_id.split("-", 2)
+    return HistoryLine(run_id=run_id, commit=commit, subject="", tier=tier, started=started, verdict="unreadable",
+                       fingerprint="", scores={}, why=why)  # fmt: skip
+
+
+def read_part(ledger: Ledger, run_id: str, name: str, kind: type[T]) -> T:
+    """Return one stored part of a run, such as `record.json`; StorageError when it is absent or unreadable."""
+    path = f"{folder(run_id)}/{name}"
+    data = ledger.read(path)
+    if data is None:
+        raise StorageError(f"the ledger has no {path}", hint="git fetch origin ledger:ledger")
+    return schema.decode(data, kind, path)
+
+
+def request_file(request: Request) -> dict[str, bytes]:
+    """Return the ledger file that says that the build hook is about to be called."""
+    return {f"{folder(request.run_id)}/request-{request.attempt}.json": canonical_json(request)}
+
+
+def snapshot_file(name: SnapshotName) -> dict[str, bytes]:
+    """Return the ledger file that names a run's snapshot branch."""
+    return {f"{folder(name.run_id)}/snapshot.json": canonical_json(name)}
+
+
+def receipt_file(receipt: Receipt) -> dict[str, bytes]:
+    """Return the ledger file that proves a deploy."""
+    return {f"{folder(receipt.run_id)}/receipt.json": canonical_json(receipt)}
+
+
+def live_file(move: LiveMove) -> dict[str, bytes]:
+    """Return the ledger file that records a move of the live site."""
+    return {f"live/{move.time.replace('-', '').replace(':', '')}-{move.commit[:12]}.json": canonical_json(move)}
+
+
+def live_moves(ledger: Ledger) -> list[LiveMove]:
+    """Return every move of the live site, oldest first."""
+    paths = sorted((path, blob) for path, blob in ledger.paths().items() if path.startswith("live/"))
+    blobs = ledger.repository.read_many([blob for _, blob in paths])
+    return [schema.decode(data, LiveMove, path) for (path, _), data in zip(paths, blobs, strict=True) if data]
+
+
+def runs_of(runs: Iterable[Run], commit: str) -> list[Run]:
+    """Return the runs of one commit, oldest first."""
+    return [run for run in runs if run.line.commit == commit]
+
+
+def with_snapshot(run: Run, snapshot: SnapshotName) -> Run:
+    """Return the run as it is once its snapshot has a name."""
+    line = msgspec.structs.replace(run.line, snapshot=snapshot.branch, address=snapshot.address)
+    return replace(run, snapshot=snapshot, line=line)

@@ -1,0 +1,179 @@
+"""Snapshot branches: one a kept run, made of the benchmarked commit plus `ledger/`, and the `live` branch.
+
+A snapshot commit is a pure function of the benchmarked commit and of the ledger commit that brought the run in, so two
+publishers on two machines make the same commit and cannot publish a run twice.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from publisher.errors import GitError, LostRaceError, StorageError
+from publisher.files import canonical_json, sha256_hex
+from publisher.ledger.history import folder, read_part, read_runs
+from publisher.ledger.store import Ledger, author
+from publisher.schema import History, HistoryLine, Record, SnapshotName, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LIVE = "refs/heads/live"
+FOLDER = "ledger"
+MOST = 99
+"""How many kept runs of one commit can have a snapshot each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot branch and its commit, and the digest of the record that it shows."""
+
+    branch: str
+    commit: str
+    record_sha256: str
+
+    @property
+    def ref(self) -> str:
+        """The full ref name of the branch."""
+        return f"refs/heads/{self.branch}"
+
+
+def branch_name(commit: str, number: int = 1) -> str:
+    """Return the name of the `number`-th snapshot branch of a commit."""
+    return f"snapshot-{commit[:12]}" + (f"-{number}" if number > 1 else "")
+
+
+def ensure_snapshot(ledger: Ledger, run_id: str, *, site: str, address: Callable[[str], str]) -> Snapshot:
+    """Return the snapshot branch of a kept run, made and pushed if it is not there yet.
+
+    `site` is the site's main address and `address` turns a branch name into its permanent address. Raises GitError
+    when the remote refuses, StorageError when the run's files cannot be read.
+    """
+    record = read_part(ledger, run_id, "record.json", Record)
+    for number in range(1, MOST):
+        branch = branch_name(record.commit.sha, number)
+        there = _existing(ledger, f"refs/heads/{branch}")
+        if there is not None and _run_of(ledger, there) != run_id:
+            continue
+        snapshot = _build(ledger, record, branch, site, address)
+        if there is None:
+            there = _claim(ledger, snapshot)
+        if _run_of(ledger, there) == run_id:
+            return Snapshot(branch, there, snapshot.record_sha256)
+    raise GitError(f"{record.commit.sha} already has {MOST} snapshots")
+
+
+def _existing(ledger: Ledger, ref: str) -> str | None:
+    """Return the commit of a branch as the remote has it (fetched here), or as it is here without a remote."""
+    if ledger.remote is None:
+        return ledger.repository.ref(ref)
+    theirs = ledger.repository.remote_refs(ledger.remote, ref).get(ref)
+    if theirs:
+        ledger.repository.fetch(ledger.remote, f"+{ref}:{ref}")
+    return theirs
+
+
+def _claim(ledger: Ledger, snapshot: Snapshot) -> str:
+    """Create the branch, here and on the remote, unless somebody else was first; return the commit that it has."""
+    repository = ledger.repository
+    try:
+        if ledger.remote:
+            repository.push(ledger.remote, {snapshot.ref: (snapshot.commit, None)})
+        here = repository.ref(snapshot.ref)
+        if here != snapshot.commit:
+            repository.move_refs({snapshot.ref: (snapshot.commit, here)})
+    except LostRaceError:
+        there = _existing(ledger, snapshot.ref)
+        if there is None:
+            raise
+        return there
+    return snapshot.commit
+
+
+def _run_of(ledger: Ledger, commit: str) -> str:
+    """Return the run that a snapshot commit says it shows."""
+    return trailers(ledger.repository.commit(commit).message).get("Run", "")
+
+
+def trailers(message: str) -> dict[str, str]:
+    """Return the `Key: value` lines of a message's last paragraph."""
+    last = message.rstrip("\n").rsplit("\n\n", 1)[-1]
+    return dict(line.split(": ", 1) for line in last.splitlines() if ": " in line)
+
+
+def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Callable[[str], str]) -> Snapshot:
+    """Write the snapshot commit of a run; nothing points to it yet."""
+    repository = ledger.repository
+    place = folder(record.run_id)
+    entered = _entered(ledger, f"{place}/verdict.json")
+    names = ("record.json", "verdict.json", "samples.jsonl.gz")
+    blobs = repository.read_many([f"{entered}:{place}/{name}" for name in names])
+    parts = {name: data for name, data in zip(names, blobs, strict=True) if data is not None}
+    verdict = read_part(ledger, record.run_id, "verdict.json", Verdict)
+    digest = sha256_hex(parts["record.json"])
+    lines = [run.line for run in read_runs(ledger, at=entered)]
+    own = SnapshotName(run_id=record.run_id, branch=branch, commit="", address=address(branch))
+    history = History(site=site, headline=verdict.headline, lines=_named(lines, own))
+    files = {f"{FOLDER}/{name}": data for name, data in {**parts, "history.json": canonical_json(history)}.items()}
+    moment = int(datetime.datetime.fromisoformat(record.finished).timestamp())
+    commit = repository.write_commit(
+        files, message=_message(record, verdict, entered, digest), author=author(moment),
+        parents=[record.commit.sha], base=record.commit.sha,
+    )  # fmt: skip
+    return Snapshot(branch, commit, digest)
+
+
+def _entered(ledger: Ledger, path: str) -> str:
+    """Return the ledger commit that brought `path` in."""
+    head = ledger.head
+    found = ledger.repository.text("log", "-1", "--diff-filter=A", "--format=%H", head, "--", path) if head else ""
+    if not found:
+        raise StorageError(f"the ledger has no {path}", hint="git fetch origin ledger:ledger")
+    return found
+
+
+def _named(lines: Sequence[HistoryLine], own: SnapshotName) -> list[HistoryLine]:
+    """Return the history with the snapshot that is being made filled in."""
+    return [
+        msgspec.structs.replace(line, snapshot=own.branch, address=own.address) if line.run_id == own.run_id else line
+        for line in lines
+    ]
+
+
+def _message(record: Record, verdict: Verdict, entered: str, digest: str) -> str:
+    """Return a snapshot commit's message: a readable subject and the trailers that link everything together."""
+    scores = {result.suite: f"{result.score:.1f} ± {result.stderr:.1f}" for result in record.results}
+    headline = scores.get(verdict.headline, "not measured")
+    return (
+        f"Snapshot of {record.commit.sha[:12]}: {verdict.headline} {headline}\n\n"
+        f"Benchmarked-commit: {record.commit.sha}\n"
+        f"Run: {record.run_id}\n"
+        f"Verdict: {verdict.verdict}\n"
+        f"Score: {verdict.headline} {headline}\n"
+        f"Ledger-commit: {entered}\n"
+        f"Record-digest: sha256:{digest}\n"
+    )
+
+
+def move_live(ledger: Ledger, commit: str) -> str | None:
+    """Move the `live` branch to a snapshot commit, here and on the remote, by compare-and-swap; return where it was.
+
+    Raises LostRaceError when somebody else moves it at the same time.
+    """
+    repository = ledger.repository
+    before = _existing(ledger, LIVE)
+    if before != commit and ledger.remote:
+        # `live` moves between unrelated commits, so this is the one push that need not be a fast-forward.
+        repository.push(ledger.remote, {LIVE: (commit, before)})
+    here = repository.ref(LIVE)
+    if here != commit:
+        repository.move_refs({LIVE: (commit, here)})
+    return before
+
+
+def live_commit(ledger: Ledger) -> str | None:
+    """Return the snapshot commit that `live` points to, None before the first."""
+    return _existing(ledger, LIVE)

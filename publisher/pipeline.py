@@ -1,0 +1,140 @@
+"""The order of things, and nothing else: measure, decide, append, deliver, show live.
+
+Each step leaves its result in the ledger (or in the pending folder while there is no verdict yet), so a run that was
+interrupted anywhere goes on from there, and a step that finds its result already there does nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from publisher.deliver import check_settings, deliver, show_live, write
+from publisher.errors import UsageError
+from publisher.gate.policy import decide
+from publisher.ledger import history
+from publisher.place import Place, now
+from publisher.schema import LiveMove, Receipt, Record, Verdict
+
+if TYPE_CHECKING:
+    from publisher.bench.measure import Observer
+    from publisher.ledger.history import Run
+
+News = Literal["published", "already published", "refused", "already refused", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `publish` came to: the verdict, and the receipt where the run was published."""
+
+    record: Record
+    verdict: Verdict
+    receipt: Receipt | None
+    news: News
+
+
+def bench(place: Place, revision: str, tier: str, observer: Observer, *, fresh: bool = False) -> Record:
+    """Measure a commit, or find the run that did, and return its record; a new one is left in the pending folder."""
+    commit = place.repository.resolve(revision)
+    config, digest = place.config(commit)
+    tier = tier or config.publishing_tier
+    config.tier(tier)
+    known = None if fresh else place.measured(commit, tier)
+    if known is not None:
+        observer.note(f"{known.run_id} measured this commit already (--fresh measures it again)")
+        return known
+    from publisher.bench.measure import Job, measure  # noqa: PLC0415 - what infers is absent where sites are built
+
+    started = datetime.datetime.now(datetime.UTC)
+    job = Job(place.repository, commit, config, digest, tier, place.repository.is_dirty(),
+              started.isoformat() if fresh else "", started)  # fmt: skip
+    measurement = measure(job, workspace=place.workspace, reusable=place.reusable, observer=observer)
+    place.pending.store(measurement.record, measurement.packed)
+    measurement.forget_journal()
+    return measurement.record
+
+
+def judge(place: Place, record: Record) -> Verdict:
+    """Return what the gate says of a run: the verdict that it has in the ledger, or a new one that is not stored."""
+    runs = place.runs()
+    if any(run.run_id == record.run_id and run.line.verdict != "unreadable" for run in runs):
+        return history.read_part(place.ledger, record.run_id, "verdict.json", Verdict)
+    config, _ = place.config(record.commit.sha)
+    earlier = [run.line for run in runs if run.run_id < record.run_id]
+    return decide(history.summarize(record), earlier, config, decided=now())
+
+
+def publish(place: Place, revision: str, tier: str, observer: Observer, *, fresh: bool = False) -> Outcome:
+    """Take a commit all the way: measured, judged, recorded and, when kept, published and shown live."""
+    config, _ = place.config(place.repository.resolve(revision))
+    netlify = place.netlify(config)
+    check_settings(netlify)
+    place.ledger.sync()
+    record = bench(place, revision, tier, observer, fresh=fresh)
+    verdict = judge(place, record)
+    known = place.run(record.run_id)
+    if known is None:
+        files = history.run_files(record, verdict, place.pending.samples(record.run_id))
+        write(place, files, f"{verdict.verdict}: {record.run_id}\n")
+    place.pending.discard(record.run_id)
+    if verdict.verdict != "kept":
+        refused: News = "already refused" if known else "refused"
+        return Outcome(record, verdict, None, "inconclusive" if verdict.verdict == "inconclusive" else refused)
+    if known is not None and known.receipt is not None:
+        return Outcome(record, verdict, known.receipt, "already published")
+    receipt = deliver(place, netlify, record, config, observer.note)
+    if is_newest(place, record.run_id):
+        show_live(place, netlify, receipt, config, why="newest kept run", note=observer.note)
+    return Outcome(record, verdict, receipt, "published")
+
+
+def is_newest(place: Place, run_id: str) -> bool:
+    """Return whether no later published run exists: an older one that is finished late does not take the live site."""
+    return all(run.run_id <= run_id for run in place.runs() if run.receipt is not None)
+
+
+def reconcile(place: Place, observer: Observer) -> list[Receipt]:
+    """Finish every kept run that was not published to the end, oldest first, and return the new receipts."""
+    place.ledger.sync()
+    receipts = []
+    for run in place.runs():
+        if run.line.verdict == "kept" and run.receipt is None:
+            record = place.record(run.run_id)
+            config, _ = place.config(record.commit.sha)
+            netlify = place.netlify(config)
+            check_settings(netlify)
+            receipts.append(deliver(place, netlify, record, config, observer.note))
+            if is_newest(place, run.run_id):
+                show_live(place, netlify, receipts[-1], config, why="reconciled", note=observer.note)
+    return receipts
+
+
+def rollback(place: Place, wanted: str, observer: Observer, *, why: str) -> tuple[Receipt, LiveMove | None]:
+    """Show an older (or newer) snapshot live: `wanted` names it, or `-1` is the one before the present."""
+    place.ledger.sync()
+    run = find_snapshot(place, wanted)
+    if run.receipt is None:
+        raise UsageError(f"{wanted} was never published to the end", hint="publisher reconcile")
+    config, _ = place.config(run.line.commit)
+    netlify = place.netlify(config)
+    return run.receipt, show_live(place, netlify, run.receipt, config, why=why, note=observer.note)
+
+
+def find_snapshot(place: Place, wanted: str) -> Run:
+    """Return the snapshot that a name, a commit's beginning, a run id or `-N` (N before the live one) stands for."""
+    published = [run for run in place.runs() if run.receipt is not None]
+    if wanted.startswith("-") and wanted[1:].isdigit():
+        moves = history.live_moves(place.ledger)
+        shown = next((n for n, run in enumerate(published) if moves and run.run_id == moves[-1].run_id), None)
+        if shown is None or not 0 <= shown - int(wanted[1:]) < len(published):
+            raise UsageError(f"there is no snapshot {wanted[1:]} before the live one", hint="publisher snapshots")
+        return published[shown - int(wanted[1:])]
+    found = [
+        run for run in published
+        if wanted in {run.run_id, run.line.snapshot} or (len(wanted) >= 7 and run.line.commit.startswith(wanted))
+    ]  # fmt: skip
+    if len(found) == 1:
+        return found[0]
+    many = "names several snapshots" if found else "names no published snapshot"
+    raise UsageError(f"{wanted!r} {many}", hint="publisher snapshots   lists them")

@@ -1,0 +1,1 @@
+"""Ledger to site: gather everything first, then write."""

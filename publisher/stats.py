@@ -1,0 +1,66 @@
+"""Scores with their standard errors and intervals, from counts of right samples a problem.
+
+Below both the bench machine (which writes them down) and the gate (which compares them). Sources: Miller, "Adding Error
+Bars to Evals" (arXiv 2411.00640) for the clustered standard error; Wilson (1927) for the interval; Chen et al. (arXiv
+2107.03374) for the unbiased pass@k.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Estimate(NamedTuple):
+    """A score in points with its standard error and a 95 % interval, all in points."""
+
+    score: float
+    stderr: float
+    stderr_sampling: float | None
+    low: float
+    high: float
+
+
+def estimate(right: Sequence[int], samples: Sequence[int], level: float = 0.95) -> Estimate:
+    """Return the score of problems that had `right[i]` right answers among `samples[i]` scored ones.
+
+    The score is the mean over problems of the share of right samples. `stderr` is that of a mean of problem shares;
+    the interval is Wilson's at the effective number of draws that this error implies, so it never leaves 0 to 100.
+    Problems without a scored sample are left out. Raises ValueError when none is left.
+    """
+    pairs = [(hits, draws) for hits, draws in zip(right, samples, strict=True) if draws > 0]
+    if not pairs:
+        message = "no scored sample: there is nothing to estimate"
+        raise ValueError(message)
+    shares = [hits / draws for hits, draws in pairs]
+    count = len(shares)
+    mean = math.fsum(shares) / count
+    variance = math.fsum((share - mean) ** 2 for share in shares) / (count - 1) if count > 1 else mean * (1 - mean)
+    stderr = math.sqrt(variance / count)
+    within = [share * (1 - share) / (draws - 1) for share, (_, draws) in zip(shares, pairs, strict=True) if draws > 1]
+    sampling = math.sqrt(math.fsum(within)) / count if len(within) == count else None
+    effective = mean * (1 - mean) / stderr**2 if stderr > 0 and 0 < mean < 1 else float(count)
+    low, high = wilson(mean, effective, level)
+    points = None if sampling is None else 100 * sampling
+    return Estimate(100 * mean, 100 * stderr, points, 100 * low, 100 * high)
+
+
+def wilson(share: float, draws: float, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval, as shares, for `share` observed in `draws` independent draws."""
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    centre = share + z * z / (2 * draws)
+    spread = z * math.sqrt(share * (1 - share) / draws + z * z / (4 * draws * draws))
+    scale = 1 + z * z / draws
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def pass_at(right: Sequence[int], samples: Sequence[int], k: int) -> float | None:
+    """Return the unbiased pass@k in points, or None where some problem has fewer than k scored samples."""
+    if not right or min(samples) < k:
+        return None
+    missed = (math.comb(n - c, k) / math.comb(n, k) for c, n in zip(right, samples, strict=True))
+    return 100 * (1 - math.fsum(missed) / len(right))
