@@ -28,7 +28,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of publisher.toml."""
 
 
-class SamplingConfig(Section, kw_only=True):
+class SamplingConfig(Section, frozen=True, kw_only=True):
     """How tokens are drawn."""
 
     temperature: Annotated[float, Meta(ge=0, le=10, description="0 (greedy) to 10")] = 0.0
@@ -38,7 +38,7 @@ class SamplingConfig(Section, kw_only=True):
     max_tokens: Annotated[int, Meta(ge=1, le=1_048_576, description="1 or more")] = 1024
 
 
-class ModelConfig(Section, kw_only=True):
+class ModelConfig(Section, frozen=True, kw_only=True):
     """The language model under test."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -49,14 +49,14 @@ class ModelConfig(Section, kw_only=True):
     sampling: SamplingConfig = SamplingConfig()
 
 
-class PromptConfig(Section, kw_only=True):
+class PromptConfig(Section, frozen=True, kw_only=True):
     """What stands around each problem; only `{problem}` is replaced."""
 
     system: Annotated[str, Meta(max_length=20_000)] = ""
     template: Annotated[str, Meta(max_length=20_000)] = "{problem}"
 
 
-class SuiteConfig(Section, kw_only=True):
+class SuiteConfig(Section, frozen=True, kw_only=True):
     """A named list of problems with a grader."""
 
     source: Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -66,13 +66,13 @@ class SuiteConfig(Section, kw_only=True):
     public: bool = False
 
 
-class TierSuite(Section, kw_only=True):
+class TierSuite(Section, frozen=True, kw_only=True):
     """What a tier changes of a suite."""
 
     samples: Count | None = None
 
 
-class TierConfig(Section, kw_only=True):
+class TierConfig(Section, frozen=True, kw_only=True):
     """A named selection of suites."""
 
     suites: dict[str, TierSuite] | list[str]
@@ -85,25 +85,25 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     suite: str = ""
 
 
-class Threshold(Rule, kw_only=True, tag="threshold"):
+class Threshold(Rule, frozen=True, kw_only=True, tag="threshold"):
     """The suite's score must be at least `min` points."""
 
     min: Points
 
 
-class Relative(Rule, kw_only=True, tag="relative"):
+class Relative(Rule, frozen=True, kw_only=True, tag="relative"):
     """The score must be at least the previous kept run's score plus `delta` points (negative: a tolerated drop)."""
 
     delta: Annotated[float, Meta(ge=-100, le=100)] = 0.0
 
 
-class BestRatio(Rule, kw_only=True, tag="best-ratio"):
+class BestRatio(Rule, frozen=True, kw_only=True, tag="best-ratio"):
     """The score must be at least `ratio` times the best kept score."""
 
     ratio: Annotated[float, Meta(gt=0, le=1, description="above 0, at most 1")]
 
 
-class MaxDrop(Rule, kw_only=True, tag="max-drop"):
+class MaxDrop(Rule, frozen=True, kw_only=True, tag="max-drop"):
     """The score may lie at most `points` below the previous kept run's."""
 
     points: Points
@@ -112,14 +112,14 @@ class MaxDrop(Rule, kw_only=True, tag="max-drop"):
 AnyRule = Threshold | Relative | BestRatio | MaxDrop
 
 
-class GateConfig(Section, kw_only=True):
+class GateConfig(Section, frozen=True, kw_only=True):
     """The policy: a headline suite and the rules, which must all pass."""
 
     headline: str = ""
     rules: list[AnyRule] = []
 
 
-class EngineConfig(Section, kw_only=True):
+class EngineConfig(Section, frozen=True, kw_only=True):
     """How inference is scheduled; 0 lets the engine choose."""
 
     mode: Literal["reproducible", "fast"] = "reproducible"
@@ -130,14 +130,14 @@ class EngineConfig(Section, kw_only=True):
     timeout: Annotated[float, Meta(gt=0, description="seconds without any progress before a run is given up")] = 600.0
 
 
-class LedgerConfig(Section, kw_only=True):
+class LedgerConfig(Section, frozen=True, kw_only=True):
     """Where results are kept."""
 
     remote: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "origin"
     clip: Annotated[int, Meta(ge=0, le=1_000_000, description="characters of each answer that are stored")] = 20_000
 
 
-class NetlifyConfig(Section, kw_only=True):
+class NetlifyConfig(Section, frozen=True, kw_only=True):
     """The site that is published to; secrets come from the environment only."""
 
     site: Annotated[str, Meta(pattern=r"^([a-z0-9](-?[a-z0-9])*)?$", max_length=37, description="a-z 0-9 -")] = ""
@@ -145,7 +145,7 @@ class NetlifyConfig(Section, kw_only=True):
     lock: bool = False
 
 
-class Config(Section, kw_only=True):
+class Config(Section, frozen=True, kw_only=True):
     """The whole of publisher.toml."""
 
     model: ModelConfig
@@ -173,7 +173,7 @@ class Config(Section, kw_only=True):
             return {suite: section.samples for suite, section in self.suites.items()}
         if name not in self.tiers:
             raise ConfigError(f"{FILE} has no tier {name!r}{_suggest(name, self.tiers)}",
-                              hint=f"--tier {self.publishing_tier}")  # fmt: skip
+                              hint=f"--tier {self.publishing_tier}")
         chosen = self.tiers[name].suites
         wanted = dict.fromkeys(chosen, TierSuite()) if isinstance(chosen, list) else chosen
         return {suite: part.samples or self.suites[suite].samples for suite, part in wanted.items()}
@@ -197,7 +197,7 @@ def parse(data: bytes, where: str = FILE) -> Config:
     raise ConfigError(f"{where} has {count}:{lines}", hint=f"correct {where} and commit it")
 
 
-def _check(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:  # noqa: ANN401 - walks any declared type
+def _check(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:
     """Append to `mistakes` everything in `value` that does not fit the declared type `kind`."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     options = arguments if origin in {Union, types.UnionType} else ()
@@ -224,9 +224,9 @@ def _check_section(kind: type[msgspec.Struct], value: dict[str, Any], path: str,
     """Check one table: unknown keys, missing keys, then each value."""
     hints = typing.get_type_hints(kind, include_extras=True)
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    for key in value:
-        if key not in fields and key != kind.__struct_config__.tag_field:
-            mistakes.append(f"{_join(path, key)}: unknown key{_suggest(key, fields)}")
+    tag = kind.__struct_config__.tag_field
+    unknown = [key for key in value if key not in fields and key != tag]
+    mistakes.extend(f"{_join(path, key)}: unknown key{_suggest(key, fields)}" for key in unknown)
     for name, field in fields.items():
         if name in value:
             _check(hints[field.name], value[name], _join(path, name), mistakes)
@@ -234,7 +234,7 @@ def _check_section(kind: type[msgspec.Struct], value: dict[str, Any], path: str,
             mistakes.append(f"{_join(path, name)}: missing")
 
 
-def _check_rule(rules: dict[Any, type[Rule]], value: Any, path: str, mistakes: list[str]) -> None:  # noqa: ANN401
+def _check_rule(rules: dict[Any, type[Rule]], value: Any, path: str, mistakes: list[str]) -> None:
     """Check one rule of the gate by its tag."""
     tag = value.get("rule") if isinstance(value, dict) else None
     if tag in rules and isinstance(tag, str):
@@ -244,7 +244,7 @@ def _check_rule(rules: dict[Any, type[Rule]], value: Any, path: str, mistakes: l
         mistakes.append(f"{path}.rule: {tag!r} is none of {known}{_suggest(str(tag), rules)}")
 
 
-def _check_leaf(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:  # noqa: ANN401
+def _check_leaf(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:
     """Check one plain value against its declared type and bounds."""
     try:
         msgspec.convert(value, kind, strict=True)
@@ -275,11 +275,12 @@ def _cross_check(config: Config) -> list[str]:
             mistakes.append(f"tiers.{name}.suites: at least one suite is needed")
     if "{problem}" not in config.prompt.template:
         mistakes.append("prompt.template: {problem} does not occur in it, so every prompt would be the same")
-    sections = [("model", config.model), *((f"suites.{name}", suite) for name, suite in config.suites.items())]
+    sources = [("model", config.model.source, config.model.sha256)]
+    sources += [(f"suites.{name}", suite.source, suite.sha256) for name, suite in config.suites.items()]
     mistakes += [
-        f"{path}.sha256: required, because {section.source!r} is fetched from elsewhere"
-        for path, section in sections
-        if section.source.startswith(("hf:", "https:")) and not section.sha256
+        f"{path}.sha256: required, because {source!r} is fetched from elsewhere"
+        for path, source, digest in sources
+        if source.startswith(("hf:", "https:")) and not digest
     ]
     return mistakes
 
@@ -290,9 +291,9 @@ def _join(path: str, key: str) -> str:
 
 def _short(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 - one readable line
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _suggest(key: str, known: Any) -> str:  # noqa: ANN401 - any iterable of names
+def _suggest(key: str, known: Any) -> str:
     close = difflib.get_close_matches(key, [str(name) for name in known], n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -25,7 +25,7 @@ def deliver(place: Place, netlify: Netlify, record: Record, config: Config, note
     """Publish a kept run as a snapshot and return its receipt, already in the ledger; safe to repeat at any point."""
     settings = netlify.settings
     snapshot = snapshots.ensure_snapshot(place.ledger, record.run_id, site=settings.main_address(),
-                                         address=settings.address_of)  # fmt: skip
+                                         address=settings.address_of)
     address = settings.address_of(snapshot.branch)
     name = SnapshotName(run_id=record.run_id, branch=snapshot.branch, commit=snapshot.commit, address=address)
     write(place, history.snapshot_file(name), f"Name {snapshot.branch}\n")
@@ -39,7 +39,7 @@ def deliver(place: Place, netlify: Netlify, record: Record, config: Config, note
         run_id=record.run_id, snapshot=snapshot.branch, commit=snapshot.commit, deploy_id=deployed.deploy_id,
         permalink=deployed.permalink, address=address, manifest_sha256=found.manifest_sha256, files=found.files,
         via=deployed.via, requested=requested, ready=ready, verified=now(),
-    )  # fmt: skip
+    )
     write(place, history.receipt_file(receipt), f"Receipt of {snapshot.branch}\n")
     return receipt
 
@@ -52,7 +52,7 @@ def _deploy(place: Place, netlify: Netlify, record: Record, snapshot: Snapshot, 
 
     def intend(attempt: int) -> None:
         request = Request(run_id=record.run_id, branch=snapshot.branch, commit=snapshot.commit,
-                          attempt=before + attempt, time=now())  # fmt: skip
+                          attempt=before + attempt, time=now())
         write(place, history.request_file(request), f"Request {request.attempt} for {snapshot.branch}\n")
 
     title = f"{snapshot.branch} {record.run_id}"
@@ -87,7 +87,7 @@ def show_live(place: Place, netlify: Netlify, receipt: Receipt, config: Config, 
         netlify.lock(receipt.deploy_id)
     who = _who(place)
     move = LiveMove(snapshot=receipt.snapshot, commit=receipt.commit, run_id=receipt.run_id,
-                    deploy_id=receipt.deploy_id, previous=previous or "", who=who, why=why, time=now(), via=via)  # fmt: skip
+                    deploy_id=receipt.deploy_id, previous=previous or "", who=who, why=why, time=now(), via=via)
     write(place, history.live_file(move), f"Live moves to {receipt.snapshot}\n")
     note(f"live: {netlify.settings.main_address()} shows {receipt.snapshot}")
     return move
@@ -131,7 +131,7 @@ def check_settings(netlify: Netlify) -> None:
     """Refuse to start what could not be published: no site, or no build hook."""
     if not netlify.settings.site:
         raise UsageError("publisher.toml names no site to publish to",
-                         hint='add  [netlify] site = "NAME"  and commit it; publisher bench and gate need none')  # fmt: skip
+                         hint='add  [netlify] site = "NAME"  and commit it; publisher bench and gate need none')
     if not netlify.settings.hook:
         raise UsageError("NETLIFY_BUILD_HOOK is not set, so a kept run could not be published",
-                         hint="set NETLIFY_BUILD_HOOK; publisher bench and gate need none")  # fmt: skip
+                         hint="set NETLIFY_BUILD_HOOK; publisher bench and gate need none")

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any msgspec-encodable value
+def canonical_json(value: Any) -> bytes:
     """Return `value` as JSON whose bytes depend on nothing but the value: sorted keys, two spaces, a final newline."""
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
 
 
-def compact_json(value: Any) -> bytes:  # noqa: ANN401 - any msgspec-encodable value
+def compact_json(value: Any) -> bytes:
     """Return `value` as one line of JSON with sorted keys and a final newline."""
     return msgspec.json.encode(value, order="sorted") + b"\n"
 

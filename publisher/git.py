@@ -32,7 +32,7 @@ _SAFE = (
     "-c", "commit.gpgSign=false",
     "-c", "push.gpgSign=false",
     "-c", "advice.detachedHead=false",
-)  # fmt: skip
+)
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -92,7 +92,7 @@ def _execute(arguments: list[str], folder: Path, *, stdin: bytes | None = None,
         code, stdout, stderr = gitpython.Git(str(folder)).execute(
             command, istream=stream, with_extended_output=True, with_exceptions=False, stdout_as_string=False,
             strip_newline_in_stdout=False,
-        )  # fmt: skip
+        )
     errors = stderr if isinstance(stderr, str) else bytes(stderr).decode(errors="replace")
     return _Output(code, stdout if isinstance(stdout, bytes) else stdout.encode(), errors)
 
@@ -116,7 +116,7 @@ class Repository:
             raise UsageError(
                 f"{folder} is not in a git repository", hint="run it inside a repository, or: git init",
                 detail=output.stderr.strip(),
-            )  # fmt: skip
+            )
         self.git_folder = Path(lines[0])
         self.root = Path(lines[1]) if len(lines) > 1 else self.git_folder
 
@@ -188,7 +188,7 @@ class Repository:
             end = output.index(b"\n", position)
             words = output[position:end].split(b" ")
             position = end + 1
-            if words[-1] == b"missing" or len(words) < 3 or not words[-1].isdigit():  # noqa: PLR2004 - "oid type size"
+            if words[-1] == b"missing" or len(words) < 3 or not words[-1].isdigit():
                 blobs.append(None)
                 continue
             size = int(words[-1])
@@ -246,7 +246,7 @@ class Repository:
             "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email, "GIT_AUTHOR_DATE": f"{author.time} +0000",
             "GIT_COMMITTER_NAME": author.name, "GIT_COMMITTER_EMAIL": author.email,
             "GIT_COMMITTER_DATE": f"{author.time} +0000",
-        }  # fmt: skip
+        }
         flags = [part for parent in parents for part in ("-p", _checked(parent))]
         arguments = ["commit-tree", tree, *flags, "-F", "-"]
         return self.run(*arguments, stdin=message.encode(), environment=identity).decode().strip()

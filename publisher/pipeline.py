@@ -6,7 +6,7 @@ interrupted anywhere goes on from there, and a step that finds its result alread
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -46,9 +46,9 @@ def bench(place: Place, revision: str, tier: str, observer: Observer, *, fresh: 
         return known
     from publisher.bench.measure import Job, measure  # noqa: PLC0415 - what infers is absent where sites are built
 
-    started = datetime.datetime.now(datetime.UTC)
+    started = dt.datetime.now(dt.UTC)
     job = Job(place.repository, commit, config, digest, tier, place.repository.is_dirty(),
-              started.isoformat() if fresh else "", started)  # fmt: skip
+              started.isoformat() if fresh else "", started)
     measurement = measure(job, workspace=place.workspace, reusable=place.reusable, observer=observer)
     place.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()
@@ -133,7 +133,7 @@ def find_snapshot(place: Place, wanted: str) -> Run:
     found = [
         run for run in published
         if wanted in {run.run_id, run.line.snapshot} or (len(wanted) >= 7 and run.line.commit.startswith(wanted))
-    ]  # fmt: skip
+    ]
     if len(found) == 1:
         return found[0]
     many = "names several snapshots" if found else "names no published snapshot"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ LARGEST_SAMPLES = 1 << 30
 
 def now() -> str:
     """Return the time as every stored file writes it: UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)

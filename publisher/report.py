@@ -62,7 +62,7 @@ def verdict_markdown(record: Record, verdict: Verdict, receipt: Receipt | None) 
     parts = [
         f"### {WORDS[verdict.verdict]} {_code(record.commit.sha[:12])}", "",
         "| suite | score ± s.e. | 95 % | right |", "| --- | --- | --- | --- |", *rows, "", *rules,
-    ]  # fmt: skip
+    ]
     if receipt is not None:
         parts += ["", f"Permanent address: <{receipt.address}>"]
     return "\n".join(parts) + "\n"
@@ -76,7 +76,7 @@ def _code(text: str) -> str:
 def history_rows(runs: Iterable[Run], headline: str = "") -> list[list[str]]:
     """Return the rows commit, score, verdict, address and subject of a table of runs."""
     return [[*row_of(run.line, headline), run.receipt.address if run.receipt else one_line(run.line.why, 60)]
-            for run in runs]  # fmt: skip
+            for run in runs]
 
 
 def row_of(line: HistoryLine, headline: str = "") -> list[str]:

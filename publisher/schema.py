@@ -32,7 +32,7 @@ class Struct(msgspec.Struct, frozen=True):
 # -- the record: identity first -----------------------------------------------------------------------------------
 
 
-class CommitIdentity(Struct, kw_only=True):
+class CommitIdentity(Struct, frozen=True, kw_only=True):
     """The benchmarked commit."""
 
     sha: str
@@ -43,7 +43,7 @@ class CommitIdentity(Struct, kw_only=True):
     """Whether the working tree differed from HEAD while this commit was benchmarked (the commit is what was read)."""
 
 
-class ModelIdentity(Struct, kw_only=True):
+class ModelIdentity(Struct, frozen=True, kw_only=True):
     """The language model, by what its file says and what its bytes are."""
 
     name: str
@@ -57,7 +57,7 @@ class ModelIdentity(Struct, kw_only=True):
     chat_template_sha256: str
 
 
-class PromptIdentity(Struct, kw_only=True):
+class PromptIdentity(Struct, frozen=True, kw_only=True):
     """The prompt around each problem."""
 
     system: str
@@ -65,7 +65,7 @@ class PromptIdentity(Struct, kw_only=True):
     sha256: str
 
 
-class Sampling(Struct, kw_only=True):
+class Sampling(Struct, frozen=True, kw_only=True):
     """How tokens are drawn; `top_k` 0 and `min_p` 0 switch those filters off; temperature 0 is greedy."""
 
     temperature: float = 0.0
@@ -75,7 +75,7 @@ class Sampling(Struct, kw_only=True):
     max_tokens: int = 1024
 
 
-class SuiteIdentity(Struct, kw_only=True):
+class SuiteIdentity(Struct, frozen=True, kw_only=True):
     """A suite as it was used: k samples (`samples`) for each of `problems` problems."""
 
     name: str
@@ -89,7 +89,7 @@ class SuiteIdentity(Struct, kw_only=True):
     """Whether statements and expected answers may be shown on the site."""
 
 
-class EngineIdentity(Struct, kw_only=True):
+class EngineIdentity(Struct, frozen=True, kw_only=True):
     """What ran the model and how."""
 
     name: str
@@ -109,7 +109,7 @@ class EngineIdentity(Struct, kw_only=True):
     options: dict[str, str] = {}
 
 
-class MachineIdentity(Struct, kw_only=True):
+class MachineIdentity(Struct, frozen=True, kw_only=True):
     """The bench machine."""
 
     cpu: str
@@ -121,7 +121,7 @@ class MachineIdentity(Struct, kw_only=True):
     publisher: str
 
 
-class Interval(Struct, kw_only=True):
+class Interval(Struct, frozen=True, kw_only=True):
     """A 95 % interval in points; `method` names how it was computed."""
 
     low: float
@@ -129,7 +129,7 @@ class Interval(Struct, kw_only=True):
     method: str = "wilson"
 
 
-class Quantiles(Struct, kw_only=True):
+class Quantiles(Struct, frozen=True, kw_only=True):
     """Three quantiles of a duration, in seconds."""
 
     p50: float
@@ -137,7 +137,7 @@ class Quantiles(Struct, kw_only=True):
     p99: float
 
 
-class Counts(Struct, kw_only=True):
+class Counts(Struct, frozen=True, kw_only=True):
     """How many samples had each outcome."""
 
     right: int = 0
@@ -152,7 +152,7 @@ class Counts(Struct, kw_only=True):
         return self.right + self.wrong + self.unanswered + self.truncated
 
 
-class SuiteResult(Struct, kw_only=True):
+class SuiteResult(Struct, frozen=True, kw_only=True):
     """What one suite measured. `score` is the mean over problems of the share of right samples, in points."""
 
     suite: str
@@ -176,7 +176,7 @@ class SuiteResult(Struct, kw_only=True):
     tokens_per_second: float
 
 
-class Record(Struct, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True):
     """What a run wrote down; never edited."""
 
     schema: int = RECORD_SCHEMA
@@ -208,7 +208,7 @@ class Record(Struct, kw_only=True):
     """How many samples were taken over from which earlier run."""
 
 
-class Sample(Struct, kw_only=True):
+class Sample(Struct, frozen=True, kw_only=True):
     """One generated answer; a line of `samples.jsonl.gz`."""
 
     suite: str
@@ -234,7 +234,7 @@ class Sample(Struct, kw_only=True):
 # -- the verdict ---------------------------------------------------------------------------------------------------
 
 
-class RuleResult(Struct, kw_only=True):
+class RuleResult(Struct, frozen=True, kw_only=True):
     """One rule's outcome, with its reason in words and figures."""
 
     rule: str
@@ -247,7 +247,7 @@ class RuleResult(Struct, kw_only=True):
     """The run that was compared with, if any."""
 
 
-class Verdict(Struct, kw_only=True):
+class Verdict(Struct, frozen=True, kw_only=True):
     """What the gate said of a run."""
 
     schema: int = VERDICT_SCHEMA
@@ -262,7 +262,7 @@ class Verdict(Struct, kw_only=True):
 # -- the receipt ---------------------------------------------------------------------------------------------------
 
 
-class Request(Struct, kw_only=True):
+class Request(Struct, frozen=True, kw_only=True):
     """The intent to call the build hook, written before the call so that a crash is followed by a look."""
 
     schema: int = 1
@@ -273,7 +273,7 @@ class Request(Struct, kw_only=True):
     time: str
 
 
-class Receipt(Struct, kw_only=True):
+class Receipt(Struct, frozen=True, kw_only=True):
     """Proof of a deploy."""
 
     schema: int = RECEIPT_SCHEMA
@@ -297,7 +297,7 @@ class Receipt(Struct, kw_only=True):
 # -- the history ---------------------------------------------------------------------------------------------------
 
 
-class HistoryScore(Struct, kw_only=True):
+class HistoryScore(Struct, frozen=True, kw_only=True):
     """One suite's score in a history line."""
 
     score: float
@@ -310,7 +310,7 @@ class HistoryScore(Struct, kw_only=True):
     """Digest of the suite's problems and its grader: only scores with equal ones can be compared."""
 
 
-class HistoryLine(Struct, kw_only=True):
+class HistoryLine(Struct, frozen=True, kw_only=True):
     """One run in the history: enough for a table row, a chart mark and a gate's baseline."""
 
     schema: int = SUMMARY_SCHEMA
@@ -329,7 +329,7 @@ class HistoryLine(Struct, kw_only=True):
     address: str = ""
 
 
-class SnapshotName(Struct, kw_only=True):
+class SnapshotName(Struct, frozen=True, kw_only=True):
     """Which branch and commit a kept run became."""
 
     schema: int = 1
@@ -339,7 +339,7 @@ class SnapshotName(Struct, kw_only=True):
     address: str
 
 
-class LiveMove(Struct, kw_only=True):
+class LiveMove(Struct, frozen=True, kw_only=True):
     """The live site moved to a snapshot: who did it, when and why."""
 
     schema: int = 1
@@ -354,7 +354,7 @@ class LiveMove(Struct, kw_only=True):
     via: Literal["api", "hook"]
 
 
-class History(Struct, kw_only=True):
+class History(Struct, frozen=True, kw_only=True):
     """A compact line for each run as of a snapshot, oldest first."""
 
     schema: int = HISTORY_SCHEMA

@@ -113,7 +113,7 @@ class Web:
                 raise _failure(what, url, outcome, ambiguous=not (refused or limited) and method not in {"GET", "HEAD"})
             time.sleep(pause)
 
-    def _send(self, method: str, url: str | Secret, headers: dict[str, str | Secret],
+    def _send(self, method: str, url: str | Secret, headers: dict[str, str | Secret],  # noqa: PLR0911
               parameters: dict[str, str] | None, body: Any, limit: int) -> Answer | _Fault:
         """Send once; every failure comes back as a value, because exceptions of requests carry the URL."""
         plain = url.reveal() if isinstance(url, Secret) else url
@@ -127,7 +127,7 @@ class Web:
             with self._session.request(
                 method, target, headers=shown, params=parameters, data=data, allow_redirects=False, stream=True,
                 timeout=(self.connect_timeout, self.read_timeout),
-            ) as response:  # fmt: skip
+            ) as response:
                 content = _read(response, limit, time.monotonic() + 10 * self.read_timeout)
                 return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
         except requests.ConnectTimeout:
@@ -208,11 +208,11 @@ def _failure(what: str, url: str | Secret, outcome: Answer | _Fault, *, ambiguou
     host = host_of(url)
     if isinstance(outcome, _Fault):
         return NetworkError(f"{what}: {outcome.reason} ({host})", ambiguous=ambiguous and outcome.sent,
-                            hint="check the network and run the same command again")  # fmt: skip
+                            hint="check the network and run the same command again")
     asked = _asked_pause(outcome.headers)
     wait = f"; it asks to wait {asked:.0f} s" if asked is not None and asked > LONGEST_PAUSE else ""
     return NetworkError(f"{what}: {host} answered {outcome.status}{wait}", status=outcome.status, ambiguous=ambiguous,
-                        hint="run the same command again later")  # fmt: skip
+                        hint="run the same command again later")
 
 
 def host_of(url: str | Secret) -> str:
@@ -233,7 +233,7 @@ def download(url: str, target: Path, *, sha256: str, limit: int) -> None:
     Redirects are followed to https only. Raises NetworkError, ModelError (another digest) or StorageError.
     """
     if not (url.startswith("https://") or is_loopback(url)):
-        raise NetworkError(f"refusing to download over {urllib.parse.urlsplit(url).scheme}", hint="use an https address")
+        raise NetworkError("a file is only downloaded over https", hint="use an https address")
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".download-")
     fault = ""
@@ -242,7 +242,7 @@ def download(url: str, target: Path, *, sha256: str, limit: int) -> None:
             digest, fault = _stream(url, stream, limit)
         if not fault and digest != sha256:
             raise ModelError(f"{host_of(url)} sent a file with sha256 {digest}, not the declared {sha256}",
-                             hint="check the sha256 in publisher.toml, or where the file comes from")  # fmt: skip
+                             hint="check the sha256 in publisher.toml, or where the file comes from")
         if not fault:
             Path(name).replace(target)
     except OSError as error:
@@ -260,7 +260,7 @@ def _stream(url: str, stream: Any, limit: int) -> tuple[str, str]:
     try:
         for _ in range(6):
             response = requests.get(target, headers={"Host": host} if host else {}, stream=True, allow_redirects=False,
-                                    timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))  # fmt: skip
+                                    timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
             if not response.is_redirect:
                 break
             target, host = urllib.parse.urljoin(target, response.headers["location"]), ""

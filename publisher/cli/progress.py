@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,7 +32,7 @@ class Watch:
         self._total = self._done = self._right = self._tokens = 0
         self._started = self._said = time.monotonic()
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         if self._bar:
             self._bar.start()
         return self
@@ -50,7 +50,7 @@ class Watch:
         if self._bar and self._task is not None:
             self._bar.update(self._task, total=total, description=one_line(model, 24), visible=True)
 
-    def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
+    def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:  # noqa: ARG002 - an Observer
         """Count a finished sample."""
         self._done += 1
         self._right += sample.outcome == "right"
@@ -78,4 +78,4 @@ def _bar() -> Progress:
         TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
         TextColumn("{task.fields[right]}", markup=False), TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(), console=Console(stderr=True), transient=True,
-    )  # fmt: skip
+    )

@@ -31,6 +31,6 @@ def command(ctx: click.Context, snapshots: tuple[str, ...], everything: bool) ->
         report = verify(receipt.address, record_sha256=digest, manifest_sha256=receipt.manifest_sha256)
         wrong += bool(report.problems)
         click.echo(f"{'✓' if not report.problems else '✗'} {receipt.address}: {report.files} files, "
-                   f"{len(report.missing)} missing, {len(report.changed)} changed, {len(report.private)} private")  # fmt: skip
+                   f"{len(report.missing)} missing, {len(report.changed)} changed, {len(report.private)} private")
     if wrong:
         raise DeployError(f"{wrong} of {len(chosen)} snapshots do not serve what was rendered")

@@ -29,7 +29,7 @@ def decide(line: HistoryLine, history: Sequence[HistoryLine], config: Config, *,
     return Verdict(
         run_id=line.run_id, verdict=_word(results), rules=results, headline=config.headline,
         policy_sha256=sha256_hex(canonical_json(config.gate)), decided=decided,
-    )  # fmt: skip
+    )
 
 
 def _word(results: Sequence[RuleResult]) -> VerdictWord:

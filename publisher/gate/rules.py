@@ -17,7 +17,7 @@ def comparable(history: Iterable[HistoryLine], suite: str, score: HistoryScore) 
     return [
         line for line in history
         if line.verdict == "kept" and suite in line.scores and line.scores[suite].suite == score.suite
-    ]  # fmt: skip
+    ]
 
 
 def check(rule: Rule, suite: str, score: HistoryScore | None, history: Sequence[HistoryLine]) -> RuleResult:
@@ -39,7 +39,7 @@ def _check(rule: Rule, suite: str, score: HistoryScore, kept: list[HistoryLine])
 
 
 @_check.register
-def _(rule: Threshold, suite: str, score: HistoryScore, kept: list[HistoryLine]) -> RuleResult:
+def _(rule: Threshold, suite: str, score: HistoryScore, kept: list[HistoryLine]) -> RuleResult:  # noqa: ARG001
     return _against(rule, suite, score, rule.min, f"the threshold {rule.min:.1f}")
 
 
@@ -80,7 +80,7 @@ def _against(rule: Rule, suite: str, score: HistoryScore, limit: float, limit_wo
     relation = "is at least" if passed else "is below"
     reason = f"{suite} {score.score:.1f} ± {score.stderr:.1f} {relation} {limit_words}"
     return RuleResult(rule=name_of(rule), suite=suite, outcome="pass" if passed else "fail", reason=reason,
-                      measured=score.score, limit=limit, baseline=baseline.run_id if baseline else "")  # fmt: skip
+                      measured=score.score, limit=limit, baseline=baseline.run_id if baseline else "")
 
 
 def _first(rule: Rule, suite: str, score: HistoryScore) -> RuleResult:

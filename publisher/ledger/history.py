@@ -63,7 +63,7 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
         started=record.started, verdict=verdict.verdict if verdict else "inconclusive",
         fingerprint=record.fingerprint, generation=record.generation, why=failing,
         scores={result.suite: _score(result, suites[result.suite]) for result in record.results},
-    )  # fmt: skip
+    )
 
 
 def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistoryScore:
@@ -71,7 +71,7 @@ def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistorySc
     return HistoryScore(
         score=result.score, low=result.interval.low, high=result.interval.high, stderr=result.stderr,
         n=suite.problems, k=suite.samples, suite=sha256_hex(f"{suite.sha256} {grader}".encode()),
-    )  # fmt: skip
+    )
 
 
 def read_runs(ledger: Ledger, at: str | None = None) -> list[Run]:
@@ -112,7 +112,7 @@ def _tombstone(run_id: str, why: str) -> HistoryLine:
     """Return the line that stands for a run whose files cannot be read."""
     started, commit, tier = run_id.split("-", 2)
     return HistoryLine(run_id=run_id, commit=commit, subject="", tier=tier, started=started, verdict="unreadable",
-                       fingerprint="", scores={}, why=why)  # fmt: skip
+                       fingerprint="", scores={}, why=why)
 
 
 def read_part(ledger: Ledger, run_id: str, name: str, kind: type[T]) -> T:

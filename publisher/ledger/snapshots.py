@@ -6,7 +6,7 @@ publishers on two machines make the same commit and cannot publish a run twice.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,11 +118,11 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     own = SnapshotName(run_id=record.run_id, branch=branch, commit="", address=address(branch))
     history = History(site=site, headline=verdict.headline, lines=_named(lines, own))
     files = {f"{FOLDER}/{name}": data for name, data in {**parts, "history.json": canonical_json(history)}.items()}
-    moment = int(datetime.datetime.fromisoformat(record.finished).timestamp())
+    moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
     commit = repository.write_commit(
         files, message=_message(record, verdict, entered, digest), author=author(moment),
         parents=[record.commit.sha], base=record.commit.sha,
-    )  # fmt: skip
+    )
     return Snapshot(branch, commit, digest)
 
 

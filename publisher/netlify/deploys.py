@@ -64,7 +64,7 @@ def ensure(netlify: Netlify, wanted: Wanted, *, before_call: Callable[[int], Non
         if found is not None or not netlify.settings.token:
             return found if isinstance(found, Deployed) else wait(netlify, wanted, note)
     raise DeployError(f"no deploy of {wanted.branch} appeared after {TRIES} calls of the build hook",
-                      hint="does the build hook belong to this site?  publisher reconcile tries again")  # fmt: skip
+                      hint="does the build hook belong to this site?  publisher reconcile tries again")
 
 
 def find(netlify: Netlify, wanted: Wanted) -> Deployed | Deploy | None:
@@ -105,7 +105,7 @@ def wait(netlify: Netlify, wanted: Wanted, note: Callable[[str], None]) -> Deplo
         time.sleep(pause)
         pause = min(_POLL_LONGEST, pause * 1.3)
     raise DeployError(f"the deploy of {wanted.branch} was not ready after {wanted.timeout:.0f} s",
-                      hint="look at its log in Netlify; the same command goes on from here")  # fmt: skip
+                      hint="look at its log in Netlify; the same command goes on from here")
 
 
 def _call_and_look(netlify: Netlify, wanted: Wanted) -> Deployed | Deploy | None:
@@ -151,7 +151,7 @@ def _raise_failed(netlify: Netlify, wanted: Wanted) -> None:
         message = f"{wanted.branch} was built at {newest.commit_ref}, not at {wanted.commit}"
         raise DeployError(message, hint="did somebody push to the snapshot branch?")
     raise DeployError(f"the build of {wanted.branch} ended as {newest.state} (deploy {newest.id})",
-                      detail=newest.error_message or "", hint="mend the build, then run the same command again")  # fmt: skip
+                      detail=newest.error_message or "", hint="mend the build, then run the same command again")
 
 
 def publish_live(netlify: Netlify, deployed: Deployed) -> None:
@@ -169,7 +169,7 @@ def publish_live(netlify: Netlify, deployed: Deployed) -> None:
             return
         time.sleep(_POLL_FIRST)
     raise DeployError(f"the site did not switch to deploy {deployed.deploy_id} within 60 s",
-                      hint="publisher live   shows what it shows now")  # fmt: skip
+                      hint="publisher live   shows what it shows now")
 
 
 def wait_live(netlify: Netlify, run_id: str, timeout: float) -> None:
@@ -182,7 +182,7 @@ def wait_live(netlify: Netlify, run_id: str, timeout: float) -> None:
         time.sleep(pause)
         pause = min(_POLL_LONGEST, pause * 1.3)
     raise DeployError(f"the live site did not show {run_id} within {timeout:.0f} s",
-                      hint="is `live` the site's production branch?")  # fmt: skip
+                      hint="is `live` the site's production branch?")
 
 
 def shown_run(netlify: Netlify, address: str) -> str:

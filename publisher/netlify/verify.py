@@ -83,10 +83,10 @@ def require(report: Verification) -> Verification:
         return report
     if report.private:
         raise DeployError(f"{report.address} is private: it asks for a login",
-                          hint="Netlify → Access control → make branch deploys public, then run it again")  # fmt: skip
+                          hint="Netlify → Access control → make branch deploys public, then run it again")
     listing = [f"missing: {path}" for path in report.missing] + [f"changed: {path}" for path in report.changed]
     raise DeployError(f"{report.address} does not serve what was rendered: {report.problems} of {report.files} files",
-                      detail="\n".join(listing[:20]), hint="publisher verify --repair")  # fmt: skip
+                      detail="\n".join(listing[:20]), hint="publisher verify --repair")
 
 
 def _manifest(address: str, report: Verification, wanted: str) -> Manifest | None:
@@ -131,7 +131,7 @@ def _check_record(address: str, record_sha256: str) -> None:
         shown = None
     if shown != record_sha256:
         raise DeployError(f"{address} shows another record than the snapshot's",
-                          hint="did somebody push to the snapshot branch?")  # fmt: skip
+                          hint="did somebody push to the snapshot branch?")
 
 
 def _is_private(status: int) -> bool:

@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+# A portable build of llama.cpp: pip caches the wheel, and a later machine may have another processor.
+export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+SERVE ?= 1
+
+.PHONY: help demo test check install install-dev system conformance clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: install ## publish a small repository commit by commit to a host on this machine (SERVE=0 ends after the table)
+	$(BIN)/python demo/demo.py $(if $(filter 0,$(SERVE)),--no-serve)
+
+test: install-dev system check ## run every check and test
+	$(BIN)/pytest
+
+check: install-dev ## lint, types, import layers
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: .venv/.demo ## what the demo needs
+install-dev: .venv/.dev ## what the tests need
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet -e '.[bench,host]'
+	touch $@
+
+.venv/.dev: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet -e '.[dev]'
+	touch $@ .venv/.demo
+
+system: ## Debian packages that the tests need (root, unless they are there already)
+	bash tests/install-system-packages
+
+conformance: install-dev ## the official Netlify clients against the local host
+	$(BIN)/pytest -m conformance tests/conformance
+
+clean: ## remove what these commands made here
+	rm -rf .venv .demo dist .mypy_cache .ruff_cache

@@ -1,0 +1,63 @@
+"""`publisher serve`: a Netlify-compatible host on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from publisher.cli.shared import open_place
+from publisher.errors import UsageError
+from publisher.files import atomic_write
+
+try:
+    from publisher.netlify.host import HostInfo, HostOptions, serve
+except ModuleNotFoundError as missing:
+    raise UsageError(f"publisher serve needs the package {missing.name}",
+                     hint="pip install 'snapshot-publisher[host]'") from missing
+
+
+@click.command("serve")
+@click.option("--port", default=8888, show_default=True, help="The port on 127.0.0.1; 0 takes any free one.")
+@click.option("--state", type=click.Path(path_type=Path), default=None,
+              help="Where deploys are kept (default: publisher/host in the git folder).")
+@click.option("--site", default="", help="The site's name (default: the one in publisher.toml).")
+@click.option("--source", default="", help="What builds clone from (default: the remote, or this repository).")
+@click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="A build variable of the site.")
+@click.option("--rate-limits/--no-rate-limits", default=False, help="Refuse what Netlify would refuse for its speed.")
+@click.pass_context
+def command(ctx: click.Context, port: int, state: Path | None, site: str, source: str, variables: tuple[str, ...],
+            rate_limits: bool) -> None:
+    """Serve build hooks, the API and every deploy of one site on 127.0.0.1, until Ctrl-C. No account is needed."""
+    place = open_place(ctx)
+    if not site:
+        config, _ = place.config(place.repository.resolve("HEAD"))
+        site = config.netlify.site
+    remote = place.ledger.remote
+    folder = state or place.workspace / "host"
+    options = HostOptions(
+        state=folder, site=site, port=port, environment=_pairs(variables), rate_limits=rate_limits,
+        repository=source or (place.repository.text("remote", "get-url", remote) if remote
+                              else str(place.repository.root)),
+        on_ready=lambda info: _announce(info, folder),
+    )
+    serve(options)
+
+
+def _pairs(variables: tuple[str, ...]) -> dict[str, str]:
+    """Return NAME=VALUE options as a mapping."""
+    wrong = [text for text in variables if "=" not in text]
+    if wrong:
+        raise UsageError(f"--env {wrong[0]!r} is not NAME=VALUE")
+    return dict(text.split("=", 1) for text in variables)
+
+
+def _announce(info: HostInfo, folder: Path) -> None:
+    """Say where the host is; its secrets go to a file that only the user can read."""
+    settings = {
+        "NETLIFY_API_URL": info.api_url, "NETLIFY_AUTH_TOKEN": info.token, "NETLIFY_BUILD_HOOK": info.hook_url,
+    }
+    path = folder.resolve() / "environment"
+    lines = "".join(f"export {key}='{value}'\n" for key, value in settings.items())
+    atomic_write(path, lines.encode(), mode=0o600)
+    click.echo(f"serving {info.site_url}\nin another terminal:  . {path}  &&  publisher publish\nCtrl-C stops it")

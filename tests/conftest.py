@@ -1,0 +1,51 @@
+"""Fixtures for every test, and traps: no test reads the user's home, git identity or secrets, or leaves this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.made import GitFolder
+
+SHARED = Path(__file__).parents[2] / "shared"
+"""Public problem sets and grading cases, where they lie beside the checkout."""
+
+
+@pytest.fixture(autouse=True)
+def clean_room(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test an empty home, no git settings and no secrets, and refuse connections to other machines."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith(("GIT_", "NETLIFY", "PUBLISHER_", "GITHUB_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            pytest.fail(f"a test tried to reach {address[0]}: tests stay on this machine")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> GitFolder:
+    """Return a new git repository with one commit on `main`."""
+    folder = GitFolder.create(tmp_path / "work")
+    folder.commit({"README.md": "a model\n"}, "First")
+    return folder
+
+
+@pytest.fixture
+def shared() -> Path:
+    """Return the folder of public problem sets, or skip where it is not at hand."""
+    if not SHARED.is_dir():
+        pytest.skip("the public problem sets are not beside this checkout")
+    return SHARED

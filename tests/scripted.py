@@ -1,0 +1,74 @@
+"""A real HTTP server on loopback that answers as a test tells it to, fault by fault."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+
+
+def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
+    """Return a whole HTTP answer; header names are given with underscores."""
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@dataclass
+class Scripted:
+    """The server's script (one step a request; the last repeats) and what it was asked."""
+
+    script: list[bytes | str]
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def scripted(*script: bytes | str) -> Iterator[Scripted]:
+    """Serve `script`: bytes are sent as they are, "reset" breaks the connection, "hang" never answers."""
+    state = Scripted(list(script))
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data = b""
+            while b"\r\n\r\n" not in data:
+                piece = self.request.recv(65536)
+                if not piece:
+                    return
+                data += piece
+            state.asked.append(data.split(b"\r\n", 1)[0].decode())
+            step = state.script.pop(0) if len(state.script) > 1 else state.script[0]
+            if step == "hang":
+                time.sleep(3)
+            elif step == "reset":
+                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            elif isinstance(step, bytes):
+                self.request.sendall(step)
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address = True
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        state.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()

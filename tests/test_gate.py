@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from publisher.config import AnyRule, BestRatio, Config, GateConfig, MaxDrop, ModelConfig, Relative, SuiteConfig, Threshold
+from publisher.gate.policy import decide
+from publisher.schema import HistoryLine, Verdict
+from tests.made import line
+
+HISTORY = [line("1-a-full", 80.0), line("2-b-full", 74.0), line("3-c-full", 20.0, "rejected")]
+
+
+def judged(score: float, *rules: AnyRule, history: list[HistoryLine] | None = None) -> Verdict:
+    """Return the verdict of a run with this score after HISTORY."""
+    config = Config(
+        model=ModelConfig(name="m", source="builtin:abacus"), suites={"s": SuiteConfig(source="s.jsonl")},
+        gate=GateConfig(rules=list(rules)),
+    )
+    return decide(line("4-d-full", score), HISTORY if history is None else history, config, decided="now")
+
+
+@pytest.mark.parametrize(("score", "word"), [(74.9, "rejected"), (75.0, "kept"), (75.1, "kept")])
+def test_threshold(score: float, word: str) -> None:
+    """A score at the threshold is kept, below it refused."""
+    assert judged(score, Threshold(min=75.0)).verdict == word
+
+
+@pytest.mark.parametrize(("score", "word"), [(72.9, "rejected"), (73.0, "kept")])
+def test_relative_compares_with_the_previous_kept_run(score: float, word: str) -> None:
+    """The refused run in between is not what is compared with."""
+    assert judged(score, Relative(delta=-1.0)).verdict == word
+
+
+@pytest.mark.parametrize(("score", "word"), [(75.9, "rejected"), (76.0, "kept")])
+def test_best_ratio_compares_with_the_best_kept_run(score: float, word: str) -> None:
+    """95 % of the best kept 80 points is 76."""
+    assert judged(score, BestRatio(ratio=0.95)).verdict == word
+
+
+@pytest.mark.parametrize(("score", "word"), [(70.9, "rejected"), (71.0, "kept"), (99.0, "kept")])
+def test_max_drop(score: float, word: str) -> None:
+    """Three points below the previous kept run are allowed, more are not, and a rise always is."""
+    assert judged(score, MaxDrop(points=3.0)).verdict == word
+
+
+@pytest.mark.parametrize("rule", [Relative(delta=5.0), BestRatio(ratio=1.0), MaxDrop(points=0.0)])
+def test_the_first_run_has_nothing_to_compare_with(rule: AnyRule) -> None:
+    """A comparison without a kept run passes, and says why."""
+    verdict = judged(1.0, rule, history=[HISTORY[2]])
+    assert verdict.verdict == "kept"
+    assert "no kept run measured these problems before" in verdict.rules[0].reason
+
+
+def test_a_run_on_other_problems_is_no_baseline() -> None:
+    """When the suite changes, older scores are not compared with."""
+    older = line("1-a-full", 99.0, scores={"s": {"score": 99.0, "low": 98, "high": 100, "stderr": 0.5, "n": 400, "k": 1,
+                                                 "suite": "0" * 64}})
+    assert judged(50.0, MaxDrop(points=1.0), history=[older]).verdict == "kept"
+
+
+def test_every_rule_is_reported_even_after_one_has_failed() -> None:
+    """A refused commit sees all of its reasons at once, each with figures."""
+    verdict = judged(60.0, Threshold(min=75.0), MaxDrop(points=3.0), Threshold(min=10.0))
+    assert [rule.outcome for rule in verdict.rules] == ["fail", "fail", "pass"]
+    assert "60.0 ± 2.0 is below the threshold 75.0" in verdict.rules[0].reason
+    assert verdict.rules[1].baseline == "2-b-full"
+
+
+def test_a_suite_that_was_not_measured_is_inconclusive() -> None:
+    """A rule with nothing to look at neither keeps nor refuses."""
+    empty = line("4-d-full", 1.0, scores={})
+    config = Config(model=ModelConfig(name="m", source="x"), suites={"s": SuiteConfig(source="s")},
+                    gate=GateConfig(rules=[Threshold(min=1.0)]))
+    assert decide(empty, [], config, decided="now").verdict == "inconclusive"
+
+
+def test_a_policy_without_rules_keeps_everything() -> None:
+    """No rule, no refusal."""
+    assert judged(0.0).verdict == "kept"

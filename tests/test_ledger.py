@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import concurrent.futures
+from pathlib import Path
+
+import pytest
+
+from publisher.errors import StorageError
+from publisher.ledger import history, snapshots
+from publisher.ledger.store import Ledger
+from publisher.schema import SnapshotName
+from tests.made import GitFolder, record, verdict
+
+
+def enter(ledger: Ledger, commit: str, started: str = "20261120T201133Z", word: str = "kept") -> str:
+    """Put a run of `commit` into the ledger and return its id."""
+    run = record(commit, started=started)
+    ledger.append(history.run_files(run, verdict(run, word), b"samples"), "run\n")
+    ledger.sync()
+    return run.run_id
+
+
+def address(branch: str) -> str:
+    """Return the address of a branch on a site of the tests."""
+    return f"https://{branch}--site.example.invalid"
+
+
+def make_snapshot(ledger: Ledger, run_id: str) -> snapshots.Snapshot:
+    """Make the snapshot of a run."""
+    return snapshots.ensure_snapshot(ledger, run_id, site="https://site.example.invalid", address=address)
+
+
+def test_a_run_can_be_read_back(repository: GitFolder) -> None:
+    """What is appended is there, in order, with its verdict and score."""
+    ledger = Ledger(repository.opened)
+    enter(ledger, repository.git("rev-parse", "HEAD"), "20261120T201134Z", "rejected")
+    enter(ledger, repository.git("rev-parse", "HEAD"))
+    lines = [run.line for run in history.read_runs(ledger)]
+    assert [(line.verdict, line.scores["s"].score) for line in lines] == [("kept", 75.0), ("rejected", 75.0)]
+    assert lines[1].why == "s is rejected"
+
+
+def test_the_ledger_is_an_orphan_branch_and_leaves_the_folder_alone(repository: GitFolder) -> None:
+    """Nothing of the user's history, index or folder is touched."""
+    enter(Ledger(repository.opened), repository.git("rev-parse", "HEAD"))
+    assert repository.git("rev-list", "--max-parents=0", "ledger") != repository.git("rev-parse", "HEAD")
+    assert repository.git("status", "--porcelain") == ""
+
+
+def test_appending_the_same_again_makes_no_commit(repository: GitFolder) -> None:
+    """A repeated step is a step that does nothing."""
+    ledger = Ledger(repository.opened)
+    first = ledger.append({"runs/a": b"1"}, "m\n")
+    assert ledger.append({"runs/a": b"1"}, "m\n") == first
+
+
+def test_nothing_in_the_ledger_can_be_changed(repository: GitFolder) -> None:
+    """Other contents for a path that exists are refused."""
+    ledger = Ledger(repository.opened)
+    ledger.append({"runs/a": b"1"}, "m\n")
+    with pytest.raises(StorageError, match="append-only"):
+        ledger.append({"runs/a": b"2"}, "m\n")
+
+
+def test_a_lost_race_is_applied_again(repository: GitFolder, tmp_path: Path) -> None:
+    """Two machines append at the same time: both entries are on both sides, and nothing was forced."""
+    repository.with_remote(tmp_path / "origin.git")
+    repository.git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "second"))
+    one, two = (Ledger(folder.opened, "origin") for folder in (repository, GitFolder(tmp_path / "second")))
+    one.append({"runs/a": b"1"}, "a\n")
+    two.append({"runs/b": b"2"}, "b\n")
+    one.sync()
+    pushed = one.head
+    two.sync()
+    one.sync()
+    assert one.head == two.head
+    assert {"runs/a", "runs/b"} <= set(one.paths())
+    assert pushed is not None
+    assert one.repository.is_ancestor(pushed, one.head or "")
+
+
+def test_eight_writers_lose_nothing(repository: GitFolder, tmp_path: Path) -> None:
+    """Eight clones append and push at once; every entry arrives."""
+    repository.with_remote(tmp_path / "origin.git")
+    ledgers = []
+    for number in range(8):
+        repository.git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / f"clone{number}"))
+        ledgers.append(Ledger(GitFolder(tmp_path / f"clone{number}").opened, "origin"))
+
+    def write(number: int) -> None:
+        ledgers[number].append({f"runs/{number}": b"x"}, f"{number}\n")
+        ledgers[number].sync()
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    last = Ledger(repository.opened, "origin")
+    last.sync()
+    assert {f"runs/{number}" for number in range(8)} <= set(last.paths())
+
+
+def test_an_unreadable_run_becomes_a_tombstone(repository: GitFolder) -> None:
+    """One broken file does not take the rest of the history down."""
+    ledger = Ledger(repository.opened)
+    enter(ledger, repository.git("rev-parse", "HEAD"))
+    ledger.append({"runs/20261121T000000Z-0123456789ab-full/summary.json": b"{broken"}, "m\n")
+    runs = history.read_runs(ledger)
+    assert [run.line.verdict for run in runs] == ["kept", "unreadable"]
+    assert "summary.json" in runs[1].line.why
+
+
+def test_a_snapshot_is_the_commit_plus_the_ledger_folder(repository: GitFolder) -> None:
+    """The snapshot's parent is the benchmarked commit, and its tree differs by ledger/ only."""
+    commit = repository.git("rev-parse", "HEAD")
+    ledger = Ledger(repository.opened)
+    run_id = enter(ledger, commit)
+    made = make_snapshot(ledger, run_id)
+    assert repository.git("rev-parse", f"{made.branch}^") == commit
+    changed = repository.git("diff", "--name-only", commit, made.branch).split()
+    assert changed == [f"ledger/{name}" for name in ("history.json", "record.json", "samples.jsonl.gz", "verdict.json")]
+    trailers = snapshots.trailers(repository.git("log", "-1", "--format=%B", made.branch))
+    assert (trailers["Benchmarked-commit"], trailers["Run"], trailers["Verdict"]) == (commit, run_id, "kept")
+    assert trailers["Record-digest"] == f"sha256:{made.record_sha256}"
+    assert trailers["Ledger-commit"] == ledger.head
+
+
+def test_making_a_snapshot_again_gives_the_same(repository: GitFolder) -> None:
+    """A repeated publish finds the branch that it made."""
+    ledger = Ledger(repository.opened)
+    run_id = enter(ledger, repository.git("rev-parse", "HEAD"))
+    assert make_snapshot(ledger, run_id) == make_snapshot(ledger, run_id)
+
+
+def test_two_machines_make_one_snapshot(repository: GitFolder, tmp_path: Path) -> None:
+    """The same run seen from two clones becomes the same commit on one branch."""
+    repository.with_remote(tmp_path / "origin.git")
+    ledger = Ledger(repository.opened, "origin")
+    run_id = enter(ledger, repository.git("rev-parse", "HEAD"))
+    repository.git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "second"))
+    second = Ledger(GitFolder(tmp_path / "second").opened, "origin")
+    second.sync()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda where: make_snapshot(where, run_id), (ledger, second)))
+    assert made[0] == made[1]
+
+
+def test_a_second_kept_run_of_a_commit_gets_its_own_branch(repository: GitFolder) -> None:
+    """The suffix -2 keeps the first snapshot's address what it was."""
+    commit = repository.git("rev-parse", "HEAD")
+    ledger = Ledger(repository.opened)
+    first = make_snapshot(ledger, enter(ledger, commit))
+    second = make_snapshot(ledger, enter(ledger, commit, "20261120T211133Z"))
+    assert second.branch == f"{first.branch}-2"
+
+
+def test_a_snapshot_holds_the_history_as_of_then(repository: GitFolder) -> None:
+    """Older snapshots stand in it with their addresses, and later runs do not."""
+    ledger = Ledger(repository.opened)
+    first = enter(ledger, repository.git("rev-parse", "HEAD"))
+    made = make_snapshot(ledger, first)
+    ledger.append(history.snapshot_file(SnapshotName(run_id=first, branch=made.branch, commit=made.commit,
+                                                     address=address(made.branch))), "name\n")
+    second = enter(ledger, repository.commit({"a": "1"}), "20261120T211133Z")
+    enter(ledger, repository.commit({"a": "2"}), "20261120T221133Z", "rejected")
+    newer = make_snapshot(ledger, second)
+    text = repository.git("show", f"{newer.branch}:ledger/history.json")
+    assert address(made.branch) in text
+    assert "20261120T221133Z" not in text
+
+
+def test_live_moves_by_compare_and_swap(repository: GitFolder, tmp_path: Path) -> None:
+    """Moving live returns where it was, here and on the remote."""
+    repository.with_remote(tmp_path / "origin.git")
+    ledger = Ledger(repository.opened, "origin")
+    one, two = repository.git("rev-parse", "HEAD"), repository.commit({"a": "1"})
+    assert snapshots.move_live(ledger, two) is None
+    assert snapshots.move_live(ledger, one) == two
+    assert snapshots.live_commit(ledger) == one
