@@ -8,19 +8,23 @@ from pathlib import Path
 import click
 
 from publisher.cli.shared import open_place
-from publisher.render import render_checkout
+from publisher.render import Source, render
+from publisher.report import plain
 
 
 @click.command("render")
 @click.option("--into", default="dist", show_default=True, type=click.Path(path_type=Path), help="The output folder.")
 @click.option("--address", default="", help="The site's main address (default: the one that the snapshot names).")
+@click.option("--strict/--no-strict", default=True, show_default=True, help="Refuse dead links and blocked content.")
 @click.pass_context
-def command(ctx: click.Context, into: Path, address: str) -> None:
+def command(ctx: click.Context, into: Path, address: str, strict: bool) -> None:
     """Build the site of the snapshot that is checked out here into a folder, whole or not at all."""
-    place = open_place(ctx)
-    environment = os.environ
-    rendered = render_checkout(
-        place.repository, into, address=address or environment.get("URL", ""),
-        deploy_id=environment.get("DEPLOY_ID", ""), deploy_url=environment.get("DEPLOY_URL", ""),
+    repository = open_place(ctx).repository
+    source = Source(
+        tree=repository.root, address=address, branch=os.environ.get("HEAD", ""), commit=repository.resolve("HEAD"),
+        deploy_id=os.environ.get("DEPLOY_ID", ""), deploy_url=os.environ.get("DEPLOY_URL", ""),
     )
+    rendered = render(source, into, strict=strict)
+    for warning in rendered.warnings:
+        click.echo(f"warning: {plain(warning)}", err=True)
     click.echo(f"{into}: {rendered.files} files, manifest sha256 {rendered.manifest_sha256}")

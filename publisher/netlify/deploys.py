@@ -7,6 +7,7 @@ call in doubt is followed by a look before the next.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 TRIES = 3
 """How often a build is asked for before publishing gives up."""
-DOUBT = 20.0
-"""Seconds to look for the effect of a call whose answer was lost."""
 _POLL_FIRST, _POLL_LONGEST = 0.2, 5.0
 
 
@@ -37,6 +36,8 @@ class Wanted:
     title: str
     timeout: float
     """Seconds to wait for a build."""
+    doubt: float = 20.0
+    """Seconds to look for the effect of a call whose answer was lost before it is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +53,23 @@ def ensure(netlify: Netlify, wanted: Wanted, *, before_call: Callable[[int], Non
            ) -> Deployed:
     """Return the ready deploy of a snapshot, asking for a build only where there is none.
 
-    `before_call` gets the number of the try before each call of the hook, to write the intent down. Raises DeployError
+    `before_call` gets the number of the try before each call of the hook, to write the intent down. A deploy that is
+    still not ready after `wanted.timeout` is cancelled and asked for again, `TRIES` times in all. Raises DeployError
     when the build fails or never ends, NetworkError when the hook or the API cannot be used.
     """
     for attempt in range(1, TRIES + 1):
         found = find(netlify, wanted)
+        if isinstance(found, Deployed):
+            return found
+        older = _ids(netlify, wanted)
         if found is None:
             before_call(attempt)
             note(f"calling the build hook for {wanted.branch}")
-            found = _call_and_look(netlify, wanted)
-        if found is not None or not netlify.settings.token:
-            return found if isinstance(found, Deployed) else wait(netlify, wanted, note)
-    raise DeployError(f"no deploy of {wanted.branch} appeared after {TRIES} calls of the build hook",
+            _call(netlify, wanted)
+        deployed = _wait(netlify, wanted, older - {found.id if found else ""}, note)
+        if deployed is not None:
+            return deployed
+    raise DeployError(f"{wanted.branch} is not deployed after {TRIES} tries of {wanted.timeout:.0f} s",
                       hint="does the build hook belong to this site?  publisher reconcile tries again")
 
 
@@ -74,7 +80,7 @@ def find(netlify: Netlify, wanted: Wanted) -> Deployed | Deploy | None:
     mine = [deploy for deploy in netlify.deploys(branch=wanted.branch) if _shows(deploy, wanted)]
     ready = next((deploy for deploy in mine if deploy.ready), None)
     if ready:
-        return _deployed(netlify, ready)
+        return Deployed(ready.id, netlify.settings.address_of(ready.id), "api")
     return next((deploy for deploy in mine if not deploy.failed), None)
 
 
@@ -88,49 +94,63 @@ def find_by_address(netlify: Netlify, wanted: Wanted) -> Deployed | None:
     return Deployed(deploy_id, netlify.settings.address_of(deploy_id) if deploy_id else address, "hook")
 
 
-def wait(netlify: Netlify, wanted: Wanted, note: Callable[[str], None]) -> Deployed:
-    """Wait until the snapshot's deploy is ready; DeployError, with the build's own words, when it fails."""
-    deadline = time.monotonic() + wanted.timeout
-    pause, seen = _POLL_FIRST, ""
-    while time.monotonic() < deadline:
-        found = find(netlify, wanted)
-        if isinstance(found, Deployed):
-            return found
-        if found is None and netlify.settings.token:
-            _raise_failed(netlify, wanted)
-        state = found.state if found is not None else "building"
-        if state != seen:
-            note(f"{wanted.branch}: {state}")
-            seen = state
-        time.sleep(pause)
-        pause = min(_POLL_LONGEST, pause * 1.3)
-    raise DeployError(f"the deploy of {wanted.branch} was not ready after {wanted.timeout:.0f} s",
-                      hint="look at its log in Netlify; the same command goes on from here")
-
-
-def _call_and_look(netlify: Netlify, wanted: Wanted) -> Deployed | Deploy | None:
-    """Call the hook, then look until the call shows; an answer that was lost is no failure if the effect is there."""
-    lost: NetworkError | None = None
+def _call(netlify: Netlify, wanted: Wanted) -> None:
+    """Call the hook; an answer that was lost is no failure yet, because the wait that follows looks for the effect."""
     try:
         netlify.call_hook(wanted.branch, wanted.title)
     except NetworkError as error:
         if not error.ambiguous:
             raise
-        lost = error
-    if not netlify.settings.token:
-        return None
-    deadline = time.monotonic() + DOUBT
-    pause = _POLL_FIRST
-    while time.monotonic() < deadline:
+
+
+def _wait(netlify: Netlify, wanted: Wanted, older: set[str], note: Callable[[str], None]) -> Deployed | None:
+    """Wait for the deploy; None when none has appeared (the call was lost) or the one that did was stuck and cancelled.
+
+    `older` are deploys whose failure is not news. Raises DeployError, with the build's own words, when ours fails.
+    """
+    started = time.monotonic()
+    pause, seen = _POLL_FIRST, ""
+    while True:
         found = find(netlify, wanted)
-        if found is not None:
+        if isinstance(found, Deployed):
             return found
-        _raise_failed(netlify, wanted)
+        waited = time.monotonic() - started
+        if found is None and netlify.settings.token:
+            _raise_failed(netlify, wanted, older)
+            if waited > wanted.doubt:
+                return None
+        if found is not None and found.state != seen:
+            note(f"{wanted.branch}: {found.state}")
+            seen = found.state
+        if waited > wanted.timeout or (found is not None and _age(found) > wanted.timeout):
+            _give_up(netlify, wanted, found, note)
+            return None
         time.sleep(pause)
         pause = min(_POLL_LONGEST, pause * 1.3)
-    if lost is not None and wanted.timeout < DOUBT:
-        raise lost
-    return None
+
+
+def _give_up(netlify: Netlify, wanted: Wanted, found: Deploy | None, note: Callable[[str], None]) -> None:
+    """Cancel a deploy that is stuck; without a token there is nothing to cancel and nothing more to see."""
+    if found is None:
+        raise DeployError(
+            f"{netlify.settings.address_of(wanted.branch)} did not show the snapshot within {wanted.timeout:.0f} s",
+            hint="look at the build's log in Netlify; with NETLIFY_AUTH_TOKEN its failure would be seen here",
+        )
+    note(f"{wanted.branch}: stuck in {found.state} for more than {wanted.timeout:.0f} s; cancelling deploy {found.id}")
+    netlify.cancel(found.id)
+
+
+def _age(deploy: Deploy) -> float:
+    """Return the seconds since a deploy was created, 0 where it does not say."""
+    try:
+        return time.time() - dt.datetime.fromisoformat(deploy.created_at or "").timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _ids(netlify: Netlify, wanted: Wanted) -> set[str]:
+    """Return the ids of the branch's deploys, empty without a token."""
+    return {deploy.id for deploy in netlify.deploys(branch=wanted.branch)} if netlify.settings.token else set()
 
 
 def _shows(deploy: Deploy, wanted: Wanted) -> bool:
@@ -138,20 +158,18 @@ def _shows(deploy: Deploy, wanted: Wanted) -> bool:
     return deploy.branch == wanted.branch and deploy.commit_ref in {wanted.commit, None, ""}
 
 
-def _deployed(netlify: Netlify, deploy: Deploy) -> Deployed:
-    return Deployed(deploy.id, netlify.settings.address_of(deploy.id), "api")
-
-
-def _raise_failed(netlify: Netlify, wanted: Wanted) -> None:
-    """Raise DeployError when the newest deploy of the branch has failed, with what the build said."""
-    newest = next(iter(netlify.deploys(branch=wanted.branch, pages=1)), None)
-    if newest is None or not newest.failed:
+def _raise_failed(netlify: Netlify, wanted: Wanted, older: set[str]) -> None:
+    """Raise DeployError when a new deploy of the branch has failed, with what the build said."""
+    news = [deploy for deploy in netlify.deploys(branch=wanted.branch, pages=1) if deploy.id not in older]
+    newest = next(iter(news), None)
+    if newest is None:
         return
     if newest.commit_ref not in {wanted.commit, None, ""}:
-        message = f"{wanted.branch} was built at {newest.commit_ref}, not at {wanted.commit}"
-        raise DeployError(message, hint="did somebody push to the snapshot branch?")
-    raise DeployError(f"the build of {wanted.branch} ended as {newest.state} (deploy {newest.id})",
-                      detail=newest.error_message or "", hint="mend the build, then run the same command again")
+        raise DeployError(f"{wanted.branch} was built at {newest.commit_ref}, not at {wanted.commit}",
+                          hint="did somebody push to the snapshot branch?")
+    if newest.failed:
+        raise DeployError(f"the build of {wanted.branch} ended as {newest.state} (deploy {newest.id})",
+                          detail=newest.error_message or "", hint="mend the build, then run the same command again")
 
 
 def publish_live(netlify: Netlify, deployed: Deployed) -> None:
