@@ -37,7 +37,7 @@ def main() -> int:
         environment = {**os.environ, **connection(host)}
         for number, commit in enumerate(COMMITS, 1):
             say(f"\n[{number}/{len(COMMITS)}] {commit.subject}")
-            write_commit(commit, WORK, git)
+            write_commit(commit, WORK, SITE, git)
             code = subprocess.run([PUBLISHER, "--repo", WORK, "publish"], env=environment, check=False).returncode
             if code not in {0, 1}:
                 say(f"publisher publish ended with exit code {code}")
