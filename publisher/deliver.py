@@ -1,7 +1,18 @@
-"""From a kept run to its verified deploy, and from there to the live site."""
+"""From a kept run to its verified deploy, and from there to the live site: a state machine written down in the ledger.
+
+    kept ─▶ named ─▶ requested ─▶ ready ─▶ verified ─▶ live
+
+`named` is the pushed branch and snapshot.json, `requested` is request-N.json, `verified` is receipt-N.json.
+
+Every arrow first looks whether its state is reached already, so it can be repeated after a crash, an answer that was
+lost, or by another publisher at the same time: a request is a place in the ledger that only one publisher can take.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import secrets
+import time
 from typing import TYPE_CHECKING, Literal
 
 from publisher.errors import LostRaceError, NetworkError, UsageError
@@ -16,84 +27,143 @@ if TYPE_CHECKING:
     from publisher.config import Config
     from publisher.ledger.snapshots import Snapshot
     from publisher.netlify.client import Netlify
-    from publisher.netlify.deploys import Deployed
     from publisher.place import Place
     from publisher.schema import Record
 
+    Note = Callable[[str], None]
 
-def deliver(place: Place, netlify: Netlify, record: Record, config: Config, note: Callable[[str], None]) -> Receipt:
-    """Publish a kept run as a snapshot and return its receipt, already in the ledger; safe to repeat at any point."""
+
+def check_settings(netlify: Netlify) -> None:
+    """Refuse to start what could not be published: no site, or no build hook."""
+    if not netlify.settings.site:
+        raise UsageError("publisher.toml names no site to publish to",
+                         hint='add  [netlify] site = "NAME"  and commit it; publisher bench and gate need none')
+    if not netlify.settings.hook:
+        raise UsageError("NETLIFY_BUILD_HOOK is not set, so a kept run could not be published",
+                         hint="set NETLIFY_BUILD_HOOK; publisher bench and gate need none")
+
+
+def deliver(place: Place, netlify: Netlify, record: Record, config: Config, note: Note) -> Receipt:
+    """Publish a kept run as a snapshot and return its receipt, which is in the ledger; safe to repeat at any point."""
+    snapshot = name_snapshot(place, netlify, record)
+    note(f"snapshot branch {snapshot.branch} at {snapshot.commit[:12]}")
+    if not netlify.settings.token:
+        note("no NETLIFY_AUTH_TOKEN: the deploy is known by its address alone, so a failed build looks like a slow one")
+    return _deploy(place, netlify, record, snapshot, config, note)
+
+
+def repair(place: Place, netlify: Netlify, record: Record, config: Config, note: Note) -> Receipt:
+    """Deploy a snapshot again that was lost or damaged, and return the new receipt; the live site is not touched.
+
+    The bytes must come out as they were: the first receipt's manifest is the only one that will do.
+    """
+    snapshot = name_snapshot(place, netlify, record)
+    run = place.run(record.run_id)
+    damaged = run.receipt if run else None
+    return _deploy(place, netlify, record, snapshot, config, note, replacing=damaged)
+
+
+def name_snapshot(place: Place, netlify: Netlify, record: Record) -> Snapshot:
+    """Return the run's snapshot branch, made and pushed where it is not there yet, and named in the ledger."""
     settings = netlify.settings
     snapshot = snapshots.ensure_snapshot(place.ledger, record.run_id, site=settings.main_address(),
                                          address=settings.address_of)
-    address = settings.address_of(snapshot.branch)
-    name = SnapshotName(run_id=record.run_id, branch=snapshot.branch, commit=snapshot.commit, address=address)
-    write(place, history.snapshot_file(name), f"Name {snapshot.branch}\n")
-    note(f"snapshot branch {snapshot.branch} at {snapshot.commit[:12]}")
+    name = SnapshotName(run_id=record.run_id, branch=snapshot.branch, commit=snapshot.commit,
+                        address=settings.address_of(snapshot.branch))
+    place.ledger.append(history.snapshot_file(name), f"Name {snapshot.branch}\n")
+    return snapshot
+
+
+def _deploy(place: Place, netlify: Netlify, record: Record, snapshot: Snapshot, config: Config, note: Note,
+            replacing: Receipt | None = None) -> Receipt:
+    """Bring the snapshot branch to one ready, verified deploy and write the receipt."""
+    address = netlify.settings.address_of(snapshot.branch)
+    wanted = deploys.Wanted(snapshot.branch, snapshot.commit, record.run_id, f"{snapshot.branch} {record.run_id}",
+                            config.netlify.timeout, replacing=replacing.deploy_id if replacing else "")
     requested = now()
-    deployed = _deploy(place, netlify, record, snapshot, config, note)
+    deployed = deploys.ensure(netlify, wanted, may_call=lambda: take_turn(place, wanted), note=note)
     ready = now()
     note(f"verifying {address}")
-    found = verify.require(verify.verify(address, record_sha256=snapshot.record_sha256))
+    digest = replacing.manifest_sha256 if replacing else ""
+    found = verify.require(verify.verify(address, record_sha256=snapshot.record_sha256, commit=snapshot.commit,
+                                         manifest_sha256=digest))
+    number = replacing.number + 1 if replacing else 1
     receipt = Receipt(
-        run_id=record.run_id, snapshot=snapshot.branch, commit=snapshot.commit, deploy_id=deployed.deploy_id,
-        permalink=deployed.permalink, address=address, manifest_sha256=found.manifest_sha256, files=found.files,
-        via=deployed.via, requested=requested, ready=ready, verified=now(),
+        run_id=record.run_id, number=number, snapshot=snapshot.branch, commit=snapshot.commit,
+        deploy_id=deployed.deploy_id, permalink=deployed.permalink, address=address,
+        manifest_sha256=found.manifest_sha256, files=found.files, via=deployed.via, requested=requested, ready=ready,
+        verified=now(),
     )
-    write(place, history.receipt_file(receipt), f"Receipt of {snapshot.branch}\n")
-    return receipt
+    place.ledger.append(history.receipt_file(receipt), f"Receipt of {snapshot.branch}\n",
+                        unless=lambda: _receipt(place, record.run_id, number) is not None)
+    return _receipt(place, record.run_id, number) or receipt
 
 
-def _deploy(place: Place, netlify: Netlify, record: Record, snapshot: Snapshot, config: Config,
-            note: Callable[[str], None]) -> Deployed:
-    """Bring the snapshot branch to one ready deploy; every call of the hook is written down before it is made."""
-    run = place.run(record.run_id)
-    before = run.requests if run else 0
-
-    def intend(attempt: int) -> None:
-        request = Request(run_id=record.run_id, branch=snapshot.branch, commit=snapshot.commit,
-                          attempt=before + attempt, time=now())
-        write(place, history.request_file(request), f"Request {request.attempt} for {snapshot.branch}\n")
-
-    title = f"{snapshot.branch} {record.run_id}"
-    wanted = deploys.Wanted(snapshot.branch, snapshot.commit, record.run_id, title, config.netlify.timeout)
-    return deploys.ensure(netlify, wanted, before_call=intend, note=note)
+def _receipt(place: Place, run_id: str, number: int) -> Receipt | None:
+    """Return a run's receipt from `number` on, by whichever publisher wrote it."""
+    run = place.run(run_id)
+    return run.receipt if run and run.receipt and run.receipt.number >= number else None
 
 
-def write(place: Place, files: dict[str, bytes], message: str) -> None:
-    """Append files to the ledger, here and on the remote."""
-    place.ledger.append(files, message)
+def take_turn(place: Place, wanted: deploys.Wanted) -> bool:
+    """Write down that the build hook is about to be called; false while another call may still take effect.
+
+    A call that was made, or may have been made, within the last `wanted.doubt` seconds gets that long to show.
+    """
     place.ledger.sync()
+    run = place.run(wanted.run_id)
+    known = run.requests if run else ()
+    if known and _age(known[-1].time) < wanted.doubt:
+        return False
+    request = Request(run_id=wanted.run_id, branch=wanted.branch, commit=wanted.commit, attempt=len(known) + 1,
+                      by=secrets.token_hex(8), time=now())
+
+    def taken() -> bool:
+        there = place.run(wanted.run_id)
+        return there is not None and len(there.requests) >= request.attempt
+
+    message = f"Request {request.attempt} for {wanted.branch}\n"
+    return place.ledger.append(history.request_file(request), message, unless=taken)
 
 
-def show_live(place: Place, netlify: Netlify, receipt: Receipt, config: Config, *, why: str,
-              note: Callable[[str], None]) -> LiveMove | None:
+def _age(moment: str) -> float:
+    """Return the seconds since a stored time; never negative, for another machine's clock may be ahead."""
+    return max(0.0, time.time() - dt.datetime.fromisoformat(moment).timestamp())
+
+
+def show_live(place: Place, netlify: Netlify, receipt: Receipt, config: Config, *, why: str, note: Note
+              ) -> LiveMove | None:
     """Show a snapshot at the site's main address and record the move; None where it is shown already.
 
     With a token Netlify restores the deploy; without one, or where it refuses, the `live` branch is pushed and built.
     """
     previous = snapshots.live_commit(place.ledger)
-    if previous == receipt.commit and _shows(netlify, receipt):
+    if previous == receipt.commit and _shows(netlify, receipt) and _recorded(place, receipt):
         return None
-    via: Literal["api", "hook"] = "hook"
-    if netlify.settings.token:
-        via = _restore(netlify, receipt, note)
+    via: Literal["api", "hook"] = _restore(netlify, receipt, note) if netlify.settings.token else "hook"
     _move_ref(place, receipt.commit)
-    if via == "hook":
-        note("moving the live site by building the branch `live`: it is not known to be one deploy with the snapshot")
+    if via == "hook" and not _shows(netlify, receipt):
+        note("moving the live site by building the branch `live`: a second deploy of the same snapshot")
         netlify.call_hook("live", f"live {receipt.snapshot}")
         deploys.wait_live(netlify, receipt.run_id, config.netlify.timeout)
     if config.netlify.lock and via == "api":
         netlify.lock(receipt.deploy_id)
-    who = _who(place)
+    who = place.repository.setting("user.name")[:100]
     move = LiveMove(snapshot=receipt.snapshot, commit=receipt.commit, run_id=receipt.run_id,
                     deploy_id=receipt.deploy_id, previous=previous or "", who=who, why=why, time=now(), via=via)
-    write(place, history.live_file(move), f"Live moves to {receipt.snapshot}\n")
+    place.ledger.append(history.live_file(move), f"Live moves to {receipt.snapshot}\n",
+                        unless=lambda: _recorded(place, receipt))
     note(f"live: {netlify.settings.main_address()} shows {receipt.snapshot}")
     return move
 
 
-def _restore(netlify: Netlify, receipt: Receipt, note: Callable[[str], None]) -> Literal["api", "hook"]:
+def _recorded(place: Place, receipt: Receipt) -> bool:
+    """Return whether the ledger's last move of the live site is to this snapshot."""
+    moves = history.live_moves(place.ledger)
+    return bool(moves) and moves[-1].commit == receipt.commit
+
+
+def _restore(netlify: Netlify, receipt: Receipt, note: Note) -> Literal["api", "hook"]:
     """Restore the snapshot's deploy by the API; say so and fall back to the hook where Netlify refuses to."""
     deployed = deploys.Deployed(receipt.deploy_id, receipt.permalink, receipt.via)
     try:
@@ -120,18 +190,3 @@ def _shows(netlify: Netlify, receipt: Receipt) -> bool:
         published = netlify.site().published_deploy
         return published is not None and published.id == receipt.deploy_id
     return deploys.shown_run(netlify, netlify.settings.main_address()) == receipt.run_id
-
-
-def _who(place: Place) -> str:
-    """Return who moves the live site, as git knows them."""
-    return place.repository.setting("user.name")[:100]
-
-
-def check_settings(netlify: Netlify) -> None:
-    """Refuse to start what could not be published: no site, or no build hook."""
-    if not netlify.settings.site:
-        raise UsageError("publisher.toml names no site to publish to",
-                         hint='add  [netlify] site = "NAME"  and commit it; publisher bench and gate need none')
-    if not netlify.settings.hook:
-        raise UsageError("NETLIFY_BUILD_HOOK is not set, so a kept run could not be published",
-                         hint="set NETLIFY_BUILD_HOOK; publisher bench and gate need none")

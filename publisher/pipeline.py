@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from publisher.deliver import check_settings, deliver, show_live, write
-from publisher.errors import UsageError
+from publisher.deliver import check_settings, deliver, show_live
+from publisher.errors import DeployError, GitError, LostRaceError, NetworkError, UsageError
 from publisher.gate.policy import decide
 from publisher.ledger import history
 from publisher.place import Place, now
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from publisher.bench.measure import Observer
     from publisher.ledger.history import Run
 
+MOST_REQUESTS = 5
+"""How many calls of the build hook `publish` makes for a run of somebody else's before it leaves it to `reconcile`."""
+ATTEMPTS = 12
 News = Literal["published", "already published", "refused", "already refused", "inconclusive"]
 
 
@@ -59,7 +63,7 @@ def judge(place: Place, record: Record) -> Verdict:
     """Return what the gate says of a run: the verdict that it has in the ledger, or a new one that is not stored."""
     runs = place.runs()
     if any(run.run_id == record.run_id and run.line.verdict != "unreadable" for run in runs):
-        return history.read_part(place.ledger, record.run_id, "verdict.json", Verdict)
+        return stored_verdict(place, record.run_id)
     config, _ = place.config(record.commit.sha)
     earlier = [run.line for run in runs if run.run_id < record.run_id]
     return decide(history.summarize(record), earlier, config, decided=now())
@@ -71,22 +75,83 @@ def publish(place: Place, revision: str, tier: str, observer: Observer, *, fresh
     netlify = place.netlify(config)
     check_settings(netlify)
     place.ledger.sync()
+    finish_others(place, observer)
     record = bench(place, revision, tier, observer, fresh=fresh)
-    verdict = judge(place, record)
-    known = place.run(record.run_id)
-    if known is None:
-        files = history.run_files(record, verdict, place.pending.samples(record.run_id))
-        write(place, files, f"{verdict.verdict}: {record.run_id}\n")
-    place.pending.discard(record.run_id)
+    record, verdict, known = enter(place, record)
     if verdict.verdict != "kept":
         refused: News = "already refused" if known else "refused"
         return Outcome(record, verdict, None, "inconclusive" if verdict.verdict == "inconclusive" else refused)
     if known is not None and known.receipt is not None:
+        if is_newest(place, record.run_id):
+            show_live(place, netlify, known.receipt, config, why="newest kept run", note=observer.note)
         return Outcome(record, verdict, known.receipt, "already published")
     receipt = deliver(place, netlify, record, config, observer.note)
     if is_newest(place, record.run_id):
         show_live(place, netlify, receipt, config, why="newest kept run", note=observer.note)
     return Outcome(record, verdict, receipt, "published")
+
+
+def enter(place: Place, record: Record) -> tuple[Record, Verdict, Run | None]:
+    """Judge a run and put it into the ledger, unless an equal one of the same commit is there: then that one counts.
+
+    Returns the record that counts, its verdict, and its run where it was there before.
+    """
+    def equal() -> Run | None:
+        wanted = (record.commit.sha, record.tier, record.fingerprint, record.salt)
+        return next((run for run in place.runs() if run.line.identity == wanted), None)
+
+    for _ in range(ATTEMPTS):
+        known = equal()
+        if known is not None:
+            place.pending.discard(record.run_id)
+            return place.record(known.run_id), stored_verdict(place, known.run_id), known
+        verdict = judge(place, record)
+        files = history.run_files(record, verdict, place.pending.samples(record.run_id))
+        # The verdict holds for the history that it was made from: if that grew meanwhile, judge again.
+        grown = partial(_has_moved, place, place.ledger.head)
+        if place.ledger.append(files, f"{verdict.verdict}: {record.run_id}\n", unless=grown):
+            place.pending.discard(record.run_id)
+            return record, verdict, None
+    raise LostRaceError("other publishers keep adding to the ledger", hint="run the same command again")
+
+
+def _has_moved(place: Place, head: str | None) -> bool:
+    """Return whether the ledger is no longer where it was."""
+    return place.ledger.head != head
+
+
+def stored_verdict(place: Place, run_id: str) -> Verdict:
+    """Return the verdict that the ledger holds of a run."""
+    return history.read_part(place.ledger, run_id, "verdict.json", Verdict)
+
+
+def finish_others(place: Place, observer: Observer) -> None:
+    """Finish earlier runs that were left half published; one that cannot be finished does not hold up the next."""
+    for run in unfinished(place):
+        if len(run.requests) >= MOST_REQUESTS:
+            observer.note(f"{run.run_id} was asked for {len(run.requests)} times in vain: publisher reconcile")
+            continue
+        try:
+            finish(place, run, observer)
+        except (DeployError, NetworkError, GitError) as error:
+            observer.note(f"{run.run_id} is still not published: {error.message}")
+
+
+def unfinished(place: Place) -> list[Run]:
+    """Return the kept runs that have no receipt, oldest first."""
+    return [run for run in place.runs() if run.line.verdict == "kept" and run.receipt is None]
+
+
+def finish(place: Place, run: Run, observer: Observer) -> Receipt:
+    """Bring one kept run to its end."""
+    record = place.record(run.run_id)
+    config, _ = place.config(record.commit.sha)
+    netlify = place.netlify(config)
+    check_settings(netlify)
+    receipt = deliver(place, netlify, record, config, observer.note)
+    if is_newest(place, run.run_id):
+        show_live(place, netlify, receipt, config, why="newest kept run", note=observer.note)
+    return receipt
 
 
 def is_newest(place: Place, run_id: str) -> bool:
@@ -97,17 +162,7 @@ def is_newest(place: Place, run_id: str) -> bool:
 def reconcile(place: Place, observer: Observer) -> list[Receipt]:
     """Finish every kept run that was not published to the end, oldest first, and return the new receipts."""
     place.ledger.sync()
-    receipts = []
-    for run in place.runs():
-        if run.line.verdict == "kept" and run.receipt is None:
-            record = place.record(run.run_id)
-            config, _ = place.config(record.commit.sha)
-            netlify = place.netlify(config)
-            check_settings(netlify)
-            receipts.append(deliver(place, netlify, record, config, observer.note))
-            if is_newest(place, run.run_id):
-                show_live(place, netlify, receipts[-1], config, why="reconciled", note=observer.note)
-    return receipts
+    return [finish(place, run, observer) for run in unfinished(place)]
 
 
 def rollback(place: Place, wanted: str, observer: Observer, *, why: str) -> tuple[Receipt, LiveMove | None]:

@@ -270,6 +270,8 @@ class Request(Struct, frozen=True, kw_only=True):
     branch: str
     commit: str
     attempt: int
+    by: str
+    """A random word of the publisher that makes the call, so that two of them cannot write the same request."""
     time: str
 
 
@@ -278,6 +280,8 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
     schema: int = RECEIPT_SCHEMA
     run_id: str
+    number: int = 1
+    """1 for the first deploy; a repair of a lost or damaged one counts on."""
     snapshot: str
     """The snapshot's branch."""
     commit: str
@@ -322,11 +326,17 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
     verdict: VerdictWord | Literal["unreadable"]
     fingerprint: str
     generation: str = ""
+    salt: str = ""
     scores: dict[str, HistoryScore]
     why: str = ""
     """The first failing rule's reason, for a refused run."""
     snapshot: str = ""
     address: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """Return what makes two runs the same measurement of the same commit; an unreadable run equals none."""
+        return (self.commit, self.tier, self.fingerprint, self.salt)
 
 
 class SnapshotName(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,6 @@ def enter(ledger: Ledger, commit: str, started: str = "20261120T201133Z", word: 
     """Put a run of `commit` into the ledger and return its id."""
     run = record(commit, started=started)
     ledger.append(history.run_files(run, verdict(run, word), b"samples"), "run\n")
-    ledger.sync()
     return run.run_id
 
 
@@ -50,8 +49,10 @@ def test_the_ledger_is_an_orphan_branch_and_leaves_the_folder_alone(repository: 
 def test_appending_the_same_again_makes_no_commit(repository: GitFolder) -> None:
     """A repeated step is a step that does nothing."""
     ledger = Ledger(repository.opened)
-    first = ledger.append({"runs/a": b"1"}, "m\n")
-    assert ledger.append({"runs/a": b"1"}, "m\n") == first
+    ledger.append({"runs/a": b"1"}, "m\n")
+    first = ledger.head
+    assert ledger.append({"runs/a": b"1"}, "m\n")
+    assert ledger.head == first
 
 
 def test_nothing_in_the_ledger_can_be_changed(repository: GitFolder) -> None:
@@ -68,10 +69,8 @@ def test_a_lost_race_is_applied_again(repository: GitFolder, tmp_path: Path) -> 
     repository.git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "second"))
     one, two = (Ledger(folder.opened, "origin") for folder in (repository, GitFolder(tmp_path / "second")))
     one.append({"runs/a": b"1"}, "a\n")
-    two.append({"runs/b": b"2"}, "b\n")
-    one.sync()
     pushed = one.head
-    two.sync()
+    two.append({"runs/b": b"2"}, "b\n")
     one.sync()
     assert one.head == two.head
     assert {"runs/a", "runs/b"} <= set(one.paths())
@@ -89,13 +88,42 @@ def test_eight_writers_lose_nothing(repository: GitFolder, tmp_path: Path) -> No
 
     def write(number: int) -> None:
         ledgers[number].append({f"runs/{number}": b"x"}, f"{number}\n")
-        ledgers[number].sync()
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
     last = Ledger(repository.opened, "origin")
     last.sync()
     assert {f"runs/{number}" for number in range(8)} <= set(last.paths())
+
+
+def test_one_of_eight_takes_a_place(repository: GitFolder, tmp_path: Path) -> None:
+    """Eight clones want the same free place; exactly one gets it, and the others see that it is taken."""
+    repository.with_remote(tmp_path / "origin.git")
+    ledgers = []
+    for number in range(8):
+        repository.git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / f"clone{number}"))
+        ledgers.append(Ledger(GitFolder(tmp_path / f"clone{number}").opened, "origin"))
+
+    def take(number: int) -> bool:
+        ledger = ledgers[number]
+        return ledger.append({"place": str(number).encode()}, "m\n", unless=lambda: ledger.read("place") is not None)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        took = list(pool.map(take, range(8)))
+    assert took.count(True) == 1
+    assert {ledger.read("place") for ledger in ledgers} == {str(took.index(True)).encode()}
+
+
+def test_entries_made_without_the_remote_join_it_later(repository: GitFolder, tmp_path: Path) -> None:
+    """A ledger that began without a remote is brought together with the remote's; neither loses anything."""
+    alone = Ledger(repository.opened)
+    alone.append({"runs/a": b"1"}, "a\n")
+    repository.with_remote(tmp_path / "origin.git")
+    repository.git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "second"))
+    Ledger(GitFolder(tmp_path / "second").opened, "origin").append({"runs/b": b"2"}, "b\n")
+    joined = Ledger(repository.opened, "origin")
+    joined.sync()
+    assert {"runs/a", "runs/b"} <= set(joined.paths())
 
 
 def test_an_unreadable_run_becomes_a_tombstone(repository: GitFolder) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from publisher.ledger.store import Ledger
 
 T = TypeVar("T", bound=schema.Struct)
+_LARGE = frozenset({"record.json", "verdict.json", "samples.jsonl.gz"})
+"""What a line of history does not need."""
 _RUN = re.compile(r"runs/(\d{8}T\d{6}Z-[0-9a-f]{12}-[a-z0-9][a-z0-9._-]{0,63})/([a-z0-9.-]+)\Z")
 
 
@@ -28,8 +30,10 @@ class Run:
 
     line: HistoryLine
     snapshot: SnapshotName | None = None
-    requests: int = 0
+    requests: tuple[Request, ...] = ()
+    """Every call of the build hook that was intended, in order."""
     receipt: Receipt | None = None
+    """The newest receipt: a repaired snapshot has more than one."""
 
     @property
     def run_id(self) -> str:
@@ -61,7 +65,8 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
     return HistoryLine(
         run_id=record.run_id, commit=record.commit.sha, subject=record.commit.subject, tier=record.tier,
         started=record.started, verdict=verdict.verdict if verdict else "inconclusive",
-        fingerprint=record.fingerprint, generation=record.generation, why=failing,
+        fingerprint=record.fingerprint, generation=record.generation, salt=record.salt,
+        why=failing,
         scores={result.suite: _score(result, suites[result.suite]) for result in record.results},
     )
 
@@ -82,25 +87,31 @@ def read_runs(ledger: Ledger, at: str | None = None) -> list[Run]:
         match = _RUN.match(path)
         if match:
             runs.setdefault(match[1], {})[match[2]] = blob
-    names = ("summary.json", "snapshot.json", "receipt.json")
-    wanted = sorted({files[name] for files in runs.values() for name in names if name in files})
+    wanted = sorted({blob for files in runs.values() for name, blob in files.items() if name not in _LARGE})
     blobs = dict(zip(wanted, ledger.repository.read_many(wanted), strict=True))
     return [_run(run_id, files, blobs) for run_id, files in sorted(runs.items())]
 
 
 def _run(run_id: str, files: dict[str, str], blobs: dict[str, bytes | None]) -> Run:
-    requests = sum(name.startswith("request-") for name in files)
     try:
         line = _part(files, blobs, "summary.json", HistoryLine)
         snapshot = _part(files, blobs, "snapshot.json", SnapshotName)
-        receipt = _part(files, blobs, "receipt.json", Receipt)
+        requests = _numbered(files, blobs, "request", Request)
+        receipts = _numbered(files, blobs, "receipt", Receipt)
         if line is None:
             raise StorageError(f"{folder(run_id)} has no summary.json")
     except StorageError as error:
-        return Run(_tombstone(run_id, error.message), requests=requests)
+        return Run(_tombstone(run_id, error.message))
     if snapshot:
         line = msgspec.structs.replace(line, snapshot=snapshot.branch, address=snapshot.address)
-    return Run(line, snapshot, requests, receipt)
+    return Run(line, snapshot, tuple(requests), receipts[-1] if receipts else None)
+
+
+def _numbered(files: dict[str, str], blobs: dict[str, bytes | None], stem: str, kind: type[T]) -> list[T]:
+    """Return the parts `stem-1.json`, `stem-2.json`, … in order."""
+    names = [name for name in files if name.startswith(f"{stem}-")]
+    parts = [_part(files, blobs, name, kind) for name in sorted(names, key=lambda name: (len(name), name))]
+    return [part for part in parts if part is not None]
 
 
 def _part(files: dict[str, str], blobs: dict[str, bytes | None], name: str, kind: type[T]) -> T | None:
@@ -136,7 +147,7 @@ def snapshot_file(name: SnapshotName) -> dict[str, bytes]:
 
 def receipt_file(receipt: Receipt) -> dict[str, bytes]:
     """Return the ledger file that proves a deploy."""
-    return {f"{folder(receipt.run_id)}/receipt.json": canonical_json(receipt)}
+    return {f"{folder(receipt.run_id)}/receipt-{receipt.number}.json": canonical_json(receipt)}
 
 
 def live_file(move: LiveMove) -> dict[str, bytes]:

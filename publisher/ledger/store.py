@@ -1,8 +1,7 @@
 """The ledger branch: append files, never change one, and bring the branch together with the remote's.
 
-A run's files live in `runs/<run_id>/`. Appending commits to the local branch first, so a result survives even when the
-network does not; `sync` then publishes. When two writers raced, ours are the files that the remote lacks: they are
-committed again on top of the remote's branch. Nothing that the remote has is ever rewritten.
+A run's files live in `runs/<run_id>/`. The remote decides who was first: an entry is pushed from exactly the state that
+it was made for, and a lost race is fetched, looked at again and tried again. Nothing that the remote has is rewritten.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from publisher.errors import LostRaceError, StorageError
 from publisher.git import Author, Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 BRANCH = "refs/heads/ledger"
 ATTEMPTS = 12
@@ -26,9 +25,14 @@ _README = b"""# Ledger
 
 The append-only history of this repository's benchmark runs, written by `publisher`. One folder a run in `runs/`:
 `record.json` (what was measured), `verdict.json` (what the gate said), `summary.json` (one line of history),
-`samples.jsonl.gz` (every answer) and, for a published snapshot, `snapshot.json`, `request-N.json` and `receipt.json`.
+`samples.jsonl.gz` (every answer) and, for a published snapshot, `snapshot.json`, `request-N.json` and `receipt-N.json`.
 `live/` says where the live site was moved, when, by whom and why. Do not edit this branch.
 """
+
+
+def _never() -> bool:
+    """Say no: the entry is made whatever else is in the ledger."""
+    return False
 
 
 def author(moment: int) -> Author:
@@ -58,25 +62,35 @@ class Ledger:
         head = self.head
         return self.repository.read(head, path) if head else None
 
-    def append(self, files: Mapping[str, bytes], message: str) -> str:
-        """Add `files` in one commit on the local branch and return the commit.
+    def append(self, files: Mapping[str, bytes], message: str, *, unless: Callable[[], bool] = _never) -> bool:
+        """Add `files` in one commit, here and on the remote at once; return whether they are in the ledger now.
 
-        Adding what is there already is no error and makes no commit. Raises StorageError when a path exists with other
-        contents (the ledger is append-only), LostRaceError when the branch never stands still.
+        `unless` is asked after the newest state has been fetched, each time: when it says true, nothing is added. The
+        push goes through only if nobody else has added anything since, so two writers cannot both find a place free.
+        Adding what is there already makes no commit. Raises StorageError when a path exists with other contents (the
+        ledger is append-only), LostRaceError when other writers win every attempt.
         """
         for attempt in range(ATTEMPTS):
+            self.sync()
+            if unless():
+                return False
             head = self.head
             wanted = self._missing(files, head)
             if not wanted and head:
-                return head
-            commit = self._commit(wanted, head, message)
+                return True
             try:
-                self.repository.move_refs({BRANCH: (commit, head)})
+                self._advance(self._commit(wanted, head, message), head)
             except LostRaceError:
                 _pause(attempt)
                 continue
-            return commit
-        raise LostRaceError("the ledger branch keeps moving", hint="run the same command again")
+            return True
+        raise LostRaceError(f"other writers won {ATTEMPTS} times", hint="run the same command again")
+
+    def _advance(self, commit: str, head: str | None) -> None:
+        """Move the branch from `head` to `commit`: first on the remote, which decides who was first, then here."""
+        if self.remote:
+            self.repository.push(self.remote, {BRANCH: (commit, head)})
+        self.repository.move_refs({BRANCH: (commit, head)})
 
     def sync(self) -> None:
         """Make the local branch and the remote's the same, keeping every file of both.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from publisher.netlify.client import Deploy, Netlify
 
 TRIES = 3
-"""How often a build is asked for before publishing gives up."""
+"""How often a deploy is waited for, and where need be asked for, before publishing gives up."""
 _POLL_FIRST, _POLL_LONGEST = 0.2, 5.0
 
 
@@ -38,6 +38,8 @@ class Wanted:
     """Seconds to wait for a build."""
     doubt: float = 20.0
     """Seconds to look for the effect of a call whose answer was lost before it is made again."""
+    replacing: str = ""
+    """The id of a deploy that will not do any more, because it is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +51,20 @@ class Deployed:
     via: Literal["api", "hook"]
 
 
-def ensure(netlify: Netlify, wanted: Wanted, *, before_call: Callable[[int], None], note: Callable[[str], None]
-           ) -> Deployed:
+def ensure(netlify: Netlify, wanted: Wanted, *, may_call: Callable[[], bool], note: Callable[[str], None]) -> Deployed:
     """Return the ready deploy of a snapshot, asking for a build only where there is none.
 
-    `before_call` gets the number of the try before each call of the hook, to write the intent down. A deploy that is
-    still not ready after `wanted.timeout` is cancelled and asked for again, `TRIES` times in all. Raises DeployError
-    when the build fails or never ends, NetworkError when the hook or the API cannot be used.
+    `may_call` is asked before each call of the hook: it writes the intent down, or says that another call, made by
+    somebody else or by a publisher that crashed, may still take effect. A deploy that is still not ready after
+    `wanted.timeout` is cancelled and asked for again, `TRIES` times in all. Raises DeployError when the build fails or
+    never ends, NetworkError when the hook or the API cannot be used.
     """
-    for attempt in range(1, TRIES + 1):
+    for _ in range(TRIES):
+        older = _ids(netlify, wanted)
         found = find(netlify, wanted)
         if isinstance(found, Deployed):
             return found
-        older = _ids(netlify, wanted)
-        if found is None:
-            before_call(attempt)
+        if found is None and may_call():
             note(f"calling the build hook for {wanted.branch}")
             _call(netlify, wanted)
         deployed = _wait(netlify, wanted, older - {found.id if found else ""}, note)
@@ -91,6 +92,8 @@ def find_by_address(netlify: Netlify, wanted: Wanted) -> Deployed | None:
         return None
     own = _fetch_json(netlify, f"{address}/deploy.json")
     deploy_id = str(own.get("deploy_id") or "")
+    if wanted.replacing and deploy_id == wanted.replacing:
+        return None
     return Deployed(deploy_id, netlify.settings.address_of(deploy_id) if deploy_id else address, "hook")
 
 
@@ -155,7 +158,8 @@ def _ids(netlify: Netlify, wanted: Wanted) -> set[str]:
 
 def _shows(deploy: Deploy, wanted: Wanted) -> bool:
     """Return whether a deploy of the branch is of the snapshot's commit; one not yet cloned has no commit."""
-    return deploy.branch == wanted.branch and deploy.commit_ref in {wanted.commit, None, ""}
+    same = deploy.branch == wanted.branch and deploy.commit_ref in {wanted.commit, None, ""}
+    return same and deploy.id != wanted.replacing
 
 
 def _raise_failed(netlify: Netlify, wanted: Wanted, older: set[str]) -> None:

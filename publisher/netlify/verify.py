@@ -50,11 +50,12 @@ class Verification:
         return len(self.missing) + len(self.changed) + len(self.private)
 
 
-def verify(address: str, *, record_sha256: str, manifest_sha256: str = "") -> Verification:
+def verify(address: str, *, record_sha256: str, commit: str = "", manifest_sha256: str = "") -> Verification:
     """Fetch the manifest and every file that it lists from `address` and compare digests.
 
-    `record_sha256` is the digest that `snapshot.json` has to name; `manifest_sha256`, where known, is the only manifest
-    that will do. Raises DeployError when there is no manifest to go by, NetworkError when the host cannot be reached.
+    `record_sha256` and `commit` are the record and the snapshot commit that `snapshot.json` has to name;
+    `manifest_sha256`, where known, is the only manifest that will do. Raises DeployError when there is no manifest to
+    go by, NetworkError when the host cannot be reached.
     """
     report = Verification(address)
     manifest = _manifest(address, report, manifest_sha256)
@@ -73,7 +74,7 @@ def verify(address: str, *, record_sha256: str, manifest_sha256: str = "") -> Ve
                 getattr(report, fault).append(path)
     report.files = len(manifest.files)
     if not report.problems:
-        _check_record(address, record_sha256)
+        _check_record(address, record_sha256, commit)
     return report
 
 
@@ -122,14 +123,14 @@ def _look(web: Web, address: str, path: str, entry: ManifestEntry) -> str:
     return "" if len(answer.body) == entry.size and sha256_hex(answer.body) == entry.sha256 else "changed"
 
 
-def _check_record(address: str, record_sha256: str) -> None:
-    """Refuse a site that is whole but shows another record."""
+def _check_record(address: str, record_sha256: str, commit: str) -> None:
+    """Refuse a site that is whole but shows another record or another snapshot commit."""
     body = Web().request("GET", f"{address}/snapshot.json", what="snapshot.json", limit=LARGEST).body
     try:
-        shown = msgspec.json.decode(body, type=dict[str, object]).get("record_sha256")
+        shown = msgspec.json.decode(body, type=dict[str, object])
     except msgspec.MsgspecError:
-        shown = None
-    if shown != record_sha256:
+        shown = {}
+    if shown.get("record_sha256") != record_sha256 or (commit and shown.get("snapshot") != commit):
         raise DeployError(f"{address} shows another record than the snapshot's",
                           hint="did somebody push to the snapshot branch?")
 

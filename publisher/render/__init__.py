@@ -1,1 +1,61 @@
-"""Ledger to site: gather everything first, then write."""
+"""Ledger to site: gather everything first, then write.
+
+`build` turns the tree of a snapshot commit into every file of its site, in memory: the same tree and address give the
+same bytes, always. `render` also writes them, whole or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from publisher.errors import ConfigError
+from publisher.files import sha256_hex
+from publisher.render import feeds, links
+from publisher.render.gather import Source, gather, site_folder
+from publisher.render.pages import Site
+from publisher.render.write import DEPLOY, MANIFEST, manifest, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Rendered", "Source", "build", "render", "site_folder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What was written: the number of files, the manifest's digest, and what `strict` would have refused."""
+
+    files: int
+    manifest_sha256: str
+    warnings: tuple[str, ...] = ()
+
+
+def build(source: Source) -> dict[str, bytes]:
+    """Return every file of the snapshot's site by path; nothing is written and nothing but the tree is read.
+
+    Raises UsageError where the tree holds no snapshot, StorageError where a part of it cannot be read, ConfigError
+    where the tree's own `site/` has a mistake.
+    """
+    snapshot = gather(source)
+    files = Site(snapshot).render()
+    files[MANIFEST] = manifest(files)
+    files[DEPLOY] = feeds.deploy_json(snapshot, source)
+    return dict(sorted(files.items()))
+
+
+def render(source: Source, into: Path, *, strict: bool = True) -> Rendered:
+    """Build the site, check it, and make the folder `into` hold exactly it.
+
+    With `strict`, a dead internal link or anything that the site's policy would block is a ConfigError that lists all
+    of them, and `into` is left alone.
+    """
+    files = build(source)
+    problems = links.check(files)
+    if problems and strict:
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        raise ConfigError(
+            f"the rendered site has {count}", detail="\n".join(problems), hint="correct the files in site/"
+        )
+    write(files, into)
+    return Rendered(len(files), sha256_hex(files[MANIFEST]), tuple(problems))

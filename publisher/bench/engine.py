@@ -1,0 +1,176 @@
+"""The engine inside the child process: a checked model file, a loaded model, and requests turned into completions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import llama_cpp
+
+from publisher.bench import identity, sizing
+from publisher.bench.fast import HOLDERS, Fast
+from publisher.bench.gguf import read_header
+from publisher.bench.model import Context, Log, Model
+from publisher.bench.prompts import Prompts
+from publisher.bench.protocol import Completion, ModelFacts
+from publisher.bench.reproducible import Reproducible
+from publisher.bench.sampling import Chain
+from publisher.bench.scheduler import Job
+from publisher.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from publisher.bench.gguf import Header
+    from publisher.bench.protocol import EngineOptions, Request
+    from publisher.bench.scheduler import Scheduler
+    from publisher.schema import EngineIdentity
+
+_PIECE = 16 << 20
+
+
+class Engine:
+    """One model on one context; everything that is loaded belongs to this object."""
+
+    def __init__(self, options: EngineOptions, descriptor: int, beat: Callable[[str], None]) -> None:
+        """Hash, check and load the model that is open as `descriptor`; raises ModelError.
+
+        The digest is of the bytes that are loaded: llama.cpp opens the same open file, and a change in between is
+        noticed.
+        """
+        self._options, self._beat = options, beat
+        before = _stamp(descriptor)
+        digest = _digest(descriptor, beat)
+        if options.sha256 and digest != options.sha256:
+            raise ModelError(
+                f"the model's sha256 is {digest}, publisher.toml wants {options.sha256}",
+                hint="set model.sha256 to the digest of the file that you mean, or fetch that file again",
+            )
+        header = read_header(descriptor)
+        self.facts = _facts(header, digest)
+        _prompts(header, options)  # a template that cannot work is found before minutes are spent on loading
+        self._log = Log()
+        llama_cpp.llama_backend_init()
+        self._model = Model(
+            f"/proc/self/fd/{descriptor}",
+            self._log,
+            gpu_layers=-1 if options.gpu_layers == "all" else options.gpu_layers,
+            repack=options.mode == "fast",
+            beat=beat,
+        )
+        if _stamp(descriptor) != before:
+            raise ModelError("the model file changed while it was being loaded", hint="run the same command again")
+        self._prompts = _prompts(header, options, bos=self._model.bos, eos=self._model.eos)
+        offloaded, _ = self._log.offloaded()
+        self._size = sizing.choose(options, header, self._model, gpu=offloaded > 0)
+        self._context = self._make_context()
+        self.identity: EngineIdentity = identity.describe(options, self._size, self._model, self._log)
+        self._scheduler: Scheduler | None = None
+
+    def _make_context(self) -> Context:
+        """Return the context for the chosen mode and sizes."""
+        size, streams = self._size, self._options.mode == "reproducible"
+        sequences = size.rows if streams else size.slots + 1 + HOLDERS
+        return Context(
+            self._model,
+            self._log,
+            cells=sizing.padded(size.context) * sequences if streams else size.cells,
+            sequences=sequences,
+            batch=size.batch,
+            threads=size.threads,
+            streams=streams,
+            flash_attention=self._options.flash_attention,
+            kv_type=self._options.kv_type,
+        )
+
+    def _make_scheduler(self) -> Scheduler:
+        """Return a fresh scheduler on the context."""
+        size = self._size
+        common: dict[str, Any] = {
+            "slots": size.slots,
+            "batch": size.batch,
+            "greedy": self._options.sampling.temperature == 0,
+            "stops": self._options.stop,
+            "beat": self._beat,
+        }
+        if self._options.mode == "reproducible":
+            # On a GPU, moving cells through host memory costs more than evaluating the prompt once more.
+            return Reproducible(self._model, self._context, copy_prompts=not size.gpu, **common)
+        return Fast(self._model, self._context, cells=size.cells, **common)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        """Yield a completion for every request, in the order in which they finish."""
+        submitted = time.perf_counter()
+        jobs: list[Job] = []
+        prompts: dict[str, list[int]] = {}
+        for request in requests:
+            if request.group not in prompts:
+                self._beat("rendering prompts")
+                prompts[request.group] = self._model.tokenize(self._prompts.render(request.problem))
+            job = self._job(request, prompts[request.group], submitted)
+            if job.limit > 0:
+                jobs.append(job)
+            else:
+                yield self._refused(job)
+        self._scheduler = self._make_scheduler()
+        yield from self._scheduler.run(jobs)
+
+    def _job(self, request: Request, prompt: list[int], submitted: float) -> Job:
+        """Return the sample that a request asks for; its limit is not above 0 when the prompt leaves no room."""
+        sampling = self._options.sampling
+        wanted = request.max_tokens or sampling.max_tokens
+        limit = min(wanted, self._size.context - len(prompt)) if prompt else 0
+        return Job(request, prompt, limit, Chain(sampling, request.seed), submitted)
+
+    def _refused(self, job: Job) -> Completion:
+        """Return the completion of a sample whose prompt cannot be answered."""
+        job.chain.close()
+        tokens = len(job.prompt)
+        reason = (
+            f"the prompt has {tokens} tokens, the context {self._size.context}" if tokens else "the prompt is empty"
+        )
+        return Completion(job.request.key, "", "error", tokens, 0, 0.0, 0.0, 0.0, reason)
+
+    def statistics(self) -> dict[str, float]:
+        """Return the figures of the last `generate`, with the process's peak memory in bytes."""
+        figures = self._scheduler.figures.as_statistics(self._size.slots) if self._scheduler else {}
+        return {**figures, "peak_memory": float(identity.peak_memory())}
+
+
+def _prompts(header: Header, options: EngineOptions, *, bos: str = "", eos: str = "") -> Prompts:
+    """Return the renderer of the model's prompts."""
+    return Prompts(header.chat_template, system=options.system, template=options.template, bos=bos, eos=eos)
+
+
+def _stamp(descriptor: int) -> tuple[int, int, int]:
+    """Return what changes when a file is written to."""
+    status = os.fstat(descriptor)
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _digest(descriptor: int, beat: Callable[[str], None]) -> str:
+    """Return the SHA-256 of an open file, without moving its offset."""
+    digest, at = hashlib.sha256(), 0
+    while piece := os.pread(descriptor, _PIECE, at):
+        digest.update(piece)
+        at += len(piece)
+        beat("hashing the model")
+    return digest.hexdigest()
+
+
+def _facts(header: Header, digest: str) -> ModelFacts:
+    """Return what is known of a model from its file alone."""
+    return ModelFacts(
+        sha256=digest,
+        size=header.size,
+        name=header.name,
+        architecture=header.architecture,
+        parameters=header.parameters,
+        quantization=header.quantization,
+        context_trained=header.context_trained,
+        chat_template_sha256=header.chat_template_sha256,
+        layers=header.layers,
+        vocabulary=header.vocabulary,
+    )

@@ -1,0 +1,72 @@
+"""The bench machine, as far as it can change a result or its price."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from publisher import __version__
+from publisher.schema import MachineIdentity
+
+_INSTRUCTIONS = ("sse4_2", "avx", "avx2", "avx512", "amx", "fma", "f16c", "avx_vnni", "asimd", "sve", "i8mm", "bf16")
+
+
+def identify() -> MachineIdentity:
+    """Return what this machine is; what cannot be found out is an empty string or 0."""
+    return MachineIdentity(
+        cpu=_cpu_field("model name") or platform.processor() or platform.machine(),
+        cores=len(os.sched_getaffinity(0)),
+        gpu=", ".join(gpus()),
+        memory=_memory(),
+        system=_system(),
+        python=platform.python_version(),
+        publisher=__version__,
+    )
+
+
+def gpus() -> list[str]:
+    """Return the names of the NVIDIA GPUs, or nothing where there is no driver."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
+
+
+def instructions() -> list[str]:
+    """Return the instruction sets that decide which kernels llama.cpp takes, hence how sums are rounded."""
+    flags = (_cpu_field("flags") or _cpu_field("Features")).split()
+    return [platform.machine(), *sorted(flag for flag in flags if flag.startswith(_INSTRUCTIONS))]
+
+
+def _cpu_field(name: str) -> str:
+    for line in _read("/proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return ""
+
+
+def _memory() -> int:
+    for line in _read("/proc/meminfo").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _system() -> str:
+    try:
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        name = ""
+    return f"{name or platform.system()} ({platform.system()} {platform.release()})"
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,273 @@
+"""Commit to record: find what is known already, generate and grade the rest, write down what came of it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from publisher.bench.graders import GRADERS, Grade, grade
+from publisher.bench.graders.extract import LIMIT
+from publisher.bench.journal import Journal, journal_path
+from publisher.bench.plan import Job, Plan, PlannedSuite, Wanted, plan
+from publisher.bench.protocol import EngineOptions, Request
+from publisher.bench.record import build_record, sampling_of
+from publisher.bench.worker import Engine
+from publisher.errors import GraderError, ModelError
+from publisher.samples import pack_samples
+from publisher.schema import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from publisher.bench.graders import Grader
+    from publisher.bench.graders.verdict import Verdict
+    from publisher.bench.protocol import Completion
+    from publisher.schema import Record
+
+    Reusable = Callable[[str], Iterable[tuple[str, Iterable[Sample]]]]
+    """Generation digest -> (run id, samples) of earlier runs, newest first."""
+
+__all__ = ["Job", "Measurement", "Observer", "Plan", "measure", "plan"]
+
+MAX_ERRORS = 0.05
+"""The share of a suite's samples that may fail before the run does."""
+_GRADERS_AT_ONCE = 2
+
+
+class Observer(Protocol):
+    """Whoever watches a run."""
+
+    def planned(self, model: str, suites: list[tuple[str, int]], total: int) -> None:
+        """Hear the model's name, the samples of each suite, and how many are left to generate."""
+
+    def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
+        """Hear of a sample that was generated and graded."""
+
+    def note(self, text: str) -> None:
+        """Hear a remark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A finished run. Its journal stays until `forget_journal`: until the record is stored somewhere."""
+
+    record: Record
+    samples: list[Sample]
+    journal: Path
+
+    @property
+    def packed(self) -> bytes:
+        """The samples as they are stored."""
+        return pack_samples(self.samples)
+
+    def forget_journal(self) -> None:
+        """Remove the journal; call it once record and samples are stored."""
+        self.journal.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run in progress: what is there already, by (suite, problem, number)."""
+
+    job: Job
+    plan: Plan
+    graders: dict[str, Grader]
+    done: dict[tuple[str, str, int], Sample] = field(default_factory=dict)
+    reused: dict[str, int] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def suite(self, name: str) -> PlannedSuite:
+        """Return the suite called `name`."""
+        return next(part for part in self.plan.suites if part.suite.name == name)
+
+    def missing(self) -> list[Wanted]:
+        """Return what is still to be generated."""
+        return [wanted for wanted in self.plan.wanted if key_of(wanted) not in self.done]
+
+
+def key_of(wanted: Wanted) -> tuple[str, str, int]:
+    """Return what tells a sample of a run from the others."""
+    return wanted.suite, wanted.problem.id, wanted.sample
+
+
+def measure(job: Job, *, workspace: Path, reusable: Reusable, observer: Observer) -> Measurement:
+    """Run the model over the suites of a tier and return the record, with every sample in its order.
+
+    Samples that an interrupted run or an earlier one of the same generation has are not generated again. Raises
+    ModelError or GraderError when more than 5 % of a suite's samples fail; those that were good stay in the journal.
+    """
+    begun = time.monotonic()
+    planned = plan(job, observer.note)
+    path = journal_path(workspace, commit=job.commit, tier=job.tier, fingerprint=planned.fingerprint, salt=job.salt)
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(Journal(path))
+        threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(_GRADERS_AT_ONCE))
+        names = {part.grader for part in planned.suites}
+        run = _Run(job, planned, {name: stack.enter_context(GRADERS[name]()) for name in names})
+        _resume(run, journal, observer)
+        _reuse(run, reusable, observer)
+        missing = run.missing()
+        counts = [(part.suite.name, len(part.suite.problems) * part.samples) for part in planned.suites]
+        observer.planned(job.config.model.name, counts, len(missing))
+        engine = stack.enter_context(Engine(_options(job, planned, len(missing))))
+        for sample in _generated(run, engine, missing, threads):
+            _keep(run, sample, journal)
+            observer.sampled(sample, engine.statistics())
+        samples = [run.done[key_of(wanted)] for wanted in planned.wanted]
+        record = build_record(
+            job, planned, facts=engine.facts, engine=engine.identity, samples=samples,
+            duration=time.monotonic() - begun, statistics=engine.statistics(), reused=run.reused,
+        )  # fmt: skip
+    return Measurement(record, samples, path)
+
+
+def _resume(run: _Run, journal: Journal, observer: Observer) -> None:
+    """Take over what an interrupted run of the same job has finished."""
+    known = {(*key_of(wanted), wanted.seed) for wanted in run.plan.wanted}
+    for sample in journal.samples:
+        key = (sample.suite, sample.problem, sample.sample)
+        if (*key, sample.seed) in known:
+            run.done[key] = sample
+    if run.done:
+        observer.note(f"going on after {len(run.done)} samples of an interrupted run")
+
+
+def _reuse(run: _Run, reusable: Reusable, observer: Observer) -> None:
+    """Take over samples of earlier runs that this run would generate to the letter, graded anew."""
+    missing = {(wanted.problem.id, wanted.sample, wanted.seed): wanted for wanted in run.missing()}
+    if not missing:
+        return
+    for run_id, samples in reusable(run.plan.generation):
+        for sample in samples:
+            wanted = missing.get((sample.problem, sample.sample, sample.seed))
+            if wanted is None or sample.finish == "error" or sample.outcome == "error":
+                continue
+            again = _regraded(run, sample, wanted)
+            if again.outcome != "error":
+                del missing[sample.problem, sample.sample, sample.seed]
+                run.done[key_of(wanted)] = again
+                run.reused[run_id] = run.reused.get(run_id, 0) + 1
+        if not missing:
+            break
+    for run_id, count in run.reused.items():
+        observer.note(f"{count} samples are the same as in {run_id}")
+
+
+def _generated(run: _Run, engine: Engine, missing: Sequence[Wanted],
+               threads: concurrent.futures.Executor) -> Iterator[Sample]:  # fmt: skip
+    """Yield the missing samples as they are graded; generation never waits for a slow comparison."""
+    if not missing:
+        return
+    requests = [
+        Request(number, wanted.problem.problem, wanted.seed, f"{wanted.suite}/{wanted.problem.id}")
+        for number, wanted in enumerate(missing)
+    ]
+    pending: set[concurrent.futures.Future[Sample]] = set()
+    failure: ModelError | None = None
+    try:
+        try:
+            for completion in engine.generate(requests):
+                pending.add(threads.submit(_graded, run, missing[completion.key], completion))
+                done, pending = concurrent.futures.wait(pending, timeout=0)
+                for future in done:
+                    yield future.result()
+        except ModelError as error:
+            failure = error  # what was finished before it is still graded and kept
+        for future in concurrent.futures.as_completed(pending):
+            yield future.result()
+        if failure:
+            raise failure
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _graded(run: _Run, wanted: Wanted, completion: Completion) -> Sample:
+    """Return the sample of a completion."""
+    text = completion.text.encode(errors="replace").decode()
+    clip = run.job.config.ledger.clip
+    if completion.finish == "error":
+        scored = Grade("error", "", completion.reason or "the engine gave no reason")
+    else:
+        part = run.suite(wanted.suite)
+        scored = grade(run.graders[part.grader], text, wanted.problem.answer, completion.finish)
+    sample = Sample(
+        suite=wanted.suite, problem=wanted.problem.id, sample=wanted.sample, seed=wanted.seed, outcome="error",
+        answer="", finish=completion.finish, prompt_tokens=completion.prompt_tokens, tokens=completion.tokens,
+        latency=round(completion.latency, 6), text=text[:clip], clipped=max(0, len(text) - clip),
+    )  # fmt: skip
+    return _scored(run, sample, wanted, scored)
+
+
+def _regraded(run: _Run, sample: Sample, wanted: Wanted) -> Sample:
+    """Return an earlier run's sample as this run's suite and grader see it, by its answer where its text was cut."""
+    grader = run.graders[run.suite(wanted.suite).grader]
+    if not sample.clipped:
+        scored = grade(grader, sample.text, wanted.problem.answer, sample.finish)
+    elif sample.outcome in {"right", "wrong"}:
+        scored = _with_answer(grader.compare(sample.answer, wanted.problem.answer), sample.answer)
+    else:
+        scored = Grade(sample.outcome, sample.answer, sample.reason)
+    clip = run.job.config.ledger.clip
+    cut = max(0, len(sample.text) - clip)
+    shorter = msgspec.structs.replace(sample, text=sample.text[:clip], clipped=sample.clipped + cut)
+    return _scored(run, shorter, wanted, scored)
+
+
+def _with_answer(verdict: Verdict, answer: str) -> Grade:
+    return Grade(verdict.outcome, answer, verdict.reason)
+
+
+def _scored(run: _Run, sample: Sample, wanted: Wanted, scored: Grade) -> Sample:
+    """Return `sample` with its grade, and with its problem's statement and answer where those are public."""
+    public = run.suite(wanted.suite).suite.public
+    return msgspec.structs.replace(
+        sample, suite=wanted.suite, outcome=scored.outcome, answer=scored.answer[: LIMIT + 1], reason=scored.reason,
+        kind=wanted.problem.kind, statement=wanted.problem.problem if public else "",
+        expected=wanted.problem.answer if public else "",
+    )  # fmt: skip
+
+
+def _keep(run: _Run, sample: Sample, journal: Journal) -> None:
+    """Take a new sample in; raise once a suite has too many errors."""
+    run.done[sample.suite, sample.problem, sample.sample] = sample
+    if sample.outcome != "error":
+        journal.append(sample)
+        return
+    part = run.suite(sample.suite)
+    run.errors[sample.suite] += 1
+    planned = len(part.suite.problems) * part.samples
+    if run.errors[sample.suite] > MAX_ERRORS * planned:
+        raise _too_many(run, sample, planned)
+
+
+def _too_many(run: _Run, sample: Sample, planned: int) -> ModelError | GraderError:
+    """Return the error that ends a run whose suite `sample.suite` has too many errors, with the first reason."""
+    failed = [one for one in run.done.values() if one.suite == sample.suite and one.outcome == "error"]
+    first = failed[0]
+    kind, verb = (ModelError, "generated") if first.finish == "error" else (GraderError, "graded")
+    count = "1 sample" if len(failed) == 1 else f"{len(failed)} samples"
+    return kind(
+        f"{count} of {planned} of the suite {sample.suite} could not be {verb}: too many to score the rest; "
+        f"the first is {first.problem}, number {first.sample}: {first.reason}",
+        hint="the good samples are kept: correct the cause and run the same command again",
+    )
+
+
+def _options(job: Job, planned: Plan, workload: int) -> EngineOptions:
+    """Return how the engine is to run the model."""
+    config = job.config
+    return EngineOptions(
+        model=planned.model.path, sha256=planned.model.sha256, context=config.model.context,
+        gpu_layers=config.model.gpu_layers, mode=config.engine.mode, slots=config.engine.slots,
+        threads=config.engine.threads, batch=config.engine.batch, flash_attention=config.engine.flash_attention,
+        timeout=config.engine.timeout, sampling=sampling_of(job), system=config.prompt.system,
+        template=config.prompt.template, workload=workload,
+    )  # fmt: skip

@@ -1,0 +1,150 @@
+"""What a run will do, worked out before any model is loaded: its files, its seeds, and the digests that name it.
+
+`generation` covers all that decides the text of a sample but the problem and the seed; samples of equal generations are
+interchangeable. `fingerprint` adds suites and graders: runs with one fingerprint measured the same thing. Neither knows
+the commit or the name of the machine, only what of the machine changes how numbers are rounded.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from publisher.bench import machine, models, suites
+from publisher.bench.graders import GRADERS
+from publisher.bench.sources import Place, cache_folder
+from publisher.errors import ModelError
+from publisher.files import canonical_json, sha256_file, sha256_hex
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    from publisher.bench.models import ModelFile
+    from publisher.bench.suites import Problem, Suite
+    from publisher.config import Config
+    from publisher.git import Repository
+
+ENGINE = "llama-cpp-python"
+RECIPE = 1
+"""Counts up whenever our own engine code changes the bits of what it generates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One tier of one commit, to be measured; a `salt` makes other seeds, so that a run can be repeated afresh."""
+
+    repository: Repository
+    commit: str
+    config: Config
+    config_sha256: str
+    tier: str
+    dirty: bool
+    salt: str
+    started: dt.datetime
+
+
+class PlannedSuite(NamedTuple):
+    """A suite with the number of samples a problem and the grader that scores them."""
+
+    suite: Suite
+    samples: int
+    grader: str
+    grader_version: str
+    source: str
+
+
+class Wanted(NamedTuple):
+    """One sample that a run needs."""
+
+    suite: str
+    problem: Problem
+    sample: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A job with its files at hand."""
+
+    model: ModelFile
+    suites: tuple[PlannedSuite, ...]
+    prompt_sha256: str
+    generation: str
+    fingerprint: str
+    wanted: tuple[Wanted, ...]
+    """Every sample, in the order of the record: by suite, problem and number."""
+
+
+def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
+    """Return what `job` comes to, fetching the model and the suites where they are not at hand.
+
+    Raises ConfigError (no such tier), ModelError, SuiteError, NetworkError or StorageError.
+    """
+    config = job.config
+    tier = config.tier(job.tier)
+    place = Place(job.repository, job.commit, cache_folder(os.environ), note)
+    loaded = []
+    for name, samples in tier.items():
+        section = config.suites[name]
+        version = GRADERS[section.grader].version
+        loaded.append(PlannedSuite(suites.load(name, section, place), samples, section.grader, version, section.source))
+    model = models.resolve(config.model, place)
+    prompt = sha256_hex(canonical_json({"system": config.prompt.system, "template": config.prompt.template}))
+    generation = generation_digest(config, model.sha256, prompt)
+    return Plan(model, tuple(loaded), prompt, generation, _fingerprint(generation, loaded), _wanted(loaded, job.salt))
+
+
+def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
+    """Return the seed of a sample: the same on every machine, and never the value that llama.cpp takes for random."""
+    key = hashlib.blake2b("\0".join([suite_sha256, problem, str(sample)]).encode(), digest_size=8,
+                          key=hashlib.blake2b(salt.encode(), digest_size=32).digest())  # fmt: skip
+    return int.from_bytes(key.digest(), "big") % 0xFFFFFFFF
+
+
+def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> str:
+    """Return the digest of everything but problem and seed that decides a sample's text."""
+    engine, model = config.engine, config.model
+    parts: dict[str, object] = {
+        "model": model_sha256, "context": model.context, "prompt": prompt_sha256, "sampling": model.sampling,
+        "mode": engine.mode, "flash_attention": engine.flash_attention, "engine": engine_build(),
+        "recipe": RECIPE,
+        "instructions": machine.instructions(), "gpu_layers": str(model.gpu_layers),
+        "gpus": machine.gpus() if model.gpu_layers else [],
+    }  # fmt: skip
+    if engine.mode == "fast" or engine.flash_attention or parts["gpus"]:
+        # Only there do the shapes of a step, and so the rounding of its sums, follow from these.
+        parts["shapes"] = [engine.slots, engine.threads, engine.batch, len(os.sched_getaffinity(0))]
+    return sha256_hex(canonical_json(parts))
+
+
+@functools.cache
+def engine_build() -> str:
+    """Return the version of the engine's package and a digest of its shared libraries, without loading them."""
+    found = importlib.util.find_spec("llama_cpp")
+    folders = list(found.submodule_search_locations or []) if found else []
+    if not folders:
+        raise ModelError("the engine is not installed", hint="pip install 'snapshot-publisher[bench]'")
+    libraries = sorted({path.resolve() for path in Path(folders[0]).glob("lib/*.so*")})
+    digests = [f"{path.name} {sha256_file(path)}" for path in libraries]
+    return f"{ENGINE} {importlib.metadata.version(ENGINE)} {sha256_hex(chr(10).join(digests).encode())}"
+
+
+def _fingerprint(generation: str, planned: list[PlannedSuite]) -> str:
+    parts = [[part.suite.name, part.suite.sha256, part.samples, part.grader, part.grader_version] for part in planned]
+    return sha256_hex(canonical_json({"generation": generation, "suites": parts}))
+
+
+def _wanted(planned: list[PlannedSuite], salt: str) -> tuple[Wanted, ...]:
+    return tuple(
+        Wanted(part.suite.name, problem, number, seed_of(part.suite.sha256, problem.id, number, salt))
+        for part in planned
+        for problem in part.suite.problems
+        for number in range(part.samples)
+    )

@@ -1,0 +1,179 @@
+"""Samples and identities to the record of a run: identity first, results after."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import tomllib
+from typing import TYPE_CHECKING
+
+from publisher import __version__
+from publisher.bench import machine
+from publisher.config import FILE
+from publisher.files import sha256_hex
+from publisher.samples import encode_samples
+from publisher.schema import (
+    CommitIdentity,
+    Counts,
+    Interval,
+    ModelIdentity,
+    PromptIdentity,
+    Quantiles,
+    Record,
+    Sampling,
+    SuiteIdentity,
+    SuiteResult,
+)
+from publisher.stats import estimate, pass_at
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from publisher.bench.plan import Job, Plan, PlannedSuite
+    from publisher.bench.protocol import ModelFacts
+    from publisher.schema import EngineIdentity, Sample
+
+_PACKAGES = ("llama-cpp-python", "math-verify", "latex2sympy2_extended", "sympy", "numpy")
+
+
+def build_record(job: Job, plan: Plan, *, facts: ModelFacts, engine: EngineIdentity, samples: Sequence[Sample],
+                 duration: float, statistics: Mapping[str, float], reused: Mapping[str, int]) -> Record:  # fmt: skip
+    """Return the record of a finished run; `samples` are in the record's order, `duration` is in seconds."""
+    config = job.config
+    finished = job.started + dt.timedelta(seconds=duration)
+    return Record(
+        run_id=run_id(job),
+        tier=job.tier,
+        commit=_commit(job),
+        model=_model(job, facts),
+        prompt=PromptIdentity(system=config.prompt.system, template=config.prompt.template, sha256=plan.prompt_sha256),
+        sampling_given=_sampling_given(job),
+        sampling=sampling_of(job),
+        suites=[_suite(part) for part in plan.suites],
+        engine=engine,
+        machine=machine.identify(),
+        versions={"publisher": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        salt=job.salt,
+        generation=plan.generation,
+        fingerprint=plan.fingerprint,
+        config_sha256=job.config_sha256,
+        samples_sha256=sha256_hex(encode_samples(samples)),
+        started=_time(job.started),
+        finished=_time(finished),
+        duration=round(duration, 3),
+        results=[
+            suite_result(part, [one for one in samples if one.suite == part.suite.name], slots=engine.slots)
+            for part in plan.suites
+        ],
+        statistics=dict(statistics),
+        reused=dict(reused),
+    )
+
+
+def run_id(job: Job) -> str:
+    """Return the name of a run: when it started, of which commit, which tier."""
+    return f"{job.started.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{job.commit[:12]}-{job.tier}"
+
+
+def sampling_of(job: Job) -> Sampling:
+    """Return how tokens are drawn."""
+    given = job.config.model.sampling
+    return Sampling(temperature=given.temperature, top_p=given.top_p, top_k=given.top_k, min_p=given.min_p,
+                    max_tokens=given.max_tokens)  # fmt: skip
+
+
+def suite_result(part: PlannedSuite, samples: Sequence[Sample], *, slots: int) -> SuiteResult:
+    """Return what a suite measured; samples that are `error` count as errors and nowhere else.
+
+    Tokens a second are those of all slots together while every one is busy: a reused sample keeps its latency, so the
+    figure means the same whether a sample was generated in this run or an earlier one.
+    """
+    scored = [sample for sample in samples if sample.outcome != "error"]
+    ids = [problem.id for problem in part.suite.problems]
+    right, drawn = dict.fromkeys(ids, 0), dict.fromkeys(ids, 0)
+    for sample in scored:
+        drawn[sample.problem] += 1
+        right[sample.problem] += sample.outcome == "right"
+    estimated = estimate(list(right.values()), list(drawn.values()))
+    outcomes = [sample.outcome for sample in samples]
+    busy = sum(sample.latency for sample in scored)
+    tokens = sum(sample.tokens for sample in scored)
+    return SuiteResult(
+        suite=part.suite.name,
+        score=estimated.score,
+        stderr=estimated.stderr,
+        stderr_sampling=estimated.stderr_sampling,
+        interval=Interval(low=estimated.low, high=estimated.high),
+        direction="higher",
+        pass_at=_pass_at(list(right.values()), list(drawn.values()), part.samples),
+        kinds=_kinds(part, right, drawn),
+        counts=Counts(**{word: outcomes.count(word) for word in Counts.__struct_fields__}),  # type: ignore[arg-type]
+        right_by_problem=right,
+        prompt_tokens=sum(sample.prompt_tokens for sample in scored),
+        tokens=tokens,
+        latency=quantiles([sample.latency for sample in scored]),
+        tokens_per_second=tokens / busy * min(slots, len(scored)) if busy > 0 else 0.0,
+    )
+
+
+def quantiles(durations: Sequence[float]) -> Quantiles:
+    """Return the 50th, 90th and 99th percentile, interpolated linearly between the nearest values."""
+    ordered = sorted(durations)
+
+    def at(share: float) -> float:
+        place = share * (len(ordered) - 1)
+        low = int(place)
+        high = min(low + 1, len(ordered) - 1)
+        return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+    return Quantiles(p50=at(0.5), p90=at(0.9), p99=at(0.99))
+
+
+def _pass_at(right: list[int], drawn: list[int], samples: int) -> dict[str, float]:
+    """Return pass@k for every power of two up to the samples a problem, where errors left enough of them."""
+    powers = [1 << power for power in range(samples.bit_length())]
+    found = {k: pass_at(right, drawn, k) for k in powers}
+    return {str(k): value for k, value in found.items() if value is not None}
+
+
+def _kinds(part: PlannedSuite, right: Mapping[str, int], drawn: Mapping[str, int]) -> dict[str, float]:
+    """Return the score of each kind of problem that has a scored sample."""
+    groups: dict[str, list[float]] = {}
+    for problem in part.suite.problems:
+        if problem.kind and drawn[problem.id]:
+            groups.setdefault(problem.kind, []).append(right[problem.id] / drawn[problem.id])
+    return {kind: 100 * sum(shares) / len(shares) for kind, shares in groups.items()}
+
+
+def _commit(job: Job) -> CommitIdentity:
+    commit = job.repository.commit(job.commit)
+    time = dt.datetime.fromtimestamp(commit.time, dt.UTC)
+    return CommitIdentity(sha=commit.sha, subject=commit.subject, author=commit.author, time=_time(time),
+                          dirty=job.dirty)  # fmt: skip
+
+
+def _model(job: Job, facts: ModelFacts) -> ModelIdentity:
+    section = job.config.model
+    return ModelIdentity(
+        name=section.name, source=section.source, sha256=facts.sha256, size=facts.size, architecture=facts.architecture,
+        parameters=facts.parameters, quantization=facts.quantization, context_trained=facts.context_trained,
+        chat_template_sha256=facts.chat_template_sha256,
+    )  # fmt: skip
+
+
+def _suite(part: PlannedSuite) -> SuiteIdentity:
+    return SuiteIdentity(
+        name=part.suite.name, source=part.source, sha256=part.suite.sha256, problems=len(part.suite.problems),
+        samples=part.samples, grader=part.grader, grader_version=part.grader_version, public=part.suite.public,
+    )  # fmt: skip
+
+
+def _sampling_given(job: Job) -> dict[str, float | int]:
+    """Return the sampling options that the commit's publisher.toml spells out."""
+    data = job.repository.read(job.commit, FILE) or b""
+    given: dict[str, float | int] = tomllib.loads(data.decode()).get("model", {}).get("sampling", {})
+    return given
+
+
+def _time(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,277 @@
+"""What both ways of scheduling share: samples in progress, their order, one step of drawing tokens, and the figures.
+
+A prompt's last token is never evaluated with the rest of the prompt: it goes through the same decoding step as every
+generated token. So all samples of a problem can start from one evaluated prompt, and a sample's first token is
+computed like all its others.
+"""
+
+from __future__ import annotations
+
+import abc
+import ctypes
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import llama_cpp
+import numpy as np
+
+from publisher.bench.batch import Batch
+from publisher.bench.protocol import Completion
+from publisher.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from publisher.bench.model import Context, Model
+    from publisher.bench.protocol import Finish, Request
+    from publisher.bench.sampling import Chain
+
+_logits = llama_cpp.llama_cpp._lib.llama_get_logits  # noqa: SLF001 - as an address: no pointer object a step
+_CHECKED = 1 << 16
+"""A step with at most this many logits is searched for NaN whole; a larger one only where tokens were drawn."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One sample in progress."""
+
+    request: Request
+    prompt: list[int]
+    limit: int
+    """Tokens that may be drawn."""
+    chain: Chain
+    submitted: float
+    out: list[int] = field(default_factory=list)
+    admitted: float = 0.0
+    first: float = 0.0
+    tail: bytes = b""
+    """The last bytes of the text, where stop strings are looked for."""
+    saved: Any = None
+    """The sample's part of the KV cache while it waits after a preemption."""
+
+    @property
+    def position(self) -> int:
+        """The position of the next token that is to be evaluated."""
+        return len(self.prompt) - 1 + len(self.out)
+
+    @property
+    def token(self) -> int:
+        """The next token that is to be evaluated: the last one drawn, or the prompt's last."""
+        return self.out[-1] if self.out else self.prompt[-1]
+
+
+class Queue:
+    """Samples that wait, a problem's samples one after the other, the longest expected first.
+
+    Nobody knows a length beforehand: the order starts with what the caller expects (or the limit) and is made anew
+    from the lengths seen so far each time a twentieth of the samples has finished.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._groups: dict[str, deque[Job]] = {}
+        self._seen: dict[str, list[int]] = {}
+        for job in jobs:
+            self._groups.setdefault(job.request.group, deque()).append(job)
+        self._every = max(16, len(jobs) // 20)
+        self._finished = 0
+        self.waiting = len(jobs)
+        self._order()
+
+    def _order(self) -> None:
+        ordered = sorted(self._groups.items(), key=lambda item: -self._expected(item[0], item[1][0]))
+        self._groups = dict(ordered)
+
+    def _expected(self, group: str, job: Job) -> float:
+        seen = self._seen.get(group)
+        return sum(seen) / len(seen) if seen else float(job.request.expected or job.limit)
+
+    def finished(self, job: Job) -> None:
+        """Learn from a finished sample."""
+        if len(self._groups) > 1:
+            self._seen.setdefault(job.request.group, []).append(len(job.out))
+            self._finished += 1
+            if self._finished % self._every == 0:
+                self._order()
+
+    def groups(self) -> Iterator[tuple[str, int, Job]]:
+        """Yield each waiting problem in order: its group, how many of its samples wait, and the first of them."""
+        for group, jobs in self._groups.items():
+            yield group, len(jobs), jobs[0]
+
+    def has(self, group: str) -> bool:
+        """Return whether samples of this problem wait."""
+        return group in self._groups
+
+    def take(self, group: str) -> Job:
+        """Remove and return the next sample of a problem."""
+        jobs = self._groups[group]
+        job = jobs.popleft()
+        if not jobs:
+            del self._groups[group]
+        self.waiting -= 1
+        return job
+
+
+@dataclass(slots=True)
+class Figures:
+    """What a run counted; seconds are wall-clock time of llama.cpp's calls and of the drawing."""
+
+    started: float = 0.0
+    ended: float = 0.0
+    prompt_tokens: int = 0
+    prompt_seconds: float = 0.0
+    decode_tokens: int = 0
+    decode_seconds: float = 0.0
+    steps: int = 0
+    rows: int = 0
+    busy_steps: int = 0
+    busy_rows: int = 0
+    kv_high: int = 0
+    preemptions: int = 0
+    tail_seconds: float = 0.0
+
+    def as_statistics(self, slots: int) -> dict[str, float]:
+        """Return the figures as they go into a record."""
+        return {
+            "prompt_tokens": float(self.prompt_tokens),
+            "prompt_seconds": self.prompt_seconds,
+            "prompt_tokens_per_second": self.prompt_tokens / max(1e-9, self.prompt_seconds),
+            "decode_tokens": float(self.decode_tokens),
+            "decode_seconds": self.decode_seconds,
+            "decode_tokens_per_second": self.decode_tokens / max(1e-9, self.decode_seconds),
+            "steps": float(self.steps),
+            "occupancy": self.rows / max(1, self.steps * slots),
+            "occupancy_before_tail": self.busy_rows / max(1, self.busy_steps * slots),
+            "kv_high_water": float(self.kv_high),
+            "preemptions": float(self.preemptions),
+            "tail_seconds": self.tail_seconds,
+            "seconds": self.ended - self.started,
+        }
+
+
+class Scheduler(abc.ABC):
+    """Runs samples to their end on one context."""
+
+    def __init__(
+        self,
+        model: Model,
+        context: Context,
+        *,
+        slots: int,
+        batch: int,
+        greedy: bool,
+        stops: tuple[str, ...],
+        beat: Callable[[str], None],
+    ) -> None:
+        self.model, self.context, self.slots = model, context, slots
+        self.batch = Batch(max(batch, context.sequences))
+        self.figures = Figures()
+        self._greedy = greedy
+        self._stops = tuple(stop.encode() for stop in stops if stop)
+        self._keep = max(map(len, self._stops), default=0) + 64
+        self._beat = beat
+        self._address = 0
+        self._view: npt.NDArray[np.float32] = np.zeros((0, model.tokens), dtype=np.float32)
+        self._index = np.arange(self.batch.capacity)
+
+    @abc.abstractmethod
+    def run(self, jobs: Sequence[Job]) -> Iterator[Completion]:
+        """Yield each sample's completion as soon as it is finished."""
+
+    # -- one call of llama.cpp ----------------------------------------------------------------------------------
+
+    def _decode(self, rows: int) -> bool:
+        """Evaluate the first `rows` rows of the batch; false when the cache has no room for them."""
+        code = llama_cpp.llama_decode(self.context.pointer, self.batch.struct(rows))
+        self._beat("generating")
+        if code not in {0, 1}:
+            raise ModelError(f"llama.cpp could not evaluate a batch of {rows} tokens (llama_decode returned {code})")
+        return bool(code == 0)
+
+    def _scores(self, rows: int) -> npt.NDArray[np.float32]:
+        """Return the logits of the first `rows` output rows, as llama.cpp's own memory."""
+        address = int(_logits_address(self.context.pointer) or 0)
+        if address != self._address or len(self._view) < rows:
+            pointer = ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
+            self._view = np.ctypeslib.as_array(pointer, shape=(rows, self.model.tokens))
+            self._address = address
+        return self._view[:rows]
+
+    def _draw(self, chains: Sequence[Any], rows: int) -> npt.NDArray[np.bool_] | None:
+        """Draw a token for each of the first `rows` rows into `batch.tokens`; a row whose chain is None is left alone.
+
+        Returns which rows have no usable logits, or None where all have.
+        """
+        scores, tokens = self._scores(rows), self.batch.tokens
+        if self._greedy:
+            tokens[:rows] = scores.argmax(axis=1)
+        else:
+            pointer, sample = self.context.pointer, llama_cpp.llama_sampler_sample
+            for row, chain in enumerate(chains):
+                if chain is not None:
+                    tokens[row] = sample(chain, pointer, row)
+        if scores.size <= _CHECKED:
+            bad = np.isnan(scores.sum(axis=1))
+        else:
+            bad = ~np.isfinite(scores[self._index[:rows], tokens[:rows]])
+        return bad if bad.any() else None
+
+    # -- a sample's end -----------------------------------------------------------------------------------------
+
+    def _ended(self, job: Job, token: int) -> Finish | None:
+        """Take a drawn token into `job`; return how the sample has ended, if it has."""
+        if not job.first:
+            job.first = time.perf_counter()
+        if token in self.model.ends:
+            return "stop"
+        job.out.append(token)
+        if self._stops and self._stopped(job, token):
+            return "stop"
+        return "length" if len(job.out) >= job.limit else None
+
+    def _stopped(self, job: Job, token: int) -> bool:
+        """Return whether the text now contains a stop string, wherever its tokens' borders are."""
+        piece = self.model.piece(token)
+        window = job.tail + piece
+        job.tail = window[-self._keep :]
+        return any(stop in window for stop in self._stops)
+
+    def _completion(self, job: Job, finish: Finish, reason: str = "") -> Completion:
+        """Free a sample's samplers and return what it came to."""
+        job.chain.close()
+        job.saved = None
+        now = time.perf_counter()
+        text = self.model.text(job.out)
+        for stop in self._stops:
+            text = text.split(stop.decode(), 1)[0]
+        return Completion(
+            key=job.request.key,
+            text=text,
+            finish=finish,
+            prompt_tokens=len(job.prompt),
+            tokens=len(job.out),
+            latency=now - job.admitted,
+            queue=job.admitted - job.submitted,
+            prompt_time=(job.first or now) - job.admitted,
+            reason=reason,
+        )
+
+    def _count_step(self, rows: int, waiting: int, seconds: float) -> None:
+        """Count a decoding step with `rows` samples in it while `waiting` others had no slot."""
+        figures = self.figures
+        figures.steps += 1
+        figures.rows += rows
+        figures.decode_tokens += rows
+        figures.decode_seconds += seconds
+        if waiting:
+            figures.busy_steps += 1
+            figures.busy_rows += rows
+        elif rows < self.slots:
+            figures.tail_seconds += seconds * (1 - rows / self.slots)
+
+
+_logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", llama_cpp.llama_cpp._lib))  # noqa: SLF001

@@ -1,0 +1,92 @@
+"""How many slots, cells, threads and rows to use, from the model, the memory and the work."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from publisher.errors import ModelError
+
+if TYPE_CHECKING:
+    from publisher.bench.gguf import Header
+    from publisher.bench.model import Model
+    from publisher.bench.protocol import EngineOptions
+
+SLOTS_CPU = 16
+"""A step of 16 rows costs hardly more than one of 9 on CPUs, and more than 16 gain little."""
+SLOTS_GPU = 64
+SMALL = 50_000_000
+"""Below so many parameters a second thread costs more in waiting than it calculates."""
+BATCH = 512
+CELL = 256
+"""llama.cpp pads a sequence's cells to a multiple of this."""
+_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The chosen sizes; `context` is one sequence's, `cells` the whole cache's in fast mode."""
+
+    slots: int
+    rows: int
+    context: int
+    cells: int
+    threads: int
+    batch: int
+    gpu: bool
+
+
+def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -> Size:
+    """Return the sizes for a model: what the options set by hand, the rest chosen."""
+    context = min(options.context, header.context_trained or options.context)
+    whole = padded(context)
+    room = max(whole, int(_memory() / 2 / max(1.0, model.cell * _BYTES[options.kv_type])))
+    if whole * model.cell * _BYTES[options.kv_type] > _memory():
+        raise ModelError(
+            f"a context of {context} tokens does not fit into {_memory() >> 20} MiB of memory",
+            hint="lower model.context in publisher.toml",
+        )
+    slots = options.slots or _slots(options, room // whole, gpu=gpu)
+    return Size(
+        slots=slots,
+        rows=max(2, slots),
+        context=context,
+        cells=options.cells or min(room, whole * (slots + 1)),
+        threads=options.threads or (1 if header.parameters < SMALL else _cores()),
+        batch=options.batch or BATCH,
+        gpu=gpu,
+    )
+
+
+def padded(context: int) -> int:
+    """Return the cells that llama.cpp sets aside for a sequence of `context` tokens."""
+    return -(-context // CELL) * CELL
+
+
+def _slots(options: EngineOptions, fitting: int, *, gpu: bool) -> int:
+    """Return how many sequences to run at once."""
+    slots = SLOTS_GPU if gpu else SLOTS_CPU
+    if options.mode == "reproducible":
+        slots = min(slots, fitting)
+    if options.workload:
+        slots = min(slots, options.workload)
+    return max(1, slots)
+
+
+def _cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _memory() -> int:
+    """Return the bytes of memory that are available, a container's limit included."""
+    text = Path("/proc/meminfo").read_text(encoding="ascii")
+    available = next(int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("MemAvailable:"))
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return available
+    return min(available, int(limit) - used) if limit.isdigit() else available

@@ -1,0 +1,106 @@
+"""What the host is told when it starts, and what it tells back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from publisher.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+_SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,35}[a-z0-9])?\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much the host takes in before it refuses."""
+
+    hook_body: int = 64 * 1024
+    """Bytes of a build hook's request body."""
+    json_body: int = 8 * 1024 * 1024
+    """Bytes of any other request body that is JSON."""
+    file: int = 100 * 1024 * 1024
+    """Bytes of one published file."""
+    files: int = 25_000
+    """Files of one deploy."""
+    deploy: int = 2 * 1024 * 1024 * 1024
+    """Bytes of one deploy."""
+    path: int = 1_000
+    """Characters of one published path."""
+    name: int = 250
+    """Characters of a branch name."""
+    title: int = 1_000
+    """Characters of a deploy's title."""
+    log: int = 1024 * 1024
+    """Bytes kept of a build's output."""
+    queue: int = 10_000
+    """Builds waiting at one time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOptions:
+    """One site of the host: where it keeps it, what it clones and how it builds."""
+
+    state: Path
+    """The folder that everything is kept in; one host at a time uses it."""
+    site: str
+    """The site's name: the first label of its addresses."""
+    repository: str
+    """The path or address that builds clone from."""
+    port: int = 8888
+    """The port on 127.0.0.1; 0 takes any free one."""
+    token: str = ""
+    """The API token; empty means one that is made once and kept in the state folder."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The site's own build variables, as they would be set in Netlify's interface."""
+    production_branch: str = "live"
+    """The branch whose successful builds are published by themselves."""
+    rate_limits: bool = False
+    """Whether to refuse what Netlify would refuse for coming too fast. Netlify always does."""
+    private: str = ""
+    """Who may read the site: "" everybody, "previews" all but the main address is private, "all" all of it is."""
+    hook_commits: bool = True
+    """Whether a deploy that a build hook started tells its commit. Netlify's often say `commit_ref: null`."""
+    retention_days: int = 30
+    """After how many days old deploys are deleted; 0 means never."""
+    build_seconds: float = 15 * 60.0
+    """How long one build may take."""
+    builders: int = 1
+    """How many builds run at one time."""
+    bounds: Bounds = field(default_factory=Bounds)
+    """How much the host takes in before it refuses."""
+    on_ready: Callable[[HostInfo], None] | None = None
+    """Called once, when the host answers requests."""
+
+    def check(self) -> None:
+        """Raise UsageError when a value cannot work."""
+        if not _SITE_NAME.match(self.site):
+            raise UsageError(f"the site name {self.site!r} is not 1 to 37 of a-z, 0-9 and -")
+        if not 0 <= self.port <= 65535:
+            raise UsageError(f"the port {self.port} is not between 0 and 65535")
+        if self.private not in {"", "previews", "all"}:
+            raise UsageError(f"private is {self.private!r}, not empty, 'previews' or 'all'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostInfo:
+    """How to reach a running host. The token and the hook's address are secrets."""
+
+    api_url: str
+    """What `NETLIFY_API_URL` is set to."""
+    site_url: str
+    """The site's main address; its host name may need to be sent to 127.0.0.1 by hand."""
+    hook_url: str
+    """The build hook's address."""
+    token: str
+    """The API token."""
+    site_id: str
+    """The site's id."""
+    site_name: str
+    """The site's name."""
+    port: int
+    """The port on 127.0.0.1."""

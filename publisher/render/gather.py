@@ -1,0 +1,192 @@
+"""What a site is rendered from: the snapshot's own tree, read once into one frozen value."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from publisher import schema
+from publisher.config import FILE, Config, Threshold, parse
+from publisher.errors import StorageError, UsageError
+from publisher.files import sha256_hex, walk_files
+from publisher.render import text
+from publisher.samples import FILE as SAMPLES
+from publisher.samples import unpack_samples
+from publisher.schema import History, HistoryLine, HistoryScore, Record, Sample, SuiteIdentity, SuiteResult, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER = "ledger"
+PARTS = ("templates", "assets", "content")
+LARGEST_SAMPLES = 1 << 30
+"""Bytes of samples that are unpacked at most; a small file can be made to unpack to anything."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to render: a checkout of a snapshot commit, and where the result will be seen.
+
+    `address` is the site's main address, `branch` the snapshot's branch (used where the history does not name it) and
+    `commit` its full hash. The deploy's own id and address end up in `deploy.json` and nowhere else.
+    """
+
+    tree: Path
+    address: str
+    branch: str
+    commit: str
+    deploy_id: str = ""
+    deploy_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that the pages of one snapshot show."""
+
+    record: Record
+    record_sha256: str
+    verdict: Verdict
+    history: History
+    history_bytes: bytes
+    samples: tuple[Sample, ...]
+    config: Config
+    commit: str
+    branch: str
+    main: str
+    pin: str
+    site: Mapping[str, bytes]
+    """What the site is made of, by path: `templates/…`, `assets/…`, `content/…`."""
+
+    @property
+    def headline(self) -> SuiteResult:
+        """The result whose score stands for the run: the verdict's headline, or the first where it was not measured."""
+        chosen = (result for result in self.record.results if result.suite == self.verdict.headline)
+        return next(chosen, self.record.results[0])
+
+    @property
+    def own(self) -> HistoryLine:
+        """The line of this run in the history."""
+        return next(line for line in self.history.lines if line.run_id == self.record.run_id)
+
+    @property
+    def threshold(self) -> float | None:
+        """The score that the gate demands of the headline suite, where it has such a rule."""
+        wanted = [rule for rule in self.config.gate.rules if isinstance(rule, Threshold)]
+        fitting = [rule.min for rule in wanted if (rule.suite or self.config.headline) == self.headline.suite]
+        return max(fitting, default=None)
+
+    def identity(self, suite: str) -> SuiteIdentity:
+        """Return how a suite was used."""
+        return next(item for item in self.record.suites if item.name == suite)
+
+    def score(self, line: HistoryLine) -> HistoryScore | None:
+        """Return a line's score on the headline suite; None where it has none or the suite was another then."""
+        mine, theirs = (run.scores.get(self.headline.suite) for run in (self.own, line))
+        return theirs if mine and theirs and mine.suite == theirs.suite else None
+
+    @property
+    def older(self) -> list[HistoryLine]:
+        """The kept runs before this one that can be compared with it, oldest first."""
+        lines = self.history.lines
+        before = lines[: lines.index(self.own)]
+        return [
+            line for line in before
+            if line.verdict == "kept" and line.tier == self.record.tier and self.score(line) is not None
+        ]  # fmt: skip
+
+
+def gather(source: Source) -> Snapshot:
+    """Read the snapshot in `source.tree`; nothing is written.
+
+    Raises UsageError where the tree holds no snapshot, StorageError where a part of it cannot be read or does not fit
+    the others, ConfigError where its publisher.toml has mistakes.
+    """
+    folder = source.tree / FOLDER
+    if not (folder / "record.json").is_file():
+        raise UsageError(
+            f"{source.tree} has no {FOLDER}/record.json: this is not a snapshot, so there is nothing to render",
+            hint="publisher publish   makes a snapshot branch; its build renders the site",
+        )
+    record_bytes, history_bytes = _read(folder / "record.json"), _read(folder / "history.json")
+    record = schema.decode(record_bytes, Record, f"{FOLDER}/record.json")
+    verdict = schema.decode(_read(folder / "verdict.json"), Verdict, f"{FOLDER}/verdict.json")
+    history = schema.decode(history_bytes, History, f"{FOLDER}/history.json")
+    samples = unpack_samples(_read(folder / SAMPLES), LARGEST_SAMPLES)
+    _check(record, verdict, history, samples)
+    own = next(line for line in history.lines if line.run_id == record.run_id)
+    main = _main_address(source.address or history.site)
+    branch = _branch(own.snapshot or source.branch)
+    return Snapshot(
+        record=record, record_sha256=sha256_hex(record_bytes), verdict=verdict, history=history,
+        history_bytes=history_bytes, samples=tuple(samples), config=parse(_read(source.tree / FILE)),
+        commit=source.commit, branch=branch, main=main, pin=prefixed(main, branch), site=_site(source.tree),
+    )  # fmt: skip
+
+
+def prefixed(main: str, name: str) -> str:
+    """Return the address that the main address `main` has for a branch or a deploy called `name`."""
+    scheme, _, host = main.partition("://")
+    return f"{scheme}://{name}--{host}"
+
+
+def site_folder() -> Path:
+    """Return the folder of the site's own templates, assets and content: in a wheel, or in a source checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "site", package.parent / "site"):
+        if (folder / "templates").is_dir():
+            return folder
+    raise StorageError(
+        "publisher's own site templates are missing", hint="pip install --force-reinstall snapshot-publisher"
+    )
+
+
+def _site(tree: Path) -> dict[str, bytes]:
+    """Return our site's files with the tree's own in their places, file by file."""
+    files: dict[str, bytes] = {}
+    for folder in (site_folder(), tree / "site"):
+        for part in PARTS:
+            files |= {f"{part}/{path}": _read(place) for path, place in walk_files(folder / part)}
+    return dict(sorted(files.items()))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise StorageError(f"{path} is missing from the snapshot") from error
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _check(record: Record, verdict: Verdict, history: History, samples: list[Sample]) -> None:
+    """Refuse parts that do not belong together, and names that would not do as a folder."""
+    if verdict.run_id != record.run_id:
+        raise StorageError(f"{FOLDER}/verdict.json judges {verdict.run_id}, not {record.run_id}")
+    if all(line.run_id != record.run_id for line in history.lines):
+        raise StorageError(f"{FOLDER}/history.json has no line for {record.run_id}")
+    if not record.results:
+        raise StorageError(f"{FOLDER}/record.json has no results")
+    known = {suite.name for suite in record.suites}
+    for name in sorted({result.suite for result in record.results} | {sample.suite for sample in samples} | known):
+        if name not in known or not _NAME.match(name) or ".." in name:
+            raise StorageError(f"{FOLDER}/ speaks of a suite {text.line(name, 80)!r} that the record does not have")
+
+
+def _main_address(given: str) -> str:
+    """Return the site's main address without a final slash; UsageError where it is not one."""
+    main = text.address(given)
+    if not main or not urlsplit(main).hostname:
+        raise UsageError(f"{given!r} is not the address of a site", hint="--address https://NAME.netlify.app")
+    return main
+
+
+def _branch(name: str) -> str:
+    """Return a snapshot's branch name; UsageError where it could not stand in an address."""
+    if not _BRANCH.match(name):
+        raise UsageError(f"{name!r} is not the name of a snapshot branch", hint="--branch snapshot-…")
+    return name

@@ -1,0 +1,201 @@
+"""The history as rows, marks and differences: what the tables, the chart and the comparison are made of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from publisher.render import charts, text
+from publisher.render.charts import Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from markupsafe import Markup
+
+    from publisher.render.gather import Snapshot
+    from publisher.schema import HistoryLine, HistoryScore
+
+Z95 = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One run in a table of the history; `href` is its permanent address, where it has one."""
+
+    anchor: str
+    date: str
+    machine_date: str
+    short: str
+    subject: str
+    tier: str
+    verdict: str
+    href: str
+    score: str
+    stderr: str
+    interval: str
+    gauge: Markup | None
+    detail: str
+    why: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRow:
+    """One suite's score here and in an older snapshot; `meaning` says whether the difference is more than noise."""
+
+    suite: str
+    mine: str
+    theirs: str
+    change: str
+    error: str
+    meaning: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An older snapshot beside this one."""
+
+    heading: str
+    short: str
+    subject: str
+    date: str
+    href: str
+    same: bool
+    rows: tuple[CompareRow, ...]
+
+
+def permanent(snapshot: Snapshot, line: HistoryLine) -> str:
+    """Return a line's permanent address; nothing where it has none or it is not an address."""
+    return snapshot.pin if line.run_id == snapshot.record.run_id else text.address(line.address)
+
+
+def history_rows(snapshot: Snapshot, lines: Iterable[HistoryLine]) -> list[HistoryRow]:
+    """Return table rows for `lines`, in their order."""
+    return [_row(snapshot, line) for line in lines]
+
+
+def _row(snapshot: Snapshot, line: HistoryLine) -> HistoryRow:
+    suite = snapshot.headline.suite
+    score = line.scores.get(suite)
+    own = line.run_id == snapshot.record.run_id
+    others = [
+        f"{text.line(name, 64)} {text.points(other.score)}"
+        for name, other in sorted(line.scores.items())
+        if name != suite
+    ]
+    return HistoryRow(
+        anchor=f"run-{text.line(line.run_id, 120)}".replace(" ", "-"), date=text.date(line.started),
+        machine_date=text.machine_time(line.started),
+        short=text.line(line.commit[:12]), subject=text.line(line.subject, 120), tier=text.line(line.tier, 40),
+        verdict=line.verdict, href=permanent(snapshot, line) if line.verdict == "kept" else "",
+        score=text.points(score.score) if score else text.NONE, stderr=text.points(score.stderr) if score else "",
+        interval=text.interval(score.low, score.high) if score else "",
+        gauge=charts.gauge(score.score, score.low, score.high) if score else None,
+        detail=" · ".join([_basis(snapshot, line), *others]), why=text.line(line.why, 400), own=own,
+    )  # fmt: skip
+
+
+def _basis(snapshot: Snapshot, line: HistoryLine) -> str:
+    """Return how many answers a line's score rests on, and whether the suite was another one then."""
+    score = line.scores.get(snapshot.headline.suite)
+    if score is None:
+        return ""
+    other = "" if snapshot.score(line) else ", another suite version"
+    return f"{text.count(score.n)} × {text.count(score.k)}{other}"
+
+
+def marks(snapshot: Snapshot) -> list[Mark]:
+    """Return a mark for each run of this tier on this version of the headline suite, and for each tombstone."""
+    found = ((line, snapshot.score(line)) for line in snapshot.history.lines if line.tier == snapshot.record.tier)
+    return [_mark(snapshot, line, score) for line, score in found if score is not None or line.verdict == "unreadable"]
+
+
+def _mark(snapshot: Snapshot, line: HistoryLine, score: HistoryScore | None) -> Mark:
+    short, when = text.line(line.commit[:12]), text.date(line.started)
+    if score is None:
+        return Mark(0.0, 0.0, 0.0, "unreadable", f"{short}, {when}: the run's files cannot be read", short[:7])
+    figures = f"{text.points(score.score)} ± {text.points(score.stderr)}, 95 % {text.interval(score.low, score.high)}"
+    subject = text.line(line.subject, 60)
+    title = f"{short}, {when}: {figures}, {line.verdict}{f' ({subject})' if subject else ''}"
+    own = line.run_id == snapshot.record.run_id
+    href = permanent(snapshot, line) if line.verdict == "kept" else ""
+    return Mark(score.score, score.low, score.high, line.verdict, title, short[:7], href, own)
+
+
+def runs_in_words(drawn: Sequence[Mark]) -> str:
+    """Return how many runs a chart shows and what became of them."""
+    found = [mark.shape for mark in drawn]
+    words = ("kept", "rejected", "inconclusive", "unreadable")
+    parts = [f"{found.count(word)} {word}" for word in words if word in found]
+    return f"{text.plural(len(drawn), 'run')} ({', '.join(parts)})"
+
+
+def references(snapshot: Snapshot) -> list[tuple[str, HistoryLine]]:
+    """Return the older snapshots worth a comparison of their own: the previous kept one and the best."""
+    older = snapshot.older
+    if not older:
+        return []
+
+    def height(line: HistoryLine) -> float:
+        score = snapshot.score(line)
+        return score.score if score else -math.inf
+
+    best = max(older, key=height)
+    previous = older[-1]
+    if best is previous:
+        return [("the previous kept snapshot, also the best before", previous)]
+    return [("the previous kept snapshot", previous), ("the best kept snapshot before", best)]
+
+
+def differences(snapshot: Snapshot) -> list[tuple[str, str, str, str]]:
+    """Return (words, change with its error, the older snapshot's address, meaning) for each reference."""
+    rows = []
+    for words, line in references(snapshot):
+        row = _compare(snapshot, line, snapshot.headline.suite)
+        rows.append(
+            (
+                f"against {words} ({text.line(line.commit[:7])})",
+                f"{row.change} ± {row.error}",
+                permanent(snapshot, line),
+                row.meaning,
+            )
+        )
+    return rows
+
+
+def comparisons(snapshot: Snapshot) -> list[Comparison]:
+    """Return this snapshot beside the previous kept and the best kept one, suite by suite."""
+    return [comparison(snapshot, f"Against {words}", line) for words, line in references(snapshot)]
+
+
+def comparison(snapshot: Snapshot, heading: str, line: HistoryLine, *, only: str = "") -> Comparison:
+    """Return this snapshot beside one older run, for every suite (or `only` one) that both measured."""
+    shared = [
+        result.suite for result in snapshot.record.results if result.suite in line.scores and only in {"", result.suite}
+    ]
+    return Comparison(
+        heading=heading, short=text.line(line.commit[:12]), subject=text.line(line.subject, 120),
+        date=text.date(line.started), href=permanent(snapshot, line),
+        same=line.fingerprint == snapshot.record.fingerprint,
+        rows=tuple(_compare(snapshot, line, suite) for suite in shared),
+    )  # fmt: skip
+
+
+def _compare(snapshot: Snapshot, line: HistoryLine, suite: str) -> CompareRow:
+    """Compare two scores as independent ones, which overstates the noise where the problems were the same."""
+    mine, theirs = snapshot.own.scores[suite], line.scores[suite]
+    delta, error = mine.score - theirs.score, math.hypot(mine.stderr, theirs.stderr)
+    if mine.suite != theirs.suite:
+        word, meaning = "other", "another version of the suite: not comparable"
+    elif abs(delta) <= Z95 * error:
+        word, meaning = "noise", "within the noise"
+    else:
+        word, meaning = ("better", "clearly better") if delta > 0 else ("worse", "clearly worse")
+    return CompareRow(
+        suite=suite, mine=f"{text.points(mine.score)} ± {text.points(mine.stderr)}",
+        theirs=f"{text.points(theirs.score)} ± {text.points(theirs.stderr)}", change=text.change(delta),
+        error=text.points(error), meaning=meaning, word=word,
+    )  # fmt: skip

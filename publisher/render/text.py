@@ -1,0 +1,127 @@
+"""Text for pages: hostile characters made visible, and every number, time and name formatted in one place.
+
+Commit subjects, model names and model output are written by strangers. Escaping is the templates' work (autoescape);
+what is left for here are the characters that escaping does not touch: controls, bidirectional overrides and invisible
+ones, which could hide or reorder what a reader sees.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff"
+    "\ud800-\udfff\ue000-\uf8ff\U000e0000-\U0010ffff]"
+)
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?\Z")
+MINUS = "\u2212"
+NONE = "–"
+
+
+def visible(text: str) -> str:
+    r"""Return `text` with every control, bidirectional and invisible character spelled out, as `\x1b` or `\u202e`.
+
+    Tabs and line breaks stay; a carriage return before a line break is dropped.
+    """
+    return _INVISIBLE.sub(_spell, text.replace("\r\n", "\n"))
+
+
+def _spell(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def line(text: str, most: int = 300) -> str:
+    """Return `text` as one visible line of at most `most` characters, the end cut off with an ellipsis."""
+    joined = " ".join(visible(text).split())
+    return joined if len(joined) <= most else f"{joined[: most - 1]}…"
+
+
+def address(text: str) -> str:
+    """Return an http(s) address that consists of scheme, host and port only; nothing where `text` is anything else."""
+    bare = text.rstrip("/")
+    return bare if _ADDRESS.match(bare) else ""
+
+
+def points(value: float, places: int = 1) -> str:
+    """Return points with `places` decimals and a true minus sign."""
+    rounded = f"{abs(value):.{places}f}"
+    return MINUS + rounded if value < 0 and float(rounded) else rounded
+
+
+def change(value: float) -> str:
+    """Return a difference in points with its sign."""
+    text = points(value)
+    return text if text.startswith(MINUS) or not float(text) else f"+{text}"
+
+
+def interval(low: float, high: float) -> str:
+    """Return the two ends of an interval in points."""
+    return f"{points(low)}{NONE}{points(high)}"
+
+
+def count(value: float) -> str:
+    """Return a whole number with thin spaces between groups of thousands."""
+    return f"{round(value):,}".replace(",", "\u202f")
+
+
+def plural(value: int, noun: str) -> str:
+    """Return a count with its noun in the right number."""
+    return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
+
+
+def size(value: int) -> str:
+    """Return a number of bytes in the unit that reads best."""
+    amount = float(value)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the two units that matter."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def moment(stamp: str) -> datetime | None:
+    """Return the UTC time in an ISO 8601 stamp, or None where it is not one."""
+    try:
+        parsed = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def time(stamp: str) -> str:
+    """Return a stamp as `20 Nov 2026, 20:11 UTC`; what cannot be read stays as it is, made visible."""
+    when = moment(stamp)
+    return f"{_date(when)}, {when:%H:%M} UTC" if when else line(stamp, 40)
+
+
+def date(stamp: str) -> str:
+    """Return the day of a stamp as `20 Nov 2026`."""
+    when = moment(stamp)
+    return _date(when) if when else line(stamp, 40)
+
+
+def machine_time(stamp: str) -> str:
+    """Return a stamp as ISO 8601 for `datetime` attributes and feeds; the epoch where it cannot be read."""
+    when = moment(stamp) or datetime.fromtimestamp(0, UTC)
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _date(when: datetime) -> str:
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    return f"{when.day} {months[when.month - 1]} {when.year}"

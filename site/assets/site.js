@@ -1,0 +1,44 @@
+// Conveniences only: the site is complete without this file.
+(function () {
+  "use strict";
+
+  // A button that copies what stands beside it; without this script the text is selected by a click.
+  document.querySelectorAll(".copyable").forEach(function (box) {
+    if (!navigator.clipboard) { return; }
+    var button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.addEventListener("click", function () {
+      navigator.clipboard.writeText(box.querySelector("code").textContent).then(function () {
+        button.textContent = "Copied";
+        setTimeout(function () { button.textContent = "Copy"; }, 1600);
+      });
+    });
+    box.appendChild(button);
+  });
+
+  // Under a chart: the figures of the mark below the pointer or in focus. Arrow keys go from mark to mark.
+  document.querySelectorAll("figure.trend").forEach(function (figure) {
+    var readout = figure.querySelector(".readout");
+    var usual = readout.textContent;
+    function show(event) {
+      var mark = event.target.closest("a, g, path.mark");
+      var title = mark && mark.querySelector("title");
+      readout.textContent = title ? title.textContent : usual;
+    }
+    figure.addEventListener("pointerover", show);
+    figure.addEventListener("focusin", show);
+    figure.addEventListener("pointerleave", function () { readout.textContent = usual; });
+    figure.addEventListener("focusout", function () { readout.textContent = usual; });
+    figure.addEventListener("keydown", function (event) {
+      var chart = event.target.closest("svg.chart");
+      if (!chart) { return; }
+      var marks = Array.from(chart.querySelectorAll("a"));
+      var place = marks.indexOf(event.target);
+      var to = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: marks.length - 1 }[event.key];
+      if (to === undefined || !marks[to]) { return; }
+      event.preventDefault();
+      marks[to].focus();
+    });
+  });
+})();

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import gzip
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from publisher.render import charts
+from publisher.render.charts import FULL_DETAIL, NARROW, WIDE, Mark, gauge, level, tiles, trend
+from publisher.render.svg import element, markup, number
+
+
+def mark(score: float = 70.0, shape: charts.Shape = "kept", **more: Any) -> Mark:
+    """Return a run whose interval is four points to each side."""
+    value = {"low": score - 4, "high": score + 4, "title": f"run {score}", "label": "abcdef0", "href": "https://x--y.z"}
+    return Mark(score=score, shape=shape, **(value | more))
+
+
+def drawn(marks: list[Mark], threshold: float | None = None, frame: charts.Frame = WIDE) -> ET.Element:
+    """Return a chart, parsed."""
+    picture = trend(marks, frame, name="t", title="Title", description="Words", threshold=threshold)
+    return ET.fromstring(picture)  # noqa: S314 - our own
+
+
+def classes(picture: ET.Element, name: str) -> list[ET.Element]:
+    """Return the elements that have a class."""
+    return [node for node in picture.iter() if name in node.get("class", "").split()]
+
+
+def test_each_shape_is_drawn_in_its_own_way_and_says_what_it_is() -> None:
+    """Kept runs are dots that link, refused ones crosses, undecided ones diamonds, unreadable ones stones."""
+    picture = drawn([mark(), mark(60, "rejected"), mark(65, "inconclusive"), mark(0, "unreadable"), mark(72, own=True)])
+    links = [node for node in picture.iter("a")]
+    assert [link.get("href") for link in links] == ["https://x--y.z"] * 2
+    assert [link.findtext("title") for link in links] == ["run 70.0", "run 72"]
+    assert len(classes(picture, "ring")) == 1
+    for shape in ("rejected", "inconclusive", "unreadable"):
+        (node,) = classes(picture, shape)
+        assert node.findtext("title", "").startswith("run")
+
+
+def test_a_kept_run_without_an_address_is_no_link() -> None:
+    """A mark whose snapshot has no known address is drawn all the same."""
+    picture = drawn([mark(href="")])
+    assert not list(picture.iter("a"))
+    assert len(classes(picture, "kept")) == 1
+
+
+def test_the_group_is_named_for_screen_readers_and_hides_no_link() -> None:
+    """Title and description by reference, and no role that would swallow the links."""
+    picture = drawn([mark()])
+    assert picture.get("role") == "group"
+    ids = {node.get("id"): node.text for node in picture.iter() if node.get("id")}
+    assert ids[picture.get("aria-labelledby")] == "Title"
+    assert ids[picture.get("aria-describedby")] == "Words"
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold", "ticks"),
+    [
+        ([70, 74], None, ["66", "68", "70", "72", "74", "76", "78"][:7]),
+        ([50, 99], None, ["40", "60", "80", "100"]),
+        ([3], None, ["0", "2", "4", "6", "8"][:5]),
+        ([90], 40.0, ["40", "60", "80", "100"]),
+    ],
+)
+def test_the_axis_ends_on_round_numbers_and_never_leaves_0_to_100(
+    scores: list[float], threshold: float | None, ticks: list[str]
+) -> None:
+    """Ticks are round, hold every interval and the threshold, and stay within what a score can be."""
+    shown = [node.text for node in classes(drawn([mark(score) for score in scores], threshold), "tick")]
+    assert shown[0] is not None
+    assert float(shown[0] or 0) <= min(*scores, threshold or 100) - (0 if threshold else 3)
+    assert float(shown[-1] or 0) <= 100
+    assert len(shown) <= 8
+    if threshold or len(scores) > 1:
+        assert shown == ticks or len(shown) >= 3
+
+
+def test_the_threshold_is_drawn_where_the_gate_has_one() -> None:
+    """One line with its figure, or none."""
+    assert len(classes(drawn([mark()], 60.0), "threshold")) == 1
+    assert classes(drawn([mark()], 60.0), "threshold-label")[0].text == "gate 60.0"
+    assert not classes(drawn([mark()]), "threshold")
+
+
+def test_the_best_line_only_climbs_on_kept_runs() -> None:
+    """A refused run that scored higher does not raise what is best so far."""
+    with_refused = classes(drawn([mark(60), mark(95, "rejected"), mark(70)]), "best")[0].get("d", "")
+    heights = [float(value) for value in with_refused.removeprefix("M").split()[1::2]]
+    assert heights == sorted(heights, reverse=True)
+    assert len(set(heights)) == 2
+
+
+def test_no_mark_lies_outside_the_drawing() -> None:
+    """Labels and dots of many runs stay inside both frames."""
+    for frame in (WIDE, NARROW):
+        picture = drawn([mark(20 + place % 70) for place in range(150)], frame=frame)
+        for node in [*picture.iter("circle"), *classes(picture, "name")]:
+            assert 0 <= float(node.get("cx") or node.get("x") or -1) <= frame.width
+
+
+def test_many_runs_are_reduced_but_new_bests_stay_links() -> None:
+    """Beyond 500 runs there is one path a shape, a band instead of whiskers, and a link for each record."""
+    many = [mark(20 + place / 100 - place % 3, "rejected" if place % 7 == 3 else "kept") for place in range(5_000)]
+    picture = drawn(many)
+    assert len(classes(picture, "rejected")) == 1
+    assert len(classes(picture, "band")) == 1
+    assert not classes(picture, "whisker")
+    few = [mark(50 - place / 100) for place in range(FULL_DETAIL + 1)]
+    assert len(list(drawn(few).iter("a"))) == 1
+    assert len(list(drawn(few[:-1]).iter("a"))) == FULL_DETAIL
+    crowd = [mark(70 - place % 9 - place / 200, "rejected" if place % 4 else "kept") for place in range(10_000)]
+    assert len(gzip.compress(ET.tostring(drawn(crowd)))) < 20_000
+
+
+def test_one_run_and_none() -> None:
+    """A history of one run is a chart; an empty one does not fall over."""
+    assert len(classes(drawn([mark()]), "mark")) == 1
+    assert not classes(drawn([]), "mark")
+    assert len(classes(drawn([mark(100, low=100.0, high=100.0)]), "tick")) >= 2
+    assert len(classes(drawn([mark(0, low=0.0, high=0.0)]), "tick")) >= 2
+
+
+def test_titles_are_escaped() -> None:
+    """What a stranger wrote ends up as text."""
+    picture = trend([mark(title="</title><script>x</script>")], WIDE, name="t", title="&", description="<", threshold=None)
+    assert "<script" not in picture
+    assert "&lt;/title&gt;&lt;script&gt;" in picture
+
+
+def test_gauge_and_tiles() -> None:
+    """The gauge holds its marks inside; a tile map has one tile a problem, by level."""
+    picture = ET.fromstring(gauge(120, -5, 101, threshold=60, title="t"))  # noqa: S314 - our own
+    xs = [float(node.get(key, "0")) for node in picture for key in ("x1", "x2", "cx") if node.get(key)]
+    assert min(xs) >= 0
+    assert max(xs) <= 240
+    shown = ET.fromstring(tiles([1.0, 0.0, 0.5, 0.1, None], title="five"))  # noqa: S314 - our own
+    found = {node.get("class") for node in shown if node.tag == "path"}
+    assert found == {"tile-ground", "tile-all", "tile-most", "tile-some", "tile-none", "tile-unscored"}
+    assert [level(share) for share in (None, 0, 0.49, 0.5, 1)] == ["unscored", "none", "some", "most", "all"]
+
+
+def test_elements_and_numbers() -> None:
+    """Attributes are escaped, None leaves one out, and a coordinate has at most one decimal."""
+    assert markup(element("a", "<b>", href='"&', title=None, aria_hidden="true")) == (
+        '<a href="&quot;&amp;" aria-hidden="true">&lt;b&gt;</a>'
+    )
+    assert [number(value) for value in (1.0, -0.04, 2.25, 3.14)] == ["1", "0", "2.2", "3.1"]

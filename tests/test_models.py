@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from publisher.bench.models import BUILTIN, resolve
+from publisher.bench.sources import Place, cache_folder
+from publisher.config import ModelConfig
+from publisher.errors import ModelError, NetworkError
+from publisher.files import sha256_hex
+
+if TYPE_CHECKING:
+    from tests.made import GitFolder
+
+BYTES = b"GGUF" + bytes(1000)
+DIGEST = sha256_hex(BYTES)
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 134322796\n"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder, with the headers by which Hugging Face names a file's revision and digest."""
+
+    def end_headers(self) -> None:
+        """Add the headers."""
+        self.send_header("X-Repo-Commit", "b" * 40)
+        self.send_header("ETag", f'"{DIGEST}"')
+        super().end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Serve the folder `tmp_path/web`, which holds `m.gguf`, over HTTP on this machine."""
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "m.gguf").write_bytes(BYTES)
+    handler = functools.partial(Quiet, directory=str(tmp_path / "web"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def place(repository: GitFolder, tmp_path: Path) -> Place:
+    """Return a commit with the file `models/m.gguf` and an empty cache."""
+    commit = repository.commit({"models/m.gguf": BYTES, "models/big.gguf": POINTER})
+    return Place(repository.opened, commit, tmp_path / "cache", lambda _: None)
+
+
+def section(source: str, sha256: str = "") -> ModelConfig:
+    """Return a `[model]` section."""
+    return ModelConfig(name="m", source=source, sha256=sha256)
+
+
+def refusal(source: str, place: Place, sha256: str = "") -> ModelError:
+    """Return the ModelError that a source must end in."""
+    with pytest.raises(ModelError) as caught:
+        resolve(section(source, sha256), place)
+    return caught.value
+
+
+def test_a_path_is_read_from_the_commit(place: Place) -> None:
+    """The working tree may hold something else; the file of the commit lands in the cache under its digest."""
+    (place.repository.root / "models/m.gguf").write_bytes(b"other")
+    found = resolve(section("models/m.gguf"), place)
+    assert found.sha256 == DIGEST
+    assert found.path == place.cache / "models" / f"{DIGEST}.gguf"
+    assert found.path.read_bytes() == BYTES
+
+
+def test_a_damaged_copy_in_the_cache_is_replaced(place: Place) -> None:
+    """A cached file is checked before it is used."""
+    path = resolve(section("models/m.gguf"), place).path
+    path.write_bytes(b"GGUF damaged")
+    assert resolve(section("models/m.gguf"), place).path.read_bytes() == BYTES
+
+
+def test_a_wrong_digest_names_both_and_what_to_type(place: Place) -> None:
+    """Also a file of the repository must have the declared digest."""
+    error = refusal("models/m.gguf", place, "0" * 64)
+    assert DIGEST in error.message
+    assert "0" * 64 in error.message
+    assert error.hint.endswith(f'write in [model]: sha256 = "{DIGEST}"')
+
+
+def test_a_pointer_to_large_file_storage_is_refused(place: Place) -> None:
+    """A pointer file would be loaded as a broken model; the message says what it is."""
+    error = refusal("models/big.gguf", place)
+    assert "is a Git LFS pointer, not the file itself" in error.message
+
+
+def test_a_file_that_was_not_committed_is_told_apart_from_a_missing_one(place: Place) -> None:
+    """The hint for the first is to commit it."""
+    (place.repository.root / "new.gguf").write_bytes(BYTES)
+    assert refusal("new.gguf", place).hint == "git add new.gguf && git commit"
+    assert "does not exist in commit" in refusal("models/none.gguf", place).message
+    assert "does not exist in commit" in refusal("models", place).message
+
+
+@pytest.mark.parametrize("source", ["/etc/passwd", "../x.gguf", "a/../../x.gguf", "a\nb", "."])
+def test_a_path_stays_inside_the_repository(place: Place, source: str) -> None:
+    """Absolute paths, parent folders and line breaks are refused before git sees them."""
+    assert "is not a path inside the repository" in refusal(source, place).message
+
+
+@pytest.mark.parametrize("source", ["ftp://x/y.gguf", "file:///etc/passwd", "C:/m.gguf", "s3://b/m"])
+def test_an_unknown_kind_of_source_is_refused(place: Place, source: str) -> None:
+    """The hint lists the kinds there are."""
+    assert "hf:OWNER/REPO@REVISION/FILE" in refusal(source, place).hint
+
+
+def test_a_download_is_kept_by_its_digest(place: Place, address: str, tmp_path: Path) -> None:
+    """The second time nothing is fetched, so the server may be gone."""
+    found = resolve(section(f"{address}/m.gguf", DIGEST), place)
+    (tmp_path / "web" / "m.gguf").unlink()
+    assert resolve(section(f"{address}/m.gguf", DIGEST), place) == found
+    assert found.path.read_bytes() == BYTES
+
+
+def test_a_download_with_another_digest_leaves_nothing(place: Place, address: str) -> None:
+    """What was sent is named, and no file stays in the cache."""
+    assert DIGEST in refusal(f"{address}/m.gguf", place, "1" * 64).message
+    assert list((place.cache / "models").iterdir()) == []
+
+
+def test_a_failed_download_is_a_network_error(place: Place, address: str) -> None:
+    """A missing file on the server is not called a bad model."""
+    with pytest.raises(NetworkError, match="404"):
+        resolve(section(f"{address}/none.gguf", DIGEST), place)
+
+
+@pytest.mark.parametrize("source", ["https://example.invalid/m.gguf", "hf:o/r@main/m.gguf"])
+def test_what_is_fetched_needs_a_digest(place: Place, source: str) -> None:
+    """Nothing is fetched on trust."""
+    assert "model.sha256: required" in refusal(source, place).message
+
+
+@pytest.mark.parametrize("source", ["hf:o/r/m.gguf", "hf:r@main/m.gguf", "hf:o/r@main", "hf:o/r@main/../m.gguf"])
+def test_a_hub_source_names_owner_repository_revision_and_file(place: Place, source: str) -> None:
+    """A source without a revision would change under the same configuration."""
+    assert "is not hf:OWNER/REPO@REVISION/FILE" in refusal(source, place, DIGEST).message
+
+
+def test_a_model_is_fetched_from_the_hub(place: Place, address: str, tmp_path: Path) -> None:
+    """The client of Hugging Face fetches OWNER/REPO at a revision; an unreachable hub is a NetworkError."""
+    folder = tmp_path / "web" / "owner" / "repo" / "resolve" / "v1" / "sub"
+    folder.mkdir(parents=True)
+    (folder / "m.gguf").write_bytes(BYTES)
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from publisher.bench.models import KIND\n"
+        "from publisher.bench.sources import Place, fetch\n"
+        "from publisher.git import Repository\n"
+        "place = Place(Repository(Path(sys.argv[1])), '0' * 40, Path(sys.argv[2]), print)\n"
+        "print(fetch('hf:owner/repo@v1/sub/m.gguf', sys.argv[3], KIND, place))\n"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+                   "PYTHONPATH": str(Path(__file__).parents[1])}  # fmt: skip
+    command = [sys.executable, "-c", script, str(place.repository.root), str(place.cache), DIGEST]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    target = place.cache / "models" / f"{DIGEST}.gguf"
+    assert done.stdout.splitlines()[-1] == str(target)
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    refused = subprocess.run([*command[:-1], "2" * 64], env=environment, capture_output=True, text=True, check=False)
+    assert f"has the sha256\n  {DIGEST}\nbut publisher.toml declares" in refused.stderr
+
+
+@pytest.mark.parametrize("checkpoint", ["early", "middle", "final"])
+def test_the_builtin_checkpoints_are_there(place: Place, checkpoint: str) -> None:
+    """Each is a GGUF file in the package."""
+    found = resolve(section(f"builtin:abacus@{checkpoint}"), place)
+    assert found.path == BUILTIN / f"abacus-{checkpoint}-q8_0.gguf"
+    assert found.path.read_bytes()[:4] == b"GGUF"
+
+
+def test_the_builtin_model_is_its_last_checkpoint(place: Place) -> None:
+    """`builtin:abacus` needs no checkpoint, and a declared digest counts for it as well."""
+    found = resolve(section("builtin:abacus"), place)
+    assert found == resolve(section("builtin:abacus@final", found.sha256), place)
+    assert found.sha256 in refusal("builtin:abacus", place, "3" * 64).message
+
+
+@pytest.mark.parametrize("source", ["builtin:other", "builtin:abacus@late", "builtin:"])
+def test_an_unknown_builtin_lists_those_there_are(place: Place, source: str) -> None:
+    """The hint names the checkpoints."""
+    assert "builtin:abacus@early" in refusal(source, place).hint
+
+
+def test_the_cache_folder_follows_the_environment() -> None:
+    """Ours first, then the user's cache folder, then the one in home; a relative one is not believed."""
+    assert cache_folder({"PUBLISHER_CACHE": "/c", "XDG_CACHE_HOME": "/x"}) == Path("/c")
+    assert cache_folder({"XDG_CACHE_HOME": "/x", "HOME": "/h"}) == Path("/x/snapshot-publisher")
+    assert cache_folder({"XDG_CACHE_HOME": "x", "HOME": "/h"}) == Path("/h/.cache/snapshot-publisher")

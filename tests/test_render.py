@@ -1,0 +1,488 @@
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import msgspec
+import pytest
+
+from publisher.errors import ConfigError, PublisherError, StorageError, UsageError
+from publisher.files import canonical_json
+from publisher.render import Source, build, feeds, links, render, site_folder, text
+from publisher.samples import pack_samples, unpack_samples
+from tests.trees import MAIN, sample, sha, snapshot_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BRANCH = f"snapshot-{sha('this')[:12]}"
+PIN = f"https://{BRANCH}--word-problems.netlify.app"
+TEXTS = (".html", ".json", ".xml", ".svg", ".txt")
+
+
+def source(tree: Path, **more: Any) -> Source:
+    """Return what to render of a tree."""
+    return Source(**({"tree": tree, "address": MAIN, "branch": BRANCH, "commit": "a" * 40} | more))
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a believable snapshot tree; tests do not change it."""
+    return snapshot_tree(tmp_path_factory.mktemp("tree"))
+
+
+@pytest.fixture(scope="module")
+def files(tree: Path) -> dict[str, bytes]:
+    """Return the site of that tree."""
+    return build(source(tree))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return the site of a tree whose every text was written by a stranger."""
+    return build(source(snapshot_tree(tmp_path_factory.mktemp("hostile"), hostile=True)))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Return a small snapshot tree that a test may change."""
+    return snapshot_tree(tmp_path / "tree", runs=3, problems=8)
+
+
+class Tags(HTMLParser):
+    """Every start tag of a page, with its attributes."""
+
+    def __init__(self, page: bytes) -> None:
+        """Parse a page."""
+        super().__init__()
+        self.all: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep a tag."""
+        self.all.append((tag, dict(attrs)))
+
+
+def pages(site: dict[str, bytes]) -> dict[str, str]:
+    """Return the HTML pages of a site as text."""
+    return {name: data.decode() for name, data in site.items() if name.endswith(".html")}
+
+
+# -- the same input, the same bytes -----------------------------------------------------------------------------------
+
+
+def test_the_site_does_not_depend_on_hash_seed_time_zone_locale_or_folder(tree: Path, tmp_path: Path) -> None:
+    """Two processes with different surroundings write the same bytes."""
+    program = (
+        "import sys; from pathlib import Path; from publisher.render import Source, render\n"
+        "print(render(Source(Path(sys.argv[1]), sys.argv[2], sys.argv[3], 'a' * 40), Path(sys.argv[4])).manifest_sha256)"
+    )
+    surroundings = ({"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}, {"PYTHONHASHSEED": "77", "TZ": "America/New_York", "LC_ALL": "C"})
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder, variables in zip(folders, surroundings, strict=True):
+        (tmp_path / f"cwd-{folder.name}").mkdir()
+        environment = {**os.environ, **variables, "PYTHONPATH": str(Path(__file__).parents[1])}
+        command = [sys.executable, "-c", program, str(tree), MAIN, BRANCH, str(folder)]
+        subprocess.run(command, check=True, env=environment, cwd=tmp_path / f"cwd-{folder.name}", capture_output=True)
+    first, second = ({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+                     for folder in folders)  # fmt: skip
+    assert first == second
+
+
+def test_only_deploy_json_knows_the_deploy(tree: Path, files: dict[str, bytes]) -> None:
+    """Two deploys of one snapshot differ in that file alone."""
+    other = build(source(tree, deploy_id="66aa00112233445566778899", deploy_url=f"https://66aa--{MAIN[8:]}"))
+    assert {name for name in files if files[name] != other[name]} == {"deploy.json"}
+    assert json.loads(other["deploy.json"])["permalink"] == f"https://66aa--{MAIN[8:]}"
+    assert json.loads(build(source(tree, deploy_id="66bb"))["deploy.json"])["permalink"] == f"https://66bb--{MAIN[8:]}"
+
+
+def test_a_build_of_the_live_branch_gives_the_same_bytes(tree: Path, files: dict[str, bytes]) -> None:
+    """The snapshot's branch is read from the tree's own history, so what is checked out does not matter."""
+    assert build(source(tree, branch="live")) == files
+
+
+# -- what is in it ----------------------------------------------------------------------------------------------------
+
+
+def test_every_documented_file_is_there(files: dict[str, bytes]) -> None:
+    """The pages and the files for programs that the design promises exist."""
+    folders = ("", "samples/", "samples/words/", "samples/hard/", "history/", "compare/", "rejected/", "method/", "pin/",
+               "rollback/", "about/")  # fmt: skip
+    named = {"snapshot.json", "history.json", "manifest.json", "deploy.json", "badge.svg", "badge.json", "feed.xml",
+             "404.html", "robots.txt", "_headers", "_redirects"}  # fmt: skip
+    assert {f"{folder}index.html" for folder in folders} | named <= set(files)
+
+
+def test_the_first_page_says_score_interval_verdict_and_identity(tree: Path, files: dict[str, bytes]) -> None:
+    """Headline with error and interval, each rule's reason, and the full identity are on the first page."""
+    page, shown = files["index.html"].decode(), json.loads((tree / "ledger/record.json").read_bytes())
+    result = shown["results"][0]
+    assert f"<b>{result['score']:.1f}</b> <span>± {result['stderr']:.1f}</span>" in page
+    assert f"{result['interval']['low']:.1f}–{result['interval']['high']:.1f}" in page
+    assert "at least 60.0 is asked for" in page
+    for identity in (shown["commit"]["sha"], shown["model"]["sha256"], "Q8_0", "llama.cpp 0.3.36", "AMD EPYC 9654", PIN):
+        assert identity in page
+
+
+def test_older_snapshots_are_linked_from_table_and_chart(tree: Path, files: dict[str, bytes]) -> None:
+    """Each kept line of history leads to its own permanent address, twice; a refused one leads nowhere."""
+    page = files["history/index.html"].decode()
+    for line in json.loads((tree / "ledger/history.json").read_bytes())["lines"]:
+        expected = {2, 3} if line["verdict"] == "kept" else {0}  # the table, the wide chart, and perhaps the phone's
+        if line["commit"] != sha("this"):
+            assert page.count(f'href="https://snapshot-{line["commit"][:12]}--') in expected
+
+
+def test_an_unreadable_run_is_a_tombstone(files: dict[str, bytes]) -> None:
+    """A run that cannot be read is shown as one, with the reason, and takes nothing down."""
+    for name in ("history/index.html", "rejected/index.html"):
+        assert "record.json is not readable: unexpected end" in files[name].decode()
+
+
+def test_the_manifest_lists_every_file_that_can_be_fetched(files: dict[str, bytes]) -> None:
+    """Digests and sizes are right; the manifest, deploy.json and the host's configuration are not among the files."""
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["schema"] == 1
+    assert set(manifest["files"]) == set(files) - {"manifest.json", "deploy.json", "_headers", "_redirects"}
+    for name, entry in {**manifest["files"], **manifest["config"]}.items():
+        assert entry == {"sha256": hashlib.sha256(files[name]).hexdigest(), "size": len(files[name])}
+    assert files["manifest.json"] == canonical_json(manifest)
+
+
+def test_the_files_for_programs_can_be_read(tree: Path, files: dict[str, bytes]) -> None:
+    """JSON, feed and badge parse, and name the record's digest and the permanent address."""
+    snapshot = json.loads(files["snapshot.json"])
+    assert snapshot["record_sha256"] == hashlib.sha256((tree / "ledger/record.json").read_bytes()).hexdigest()
+    assert snapshot["links"]["permanent"] == f"{PIN}/"
+    assert files["history.json"] == (tree / "ledger/history.json").read_bytes()
+    assert json.loads(files["badge.json"])["schemaVersion"] == 1
+    feed = ET.fromstring(files["feed.xml"])  # noqa: S314 - our own
+    assert len(feed.findall("{http://www.w3.org/2005/Atom}entry")) == 18
+    assert ET.fromstring(files["badge.svg"]).tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_headers_and_redirects(files: dict[str, bytes], tree: Path) -> None:
+    """The policy allows nothing inline, JSON is open to other sites, and named-by-contents files are kept for ever."""
+    headers = files["_headers"].decode()
+    policy = re.search(r"Content-Security-Policy: (.*)", headers)
+    assert policy
+    assert policy[1].startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy[1]
+    assert "frame-ancestors 'none'; upgrade-insecure-requests" in policy[1]
+    for name in feeds.OPEN:
+        assert f"/{name}\n  Access-Control-Allow-Origin: *" in headers
+    assert "/assets/*\n  Cache-Control: public, max-age=31536000, immutable" in headers
+    assert f"/permalink/* {PIN}/:splat 302" in files["_redirects"].decode()
+    plain = build(source(tree, address="http://demo.localhost:8888"))
+    assert b"upgrade-insecure-requests" not in plain["_headers"]
+    assert f"http://{BRANCH}--demo.localhost:8888/".encode() in plain["index.html"]
+
+
+def test_assets_are_named_by_their_contents(files: dict[str, bytes]) -> None:
+    """Each asset's name holds its digest, and the pages use that name."""
+    for name in (name for name in files if name.startswith("assets/")):
+        assert hashlib.sha256(files[name]).hexdigest()[:12] in name
+        assert name.encode() in files["index.html"]
+
+
+# -- hostile text -----------------------------------------------------------------------------------------------------
+
+
+def test_no_page_has_anything_inline(files: dict[str, bytes], hostile: dict[str, bytes]) -> None:
+    """No style attribute or element, no inline script, no handler, nothing from elsewhere."""
+    for site in (files, hostile):
+        assert links.check(site) == []
+        for name, page in pages(site).items():
+            for tag, attributes in Tags(page.encode()).all:
+                assert tag not in {"style", "base", "iframe", "object", "img"}, name
+                assert not any(key == "style" or key.startswith("on") for key in attributes), name
+                if tag == "script":
+                    assert re.fullmatch(r"(\.\./|\./|/)*assets/site\.[0-9a-f]{12}\.js", attributes["src"] or ""), name
+
+
+def test_hostile_text_is_escaped_and_its_controls_are_spelled_out(hostile: dict[str, bytes]) -> None:
+    """Markup arrives as text, and control, bidirectional and invisible characters as their names."""
+    invisible = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e]")
+    for name, data in hostile.items():
+        if name.endswith((".html", ".xml", ".svg")):
+            page = data.decode()
+            assert "<script>alert" not in page, name
+            assert not invisible.search(page), name
+            assert "javascript:" not in page, name
+            assert "49" not in re.findall(r"\{\{ (.*?) \}\}", page), name
+    answers = hostile["samples/words/index.html"].decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;&lt;/pre&gt;\\x1b[31m\\u202egnp.exe\\u200b{{ 7*7 }}" in answers
+    ET.fromstring(hostile["feed.xml"])  # noqa: S314 - our own
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("plain\ttext\n", "plain\ttext\n"), ("a\r\nb", "a\nb"), ("\x1b]52;c;x\x07", "\\x1b]52;c;x\\x07"),
+        ("\u202eabc\u2066", "\\u202eabc\\u2066"), ("x\U000e0041", "x\\U000e0041"), ("\ud800", "\\ud800"),
+        ("\ufeff", "\\ufeff"), ("π ≤ 4 é 漢字 😀", "π ≤ 4 é 漢字 😀"),
+    ],
+)  # fmt: skip
+def test_visible(given: str, shown: str) -> None:
+    """What could hide or reorder text is spelled out; what people write stays."""
+    assert text.visible(given) == shown
+
+
+def test_numbers_times_and_addresses() -> None:
+    """Figures are formatted in one way, and only plain addresses are links."""
+    assert [text.points(-0.04), text.points(-1.25), text.change(0.04), text.change(2.0)] == ["0.0", "−1.2", "0.0", "+2.0"]
+    assert [text.duration(0.41), text.duration(59.4), text.duration(61), text.duration(7300)] == [
+        "410 ms", "59.4 s", "1 min 01 s", "2 h 01 min"]  # fmt: skip
+    assert [text.size(0), text.size(1500), text.size(2_000_000), text.size(1 << 34)] == ["0 B", "1.5 kB", "2.0 MB", "17.2 GB"]
+    assert [text.time("2026-11-20T20:11:33Z"), text.date("20261120T201133Z"), text.date("x\x1b")] == [
+        "20 Nov 2026, 20:11 UTC", "20 Nov 2026", "x\\x1b"]  # fmt: skip
+    assert [text.address(item) for item in ("https://a--b.netlify.app/", "http://x.localhost:88", "javascript:1",
+            "https://a/b", "https://u@h", "//h")] == ["https://a--b.netlify.app", "http://x.localhost:88", "", "", "", ""]  # fmt: skip
+    assert text.line("a\n b\x00", 4) == "a b…"
+
+
+def test_a_private_suite_shows_no_statement_even_where_a_sample_has_one(own: Path) -> None:
+    """Statements and expected answers of a private suite stay off the site, whatever the samples file holds."""
+    path = own / "ledger/samples.jsonl.gz"
+    samples = unpack_samples(path.read_bytes(), 1 << 30)
+    told = [msgspec.structs.replace(item, statement="SECRET-STATEMENT", expected="SECRET-EXPECTED") for item in samples]
+    path.write_bytes(pack_samples(told))
+    site = build(source(own))
+    assert b"SECRET-STATEMENT" in site["samples/words/index.html"]
+    private = [data for name, data in site.items() if name.startswith("samples/hard/")]
+    assert private
+    assert all(b"SECRET" not in data for data in private)
+
+
+# -- answers ----------------------------------------------------------------------------------------------------------
+
+
+def test_many_problems_are_cut_into_pages_that_fit_together(tmp_path: Path) -> None:
+    """130 problems take three pages; the overview on the first leads to each of them."""
+    site = build(source(snapshot_tree(tmp_path, problems=130)))
+    assert "samples/words/3/index.html" in site
+    assert "samples/words/4/index.html" not in site
+    assert site["samples/words/index.html"].count(b'class="tile ') == 130
+    assert links.check(site) == []
+
+
+def test_a_long_answer_keeps_its_beginning_and_end(own: Path) -> None:
+    """What is left out of a page is counted, and the way to the whole text is given."""
+    path = own / "ledger/samples.jsonl.gz"
+    long = "BEGIN" + "x" * 50_000 + "END"
+    samples = [msgspec.structs.replace(item, text=long, clipped=7) for item in unpack_samples(path.read_bytes(), 1 << 30)]
+    path.write_bytes(pack_samples(samples[:3]))
+    page = build(source(own))["samples/words/index.html"].decode()
+    assert "BEGINx" in page
+    assert "xEND" in page
+    assert "30\u202f015 characters left out" in page
+    assert f"git show {'a' * 40}:ledger/samples.jsonl.gz" in page
+
+
+def test_pages_keep_to_their_budget(tmp_path: Path, files: dict[str, bytes]) -> None:
+    """Compressed: 40 kB a page, 10 kB of style, 5 kB of script; also with 900 runs and long answers."""
+    many = build(source(snapshot_tree(tmp_path, runs=900)))
+    for site in (files, many):
+        for name, data in site.items():
+            limit = {".html": 40_000, ".css": 10_000, ".js": 5_000}.get(Path(name).suffix)
+            assert limit is None or len(gzip.compress(data)) <= limit, name
+    assert "history/all/index.html" in many
+    assert "history/7/index.html" in many
+    assert links.check(many) == []
+
+
+def test_the_first_snapshot_stands_alone(tmp_path: Path) -> None:
+    """With no older run there is nothing to compare with, and the site says so."""
+    site = build(source(snapshot_tree(tmp_path, runs=0, problems=8)))
+    assert b"there is nothing to compare it with yet" in site["compare/index.html"]
+    assert b"Every run so far was kept" in site["rejected/index.html"]
+    assert links.check(site) == []
+
+
+# -- a team's own site ------------------------------------------------------------------------------------------------
+
+
+def override(tree: Path, name: str, data: str) -> None:
+    """Put a file into the tree's own site."""
+    path = tree / "site" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(data, encoding="utf-8")
+
+
+def test_a_tree_replaces_and_adds_site_files_one_by_one(own: Path) -> None:
+    """One template, one asset and one page of prose are the tree's; everything else stays ours."""
+    override(own, "templates/404.html", '{% extends "base.html" %}{% block main %}Ours: {{ site.branch }}{% endblock %}')
+    override(own, "assets/site.css", "body { background: url(dot.svg) }")
+    override(own, "assets/dot.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>")
+    override(own, "content/team.md", "# The team\n\nSee [the history](../history/) of `{{ commit }}`. <img src=x onerror=alert(1)>")
+    site = build(source(own))
+    assert f"Ours: {BRANCH}" in site["404.html"].decode()
+    assert sha("this") in site["team/index.html"].decode()
+    assert b"onerror" not in site["team/index.html"]
+    sheet = next(data for name, data in site.items() if name.endswith(".css"))
+    dot = next(name for name in site if "assets/dot." in name)
+    assert sheet.decode() == f"body {{ background: url({dot.removeprefix('assets/')}) }}"
+    assert b"The team" in site["index.html"]
+    assert links.check(site) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("templates/404.html", "{{ site.nonsense }}", "nonsense"),
+        ("templates/404.html", "a\n{% if %}", "line 2"),
+        ("templates/404.html", '{% include "gone.html" %}', "gone.html"),
+        ("content/pin.md", "# Pin\n\n{{ pinn }}", "pinn"),
+        ("content/pin.md", "no title", "no title"),
+        ("content/history.md", "# History\n", "taken"),
+    ],
+)
+def test_a_mistake_in_an_overriding_file_names_the_file(own: Path, name: str, data: str, message: str) -> None:
+    """Undefined names, bad syntax and missing parts are one clear error each, with the file's name."""
+    override(own, name, data)
+    with pytest.raises(ConfigError, match=re.escape(name)) as caught:
+        build(source(own))
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("page", "fault"),
+    [
+        ('<a href="/nowhere/">x</a>', "there is no such file"), ('<a href="/#gone">x</a>', "no such anchor"),
+        ('<a href="javascript:alert(1)">x</a>', "not a web address"), ('<p style="color: red">x</p>', "inline style"),
+        ("<script>1</script>", "inline script"), ('<p onclick="x()">x</p>', "inline handler"),
+        ('<p id="a"></p><p id="a"></p>', "twice"),
+    ],
+)  # fmt: skip
+def test_what_would_not_work_is_refused_before_anything_is_written(
+    own: Path, tmp_path: Path, page: str, fault: str
+) -> None:
+    """A dead link or anything that the policy blocks fails the rendering and leaves the old folder alone."""
+    into = tmp_path / "dist"
+    before = render(source(own), into)
+    override(own, "templates/404.html", page)
+    with pytest.raises(ConfigError) as caught:
+        render(source(own), into)
+    assert fault in caught.value.detail
+    assert hashlib.sha256((into / "manifest.json").read_bytes()).hexdigest() == before.manifest_sha256
+    assert len(render(source(own), into, strict=False).warnings) == 1
+
+
+# -- bad input --------------------------------------------------------------------------------------------------------
+
+
+def test_a_tree_without_a_snapshot_is_a_clear_error(tmp_path: Path) -> None:
+    """The main branch of a team that has published nothing yet: usage, not a traceback."""
+    with pytest.raises(UsageError, match=r"has no ledger/record\.json"):
+        build(source(tmp_path))
+
+
+def _newer(tree: Path) -> None:
+    path = tree / "ledger/history.json"
+    path.write_bytes(path.read_bytes().replace(b'"schema": 1,', b'"schema": 99,').replace(b'"schema": 1\n', b'"schema": 99\n'))
+
+
+def _other_verdict(tree: Path) -> None:
+    path = tree / "ledger/verdict.json"
+    path.write_bytes(path.read_bytes().replace(b"-full", b"-quick"))
+
+
+def _cut(tree: Path) -> None:
+    path = tree / "ledger/samples.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _no_line(tree: Path) -> None:
+    path = tree / "ledger/history.json"
+    run = json.loads((tree / "ledger/record.json").read_bytes())["run_id"]
+    path.write_bytes(path.read_bytes().replace(run.encode(), b"another"))
+
+
+def _climbing(tree: Path) -> None:
+    samples = [sample("../../etc", 1, 0, 0.5, public=True)]
+    (tree / "ledger/samples.jsonl.gz").write_bytes(pack_samples(samples))
+
+
+def _no_config(tree: Path) -> None:
+    (tree / "publisher.toml").unlink()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (_newer, "newer publisher"), (_other_verdict, "judges"), (_cut, "samples.jsonl.gz"), (_no_line, "no line"),
+        (_climbing, "speaks of a suite"), (_no_config, "publisher.toml is missing"),
+    ],
+)  # fmt: skip
+def test_broken_parts_are_named(own: Path, break_it: Callable[[Path], None], message: str) -> None:
+    """A part that is broken, missing or of another run is one clear error."""
+    break_it(own)
+    with pytest.raises(PublisherError, match=re.escape(message)):
+        build(source(own))
+
+
+@pytest.mark.parametrize("address", ["word-problems", "ftp://x", "https://x/y?z", "https://", "https://a b"])
+def test_an_address_that_is_none(own: Path, address: str) -> None:
+    """A main address is scheme and host; anything else is a usage error."""
+    with pytest.raises(UsageError, match="is not the address of a site"):
+        build(source(own, address=address))
+
+
+def test_without_an_address_the_history_knows_the_site(tree: Path, files: dict[str, bytes]) -> None:
+    """The main address that the snapshot was made for is in its own tree."""
+    assert build(source(tree, address="")) == files
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+def test_rendering_replaces_the_whole_folder(own: Path, tmp_path: Path) -> None:
+    """What an earlier rendering left is gone, and no temporary folder stays."""
+    into = tmp_path / "dist"
+    render(source(own), into)
+    (into / "stale.html").write_text("old")
+    done = render(source(own), into)
+    assert not (into / "stale.html").exists()
+    assert done.files == sum(path.is_file() for path in into.rglob("*"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dist", "tree"]
+
+
+def test_a_folder_that_is_not_a_site_is_not_replaced(own: Path, tmp_path: Path) -> None:
+    """Somebody's work in the output folder is safe."""
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist/thesis.txt").write_text("years")
+    with pytest.raises(StorageError, match="is not a rendered site"):
+        render(source(own), tmp_path / "dist")
+    assert (tmp_path / "dist/thesis.txt").read_text() == "years"
+
+
+def test_a_full_disk_leaves_the_old_site(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When writing fails half-way, the folder is as it was and the message says what to do."""
+    into = tmp_path / "dist"
+    before = render(source(own), into)
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StorageError, match="No space left") as caught:
+        render(source(own), into)
+    assert "free some space" in caught.value.hint
+    assert hashlib.sha256((into / "manifest.json").read_bytes()).hexdigest() == before.manifest_sha256
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dist", "tree"]
+
+
+def test_our_own_site_is_found() -> None:
+    """The templates are where the code looks for them."""
+    assert (site_folder() / "templates/base.html").is_file()

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from publisher.render import Source, render
+from tests.chromium import Browser, chromium
+from tests.trees import MAIN, snapshot_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium (tests/install-system-packages)"),
+]
+PATHS = ("", "samples/", "samples/words/", "samples/hard/", "history/", "compare/", "rejected/", "method/", "pin/", "rollback/", "about/")
+
+
+class Host(http.server.SimpleHTTPRequestHandler):
+    """Serve a folder with the headers that its `_headers` has for every path."""
+
+    def end_headers(self) -> None:
+        """Add the headers of the first block of `_headers`."""
+        block = (Path(self.directory) / "_headers").read_text().split("\n\n")[0]
+        for line in block.splitlines()[1:]:
+            name, value = line.strip().split(": ", 1)
+            self.send_header(name, value.removesuffix("; upgrade-insecure-requests"))
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a rendered site on this machine and yield its address."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Host, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return a running browser."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a believable site."""
+    folder = tmp_path_factory.mktemp("site")
+    render(Source(snapshot_tree(folder / "tree"), MAIN, "snapshot-x", "a" * 40), folder / "dist")
+    with served(folder / "dist") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a site whose every text was written by a stranger."""
+    folder = tmp_path_factory.mktemp("hostile")
+    render(Source(snapshot_tree(folder / "tree", hostile=True), MAIN, "snapshot-x", "a" * 40), folder / "dist")
+    with served(folder / "dist") as url:
+        yield url
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_page_fits_and_the_console_is_silent(browser: Browser, address: str, width: int) -> None:
+    """No page scrolls sideways, is blocked by its own policy, or has an error, in light or dark."""
+    for path in PATHS:
+        browser.complaints.clear()
+        browser.open(address + path, width=width, dark=path == "")
+        assert browser.value("document.documentElement.scrollWidth") <= width, path
+        assert browser.complaints == [], path
+        assert browser.value("document.querySelectorAll('*').length") < 8_000, path
+    assert browser.value("getComputedStyle(document.body).marginTop") == "0px"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_hostile_text_does_nothing(browser: Browser, hostile: str, width: int) -> None:
+    """No dialog, no blocked script, no request elsewhere and no sideways scrolling with text of the worst kind."""
+    for path in ("", "samples/words/", "history/", "rejected/"):
+        browser.complaints.clear()
+        browser.open(hostile + path, width=width)
+        assert browser.complaints == [], path
+        assert browser.value("document.documentElement.scrollWidth") <= width, path
+
+
+def test_the_phone_has_its_own_chart_and_cards_instead_of_a_table(browser: Browser, address: str) -> None:
+    """At 390 pixels the narrow chart replaces the wide one, and a row of the history is a block."""
+    shown = "getComputedStyle(document.querySelector('{}')).display"
+    browser.open(address, width=390)
+    assert [browser.value(shown.format(name)) for name in (".chart-wide", ".chart-narrow", ".runs tr.own")] == [
+        "none", "block", "flex"]  # fmt: skip
+    browser.open(address, width=1280)
+    assert [browser.value(shown.format(name)) for name in (".chart-wide", ".chart-narrow", ".runs tr.own")] == [
+        "block", "none", "table-row"]  # fmt: skip
+
+
+def test_without_javascript_everything_is_there(browser: Browser, address: str) -> None:
+    """Links, answers and addresses need no script; the copy buttons are only there with one."""
+    browser.open(address, width=1280, scripts=False)
+    assert browser.value("document.querySelectorAll('.copyable button').length") == 0
+    assert browser.value("document.querySelectorAll('.chart-wide a').length") == 18
+    assert browser.value("getComputedStyle(document.querySelector('.pin code')).userSelect") == "all"
+    browser.open(address, width=1280)
+    assert browser.value("document.querySelectorAll('.copyable button').length") > 2
+
+
+def test_the_chart_can_be_read_with_the_keyboard(browser: Browser, address: str) -> None:
+    """A focused mark shows its figures; arrow keys, Home and End go from mark to mark."""
+    browser.open(address, width=1280)
+    browser.value("document.querySelector('.chart-wide a').focus()")
+    first = browser.value("document.querySelector('.readout').textContent")
+    assert "33.7" in first
+    for key in ("ArrowRight", "End"):
+        browser.call("Input.dispatchKeyEvent", type="keyDown", key=key)
+        browser.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+    assert "80.0 ± 3.7" in browser.value("document.querySelector('.readout').textContent")

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publisher.bench import protocol
+from publisher.bench.protocol import Answer, Beat, Completion, EngineOptions, Failed, FrameReader, Generate, Request
+from publisher.bench.worker import Engine
+from publisher.errors import ModelError
+from publisher.files import sha256_file
+from publisher.schema import Sampling
+from tests.gguf_maker import BUILTIN, builtin_with, gguf, open_descriptors
+
+pytestmark = pytest.mark.model
+pytest.importorskip("llama_cpp")
+
+WORDS = "Leo paid 74 dollars for the coins and 184 dollars for a bag. How much did he pay in total?"
+
+
+def options(**changes: Any) -> EngineOptions:
+    """Return options that run the builtin model on one thread."""
+    values: dict[str, Any] = {
+        "model": BUILTIN,
+        "sha256": "",
+        "context": 256,
+        "gpu_layers": 0,
+        "mode": "reproducible",
+        "slots": 4,
+        "threads": 1,
+        "batch": 0,
+        "flash_attention": False,
+        "timeout": 60.0,
+        "sampling": Sampling(max_tokens=48),
+        "system": "",
+        "template": "{problem}",
+    }
+    return EngineOptions(**{**values, **changes})
+
+
+def requests(count: int, *, max_tokens: int = 0) -> list[Request]:
+    """Return samples of one problem."""
+    return [Request(number, WORDS, number, "a", max_tokens) for number in range(count)]
+
+
+def refusal(**changes: Any) -> ModelError:
+    """Return the error with which an engine refuses to start."""
+    with pytest.raises(ModelError) as caught, Engine(options(**changes)):
+        pass
+    assert caught.value.hint
+    return caught.value
+
+
+def pid(engine: Engine) -> int:
+    """Return the child's process id."""
+    assert engine._child is not None
+    return engine._child._process.pid
+
+
+def test_the_parent_never_imports_llama_cpp() -> None:
+    """A process that only starts engines stays free of llama.cpp's libraries."""
+    code = "import sys, publisher.bench.worker; sys.exit('llama_cpp' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_model_is_described() -> None:
+    """Facts and identity say which bytes were loaded and what calculates."""
+    with Engine(options()) as engine:
+        facts, identity = engine.facts, engine.identity
+    assert facts.sha256 == sha256_file(BUILTIN)
+    assert (facts.architecture, facts.quantization, facts.size) == ("llama", "Q8_0", BUILTIN.stat().st_size)
+    assert (identity.name, identity.mode, identity.slots, identity.context) == ("llama.cpp", "reproducible", 4, 256)
+    assert identity.options["extra_bufts"] == "off"
+    assert not {"slots", "threads"} & set(identity.options)
+
+
+def test_completions_arrive_with_their_figures() -> None:
+    """Every request gets one completion; the figures of the run fit them."""
+    with Engine(options()) as engine:
+        completions = list(engine.generate(requests(6)))
+        figures = engine.statistics()
+    assert sorted(completion.key for completion in completions) == list(range(6))
+    assert {completion.finish for completion in completions} == {"stop"}
+    assert all("\\boxed{258}" in completion.text for completion in completions)
+    assert all(completion.prompt_time <= completion.latency for completion in completions)
+    assert figures["decode_tokens"] >= sum(completion.tokens for completion in completions)
+    assert figures["peak_memory"] > 1 << 20
+
+
+def test_an_engine_answers_more_than_once() -> None:
+    """A second batch of requests runs on the same loaded model, with the same answers; none is no work."""
+    with Engine(options()) as engine:
+        first = [completion.text for completion in engine.generate(requests(1))]
+        assert list(engine.generate([])) == []
+        assert [completion.text for completion in engine.generate(requests(1))] == first
+
+
+def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
+    """The path that cannot be opened is named."""
+    assert "nothing.gguf" in refusal(model=tmp_path / "nothing.gguf").message
+
+
+def test_another_digest_is_refused() -> None:
+    """A pinned digest that does not fit names both."""
+    error = refusal(sha256="0" * 64)
+    assert sha256_file(BUILTIN) in error.message
+
+
+def test_a_model_without_a_template_is_refused(tmp_path: Path) -> None:
+    """llama.cpp would guess a template; this engine does not."""
+    assert "no chat template" in refusal(model=builtin_with(tmp_path / "m.gguf", template="")).message
+
+
+def test_a_template_that_attacks_is_refused(tmp_path: Path) -> None:
+    """A template that reaches out of its sandbox is one clear error."""
+    model = builtin_with(tmp_path / "m.gguf", template="{{ ''.__class__.__mro__ }}")
+    assert "SecurityError" in refusal(model=model).message
+
+
+def test_a_file_that_llama_cpp_refuses_shows_its_log(tmp_path: Path) -> None:
+    """A sound header with senseless contents ends with llama.cpp's own reason."""
+    model = tmp_path / "m.gguf"
+    model.write_bytes(gguf())
+    error = refusal(model=model)
+    assert "llama.cpp cannot load the model" in error.message
+    assert "error loading model" in error.detail
+
+
+def test_an_absurd_context_is_an_error() -> None:
+    """A context that memory cannot hold is refused with the option to change."""
+    assert refusal(slots=257).message.startswith("llama.cpp cannot make a context")
+
+
+@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_a_crash_becomes_one_error(death: signal.Signals) -> None:
+    """A child that dies in the middle is reported by its signal; what it had finished stays delivered."""
+    with Engine(options(slots=1)) as engine:
+        running = engine.generate(requests(400))
+        assert next(running).finish == "stop"
+        os.kill(pid(engine), death)
+        with pytest.raises(ModelError, match=death.name) as caught:
+            list(running)
+        assert caught.value.hint
+
+
+def test_a_hang_becomes_one_error() -> None:
+    """A child that stops talking is ended when the timeout is over."""
+    with Engine(options(timeout=1.0)) as engine:
+        os.kill(pid(engine), signal.SIGSTOP)
+        before = time.monotonic()
+        with pytest.raises(ModelError, match="no sign of life for 1 seconds"):
+            list(engine.generate(requests(2)))
+        assert time.monotonic() - before < 5
+
+
+def test_an_engine_that_failed_says_so() -> None:
+    """After a crash the engine is used up, and says it."""
+    with Engine(options()) as engine:
+        os.kill(pid(engine), signal.SIGKILL)
+        with pytest.raises(ModelError):
+            list(engine.generate(requests(1)))
+        with pytest.raises(ModelError, match="not running"):
+            list(engine.generate(requests(1)))
+
+
+def test_nothing_is_left_behind() -> None:
+    """Whether all went well or a loop was left early, no process and no descriptor remains."""
+    before = open_descriptors()
+    with Engine(options()) as engine:
+        child = pid(engine)
+        next(engine.generate(requests(50)))
+    assert not Path(f"/proc/{child}").exists()
+    assert open_descriptors() == before
+
+
+def test_the_child_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the parent's environment reaches the child but what is on the list."""
+    monkeypatch.setenv("NETLIFY_AUTH_TOKEN", "canary-1234")
+    with Engine(options()) as engine:
+        environment = Path(f"/proc/{pid(engine)}/environ").read_bytes()
+    assert b"canary" not in environment
+    assert b"GGML_CPU_TILED_MM_FORCE=1" in environment
+
+
+PARENT = """
+import sys
+from publisher.bench.worker import Engine
+from tests.test_worker import options, pid, requests
+with Engine(options(slots=1)) as engine:
+    print(pid(engine), flush=True)
+    for completion in engine.generate(requests(100_000)):
+        pass
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_child_dies_with_its_parent(number: signal.Signals) -> None:
+    """However the parent ends, the child is gone soon after."""
+    root = Path(__file__).parents[1]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=root
+    )
+    with parent:
+        assert parent.stdout is not None
+        child = Path("/proc") / parent.stdout.readline().strip()
+        assert child.exists()
+        parent.send_signal(number)
+        parent.wait(10)
+    deadline = time.monotonic() + 5
+    while child.exists() and "Z" not in (child / "stat").read_text():
+        assert time.monotonic() < deadline, "the child outlived its parent"
+        time.sleep(0.02)
+
+
+def test_messages_survive_any_cut() -> None:
+    """A stream that arrives byte by byte gives the messages that were sent."""
+    completion = Completion(1, "é\ud7ff", "stop", 2, 3, 0.1, 0.2, 0.3, "")
+    sent: list[protocol.Message] = [Beat("x"), Answer(completion), Failed("a", "b", "c")]
+    reader = FrameReader(protocol.FromChild)
+    data = b"".join(map(protocol.frame, sent))
+    assert [message for byte in data for message in reader.feed(bytes([byte]))] == sent
+
+
+@pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\x01\x00\x00\x00\xc1", protocol.frame(Generate([]))])
+def test_what_is_no_message_is_refused(data: bytes) -> None:
+    """Absurd lengths, bytes that are no MessagePack and messages of the wrong side are errors."""
+    with pytest.raises(ValueError, match=r".+"):
+        FrameReader(protocol.FromChild).feed(data)
