@@ -67,6 +67,7 @@ rules = [
 
 [netlify]
 site = "{site}"
+builds_per_minute = 0   # this machine has no rate limit; Netlify allows 3
 """
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from publisher.errors import LostRaceError, NetworkError, UsageError
 from publisher.ledger import history, snapshots
-from publisher.netlify import deploys, verify
+from publisher.netlify import budget, deploys, verify
 from publisher.place import now
 from publisher.schema import LiveMove, Receipt, Request, SnapshotName
 
@@ -81,7 +81,8 @@ def _deploy(place: Place, netlify: Netlify, record: Record, snapshot: Snapshot, 
     wanted = deploys.Wanted(snapshot.branch, snapshot.commit, record.run_id, f"{snapshot.branch} {record.run_id}",
                             config.netlify.timeout, replacing=replacing.deploy_id if replacing else "")
     requested = now()
-    deployed = deploys.ensure(netlify, wanted, may_call=lambda: take_turn(place, wanted), note=note)
+    deployed = deploys.ensure(netlify, wanted, may_call=lambda: take_turn(place, wanted, config, note),
+                              note=note)
     ready = now()
     note(f"verifying {address}")
     digest = replacing.manifest_sha256 if replacing else ""
@@ -105,7 +106,7 @@ def _receipt(place: Place, run_id: str, number: int) -> Receipt | None:
     return run.receipt if run and run.receipt and run.receipt.number >= number else None
 
 
-def take_turn(place: Place, wanted: deploys.Wanted) -> bool:
+def take_turn(place: Place, wanted: deploys.Wanted, config: Config, note: Note) -> bool:
     """Write down that the build hook is about to be called; false while another call may still take effect.
 
     A call that was made, or may have been made, within the last `wanted.doubt` seconds gets that long to show.
@@ -115,6 +116,7 @@ def take_turn(place: Place, wanted: deploys.Wanted) -> bool:
     known = run.requests if run else ()
     if known and _age(known[-1].time) < wanted.doubt:
         return False
+    _keep_to_the_rate(place, config, note)
     request = Request(run_id=wanted.run_id, branch=wanted.branch, commit=wanted.commit, attempt=len(known) + 1,
                       by=secrets.token_hex(8), time=now())
 
@@ -124,6 +126,17 @@ def take_turn(place: Place, wanted: deploys.Wanted) -> bool:
 
     message = f"Request {request.attempt} for {wanted.branch}\n"
     return place.ledger.append(history.request_file(request), message, unless=taken)
+
+
+def _keep_to_the_rate(place: Place, config: Config, note: Note) -> None:
+    """Wait until another build may be asked for; DeployError when the day's builds are used up."""
+    times = [request.time for run in place.runs() for request in run.requests]
+    limits = config.netlify
+    pause = budget.wait_for_build(times, time.time(), per_minute=limits.builds_per_minute,
+                                  per_day=limits.builds_per_day)
+    if pause > 0:
+        note(f"waiting {pause:.0f} s: {limits.builds_per_minute} builds a minute are allowed")
+        time.sleep(pause)
 
 
 def _age(moment: str) -> float:
@@ -143,14 +156,15 @@ def show_live(place: Place, netlify: Netlify, receipt: Receipt, config: Config, 
     via: Literal["api", "hook"] = _restore(netlify, receipt, note) if netlify.settings.token else "hook"
     _move_ref(place, receipt.commit)
     if via == "hook" and not _shows(netlify, receipt):
+        built = [move.time for move in history.live_moves(place.ledger) if move.via == "hook"]
+        budget.check_production(built, time.time(), per_month=config.netlify.production_per_month)
         note("moving the live site by building the branch `live`: a second deploy of the same snapshot")
         netlify.call_hook("live", f"live {receipt.snapshot}")
         deploys.wait_live(netlify, receipt.run_id, config.netlify.timeout)
     if config.netlify.lock and via == "api":
         netlify.lock(receipt.deploy_id)
-    who = place.repository.setting("user.name")[:100]
     move = LiveMove(snapshot=receipt.snapshot, commit=receipt.commit, run_id=receipt.run_id,
-                    deploy_id=receipt.deploy_id, previous=previous or "", who=who, why=why, time=now(), via=via)
+                    deploy_id=receipt.deploy_id, previous=previous or "", who=place.who, why=why, time=now(), via=via)
     place.ledger.append(history.live_file(move), f"Live moves to {receipt.snapshot}\n",
                         unless=lambda: _recorded(place, receipt))
     note(f"live: {netlify.settings.main_address()} shows {receipt.snapshot}")

@@ -274,6 +274,24 @@ class Repository:
             detail = _failure(["update-ref", "--stdin"], self.root, output)
             raise LostRaceError(f"{', '.join(moves)} moved meanwhile", hint="run the same command again", detail=detail)
 
+    def delete_ref(self, name: str, old: str) -> None:
+        """Delete a ref that is at `old`; LostRaceError when it is elsewhere."""
+        output = _execute(["update-ref", "-d", name, _checked(old)], self.root)
+        if output.code != 0:
+            detail = _failure(["update-ref", "-d", name], self.root, output)
+            raise LostRaceError(f"{name} moved meanwhile", detail=detail)
+
+    def delete_remote(self, remote: str, name: str, old: str) -> None:
+        """Delete a ref on `remote` that is at `old` there."""
+        lease = f"--force-with-lease={name}:{_checked(old)}"
+        self.run("push", "--quiet", lease, "--end-of-options", remote, f":{name}")
+
+    def tags(self) -> dict[str, str]:
+        """Return {tag: hash of the commit that it names}."""
+        listing = self.text("for-each-ref", "--format=%(objectname) %(*objectname) %(refname:strip=2)", "refs/tags")
+        words = [line.split(" ", 2) for line in listing.splitlines()]
+        return {name: peeled or sha for sha, peeled, name in words}
+
     def fetch(self, remote: str, *refspecs: str) -> None:
         """Fetch `refspecs` from `remote`, without tags; patterns that match nothing are no error."""
         self.run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options", remote, *refspecs)

@@ -12,11 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from publisher.deliver import check_settings, deliver, show_live
-from publisher.errors import DeployError, GitError, LostRaceError, NetworkError, UsageError
+from publisher.errors import DeployError, GitError, LostRaceError, NetworkError
 from publisher.gate.policy import decide
 from publisher.ledger import history
 from publisher.place import Place, now
-from publisher.schema import LiveMove, Receipt, Record, Verdict
+from publisher.schema import Receipt, Record, Verdict
 
 if TYPE_CHECKING:
     from publisher.bench.measure import Observer
@@ -163,33 +163,3 @@ def reconcile(place: Place, observer: Observer) -> list[Receipt]:
     """Finish every kept run that was not published to the end, oldest first, and return the new receipts."""
     place.ledger.sync()
     return [finish(place, run, observer) for run in unfinished(place)]
-
-
-def rollback(place: Place, wanted: str, observer: Observer, *, why: str) -> tuple[Receipt, LiveMove | None]:
-    """Show an older (or newer) snapshot live: `wanted` names it, or `-1` is the one before the present."""
-    place.ledger.sync()
-    run = find_snapshot(place, wanted)
-    if run.receipt is None:
-        raise UsageError(f"{wanted} was never published to the end", hint="publisher reconcile")
-    config, _ = place.config(run.line.commit)
-    netlify = place.netlify(config)
-    return run.receipt, show_live(place, netlify, run.receipt, config, why=why, note=observer.note)
-
-
-def find_snapshot(place: Place, wanted: str) -> Run:
-    """Return the snapshot that a name, a commit's beginning, a run id or `-N` (N before the live one) stands for."""
-    published = [run for run in place.runs() if run.receipt is not None]
-    if wanted.startswith("-") and wanted[1:].isdigit():
-        moves = history.live_moves(place.ledger)
-        shown = next((n for n, run in enumerate(published) if moves and run.run_id == moves[-1].run_id), None)
-        if shown is None or not 0 <= shown - int(wanted[1:]) < len(published):
-            raise UsageError(f"there is no snapshot {wanted[1:]} before the live one", hint="publisher snapshots")
-        return published[shown - int(wanted[1:])]
-    found = [
-        run for run in published
-        if wanted in {run.run_id, run.line.snapshot} or (len(wanted) >= 7 and run.line.commit.startswith(wanted))
-    ]
-    if len(found) == 1:
-        return found[0]
-    many = "names several snapshots" if found else "names no published snapshot"
-    raise UsageError(f"{wanted!r} {many}", hint="publisher snapshots   lists them")

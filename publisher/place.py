@@ -85,6 +85,11 @@ class Place:
         return cls(repository, Ledger(repository, known), Pending(own / "runs"), environment)
 
     @property
+    def who(self) -> str:
+        """Who is at work here, as git knows them; hostile text like any name."""
+        return self.repository.setting("user.name")[:100]
+
+    @property
     def workspace(self) -> Path:
         """The folder for what is ours and is not in git: journals and pending runs."""
         return self.pending.folder.parent

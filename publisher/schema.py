@@ -332,6 +332,8 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
     """The first failing rule's reason, for a refused run."""
     snapshot: str = ""
     address: str = ""
+    pruned: str = ""
+    """When the snapshot's deploy was deleted on purpose; its address then leads nowhere."""
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
@@ -362,6 +364,34 @@ class LiveMove(Struct, frozen=True, kw_only=True):
     why: str
     time: str
     via: Literal["api", "hook"]
+
+
+class Pin(Struct, frozen=True, kw_only=True):
+    """A memorable branch address for a snapshot; a pin that is moved leaves its older entries in place."""
+
+    schema: int = 1
+    name: str
+    number: int
+    """1 for the first snapshot of this name; each move counts on."""
+    snapshot: str
+    run_id: str
+    commit: str
+    address: str
+    who: str
+    time: str
+
+
+class Pruned(Struct, frozen=True, kw_only=True):
+    """A snapshot whose deploy and branch were deleted; its record stays."""
+
+    schema: int = 1
+    run_id: str
+    snapshot: str
+    commit: str
+    number: int
+    """The receipt that was given up: a snapshot that is published again later has a newer one."""
+    who: str
+    time: str
 
 
 class History(Struct, frozen=True, kw_only=True):

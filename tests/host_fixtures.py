@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from publisher.netlify.host import HostInfo, HostOptions, running
+from tests.conformance.openapi import problems
 from tests.made import GitFolder
 
 if TYPE_CHECKING:
@@ -35,9 +36,12 @@ class Visitor:
         return self.info.api_url
 
     def api(self, method: str, path: str, *, token: str | None = None, **more: Any) -> requests.Response:
-        """Call an operation of the API."""
+        """Call an operation of the API and hold its answer against Netlify's own description."""
         headers = {"Authorization": f"Bearer {self.info.token if token is None else token}", **more.pop("headers", {})}
-        return requests.request(method, f"{self.origin}/api/v1{path}", headers=headers, timeout=20, **more)
+        answer = requests.request(method, f"{self.origin}/api/v1{path}", headers=headers, timeout=20, **more)
+        is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+        assert problems(method, path, answer.status_code, answer.json() if is_json else None) == []
+        return answer
 
     def control(self, method: str, path: str, **more: Any) -> Any:
         """Call one of the host's own operations and return its answer."""
@@ -49,7 +53,8 @@ class Visitor:
     def visit(self, label: str, path: str = "/", *, method: str = "GET", **headers: str) -> requests.Response:
         """Ask for a page of `<label>--bench.localhost`, or of the main address where the label is empty."""
         host = f"{label}--{SITE}.localhost" if label else f"{SITE}.localhost"
-        sent = {"Host": f"{host}:{self.info.port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        own = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {"Host": f"{host}:{self.info.port}", **own}
         return requests.request(method, f"{self.origin}{path}", headers=sent, timeout=20, allow_redirects=False)
 
     def hook(self, branch: str = "", body: str = "{}", **query: str) -> requests.Response:

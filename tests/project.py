@@ -41,6 +41,7 @@ rules = [{{ rule = "threshold", min = 40.0 }}, {{ rule = "max-drop", points = 20
 [netlify]
 site = "demo"
 timeout = 120
+builds_per_minute = 0
 {more}
 """
 NETLIFY = """

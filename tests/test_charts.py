@@ -6,18 +6,23 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from publisher.render import charts
-from publisher.render.charts import FULL_DETAIL, NARROW, WIDE, Mark, gauge, level, tiles, trend
+from publisher.render.charts import FULL_DETAIL, NARROW, WIDE, Frame, Mark, Shape, gauge, level, tiles, trend
 from publisher.render.svg import element, markup, number
 
 
-def mark(score: float = 70.0, shape: charts.Shape = "kept", **more: Any) -> Mark:
+def mark(score: float = 70.0, shape: Shape = "kept", **more: Any) -> Mark:
     """Return a run whose interval is four points to each side."""
-    value = {"low": score - 4, "high": score + 4, "title": f"run {score}", "label": "abcdef0", "href": "https://x--y.z"}
-    return Mark(score=score, shape=shape, **(value | more))
+    value: dict[str, Any] = {
+        "low": score - 4,
+        "high": score + 4,
+        "title": f"run {score}",
+        "label": "abcdef0",
+        "href": "https://x--y.z",
+    }
+    return Mark(score, shape=shape, **(value | more))
 
 
-def drawn(marks: list[Mark], threshold: float | None = None, frame: charts.Frame = WIDE) -> ET.Element:
+def drawn(marks: list[Mark], threshold: float | None = None, frame: Frame = WIDE) -> ET.Element:
     """Return a chart, parsed."""
     picture = trend(marks, frame, name="t", title="Title", description="Words", threshold=threshold)
     return ET.fromstring(picture)  # noqa: S314 - our own
@@ -31,7 +36,7 @@ def classes(picture: ET.Element, name: str) -> list[ET.Element]:
 def test_each_shape_is_drawn_in_its_own_way_and_says_what_it_is() -> None:
     """Kept runs are dots that link, refused ones crosses, undecided ones diamonds, unreadable ones stones."""
     picture = drawn([mark(), mark(60, "rejected"), mark(65, "inconclusive"), mark(0, "unreadable"), mark(72, own=True)])
-    links = [node for node in picture.iter("a")]
+    links = list(picture.iter("a"))
     assert [link.get("href") for link in links] == ["https://x--y.z"] * 2
     assert [link.findtext("title") for link in links] == ["run 70.0", "run 72"]
     assert len(classes(picture, "ring")) == 1
@@ -125,7 +130,9 @@ def test_one_run_and_none() -> None:
 
 def test_titles_are_escaped() -> None:
     """What a stranger wrote ends up as text."""
-    picture = trend([mark(title="</title><script>x</script>")], WIDE, name="t", title="&", description="<", threshold=None)
+    picture = trend(
+        [mark(title="</title><script>x</script>")], WIDE, name="t", title="&", description="<", threshold=None
+    )
     assert "<script" not in picture
     assert "&lt;/title&gt;&lt;script&gt;" in picture
 

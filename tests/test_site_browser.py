@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.render import Source, render
+from publisher.render import render
 from tests.chromium import Browser, chromium
-from tests.trees import MAIN, snapshot_tree
+from tests.trees import snapshot_tree, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,19 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium (tests/install-system-packages)"),
 ]
-PATHS = ("", "samples/", "samples/words/", "samples/hard/", "history/", "compare/", "rejected/", "method/", "pin/", "rollback/", "about/")
+PATHS = (
+    "",
+    "samples/",
+    "samples/words/",
+    "samples/hard/",
+    "history/",
+    "compare/",
+    "rejected/",
+    "method/",
+    "pin/",
+    "rollback/",
+    "about/",
+)
 
 
 class Host(http.server.SimpleHTTPRequestHandler):
@@ -61,7 +73,7 @@ def browser() -> Iterator[Browser]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a believable site."""
     folder = tmp_path_factory.mktemp("site")
-    render(Source(snapshot_tree(folder / "tree"), MAIN, "snapshot-x", "a" * 40), folder / "dist")
+    render(source(snapshot_tree(folder / "tree")), folder / "dist")
     with served(folder / "dist") as url:
         yield url
 
@@ -70,7 +82,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a site whose every text was written by a stranger."""
     folder = tmp_path_factory.mktemp("hostile")
-    render(Source(snapshot_tree(folder / "tree", hostile=True), MAIN, "snapshot-x", "a" * 40), folder / "dist")
+    render(source(snapshot_tree(folder / "tree", hostile=True)), folder / "dist")
     with served(folder / "dist") as url:
         yield url
 

@@ -10,6 +10,7 @@ import msgspec
 
 from publisher import schema, stats
 from publisher.files import canonical_json
+from publisher.render import Source
 from publisher.samples import pack_samples
 from publisher.schema import HistoryLine, HistoryScore, Record, Sample, Verdict
 from tests import made
@@ -58,6 +59,10 @@ def chance(*parts: object) -> float:
 def sha(*parts: object) -> str:
     """Return a commit hash made up from `parts`."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
+
+
+BRANCH = f"snapshot-{sha('this')[:12]}"
+"""The branch of the snapshot that the trees show."""
 
 
 def sample(suite: str, problem: int, number: int, ability: float, *, public: bool) -> Sample:
@@ -207,6 +212,12 @@ def own_line(shown: Record) -> HistoryLine:
         verdict="kept", fingerprint=shown.fingerprint, scores=scores, snapshot=name,
         address=f"https://{name}--word-problems.netlify.app",
     )  # fmt: skip
+
+
+def source(tree: Path, **more: Any) -> Source:
+    """Return what to render of a tree."""
+    given: dict[str, Any] = {"tree": tree, "address": MAIN, "branch": BRANCH, "commit": "a" * 40}
+    return Source(**(given | more))
 
 
 def verdict(shown: Record) -> Verdict:

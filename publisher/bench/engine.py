@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import llama_cpp
 
 from publisher.bench import identity, sizing
-from publisher.bench.fast import HOLDERS, Fast
 from publisher.bench.gguf import read_header
 from publisher.bench.model import Context, Log, Model
 from publisher.bench.prompts import Prompts
 from publisher.bench.protocol import Completion, ModelFacts
-from publisher.bench.reproducible import Reproducible
 from publisher.bench.sampling import Chain
 from publisher.bench.scheduler import Job
+from publisher.bench.streams import Streams
+from publisher.bench.unified import HOLDERS, Unified
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -71,16 +71,16 @@ class Engine:
 
     def _make_context(self) -> Context:
         """Return the context for the chosen mode and sizes."""
-        size, streams = self._size, self._options.mode == "reproducible"
-        sequences = size.rows if streams else size.slots + 1 + HOLDERS
+        size = self._size
+        sequences = size.slots + 1 + HOLDERS if size.unified else size.rows
         return Context(
             self._model,
             self._log,
-            cells=sizing.padded(size.context) * sequences if streams else size.cells,
+            cells=size.cells if size.unified else sizing.padded(size.context) * sequences,
             sequences=sequences,
             batch=size.batch,
             threads=size.threads,
-            streams=streams,
+            streams=not size.unified,
             flash_attention=self._options.flash_attention,
             kv_type=self._options.kv_type,
         )
@@ -95,10 +95,11 @@ class Engine:
             "stops": self._options.stop,
             "beat": self._beat,
         }
-        if self._options.mode == "reproducible":
+        if not size.unified:
             # On a GPU, moving cells through host memory costs more than evaluating the prompt once more.
-            return Reproducible(self._model, self._context, copy_prompts=not size.gpu, **common)
-        return Fast(self._model, self._context, cells=size.cells, **common)
+            fixed = self._options.mode == "reproducible"
+            return Streams(self._model, self._context, fixed=fixed, copy_prompts=not size.gpu, **common)
+        return Unified(self._model, self._context, cells=size.cells, **common)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish."""

@@ -53,7 +53,7 @@ def _options(options: EngineOptions, size: Size) -> dict[str, str]:
         "flash_attention": "on" if options.flash_attention else "off",
         "isa": system_info(),
         "kv_type": options.kv_type,
-        "kv_unified": "off" if reproducible else "on",
+        "kv_unified": "on" if size.unified else "off",
         "library": library_digest(),
         "prompt_piece": str(size.batch),
         "sampler": "cpu",

@@ -116,7 +116,8 @@ def measure(job: Job, *, workspace: Path, reusable: Reusable, observer: Observer
         missing = run.missing()
         counts = [(part.suite.name, len(part.suite.problems) * part.samples) for part in planned.suites]
         observer.planned(job.config.model.name, counts, len(missing))
-        engine = stack.enter_context(Engine(_options(job, planned, len(missing))))
+        with _naming(job.config.model.source):
+            engine = stack.enter_context(Engine(_options(job, planned, len(missing))))
         for sample in _generated(run, engine, missing, threads):
             _keep(run, sample, journal)
             observer.sampled(sample, engine.statistics())
@@ -126,6 +127,15 @@ def measure(job: Job, *, workspace: Path, reusable: Reusable, observer: Observer
             duration=time.monotonic() - begun, statistics=engine.statistics(), reused=run.reused,
         )  # fmt: skip
     return Measurement(record, samples, path)
+
+
+@contextlib.contextmanager
+def _naming(source: str) -> Iterator[None]:
+    """Put the model's source, as the user wrote it, before what is wrong with the file."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{source}: {error.message}", hint=error.hint, detail=error.detail) from error
 
 
 def _resume(run: _Run, journal: Journal, observer: Observer) -> None:

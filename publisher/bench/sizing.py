@@ -36,6 +36,7 @@ class Size:
     threads: int
     batch: int
     gpu: bool
+    unified: bool
 
 
 def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -> Size:
@@ -57,7 +58,20 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -
         threads=options.threads or (1 if header.parameters < SMALL else _cores()),
         batch=options.batch or BATCH,
         gpu=gpu,
+        unified=options.mode == "fast" and (slots * whole > room or not _long(options, model, header, slots, context)),
     )
+
+
+def _long(options: EngineOptions, model: Model, header: Header, slots: int, context: int) -> bool:
+    """Return whether samples are so long that sharing one cache would cost more than it saves.
+
+    In a unified cache each row multiplies with the cells of all samples. Compare that work with what the weights cost
+    anyway, for samples that reach a quarter of their limit.
+    """
+    if options.cells:
+        return False
+    cells = slots * min(context, options.sampling.max_tokens) / 4
+    return cells * model.cell > header.parameters
 
 
 def padded(context: int) -> int:

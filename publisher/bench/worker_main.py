@@ -6,18 +6,15 @@ id. It has no terminal, none of the parent's secrets in its environment, and it 
 
 from __future__ import annotations
 
-import ctypes
 import os
-import resource
 import signal
 import sys
 import time
 
-from publisher.bench import protocol
+from publisher.bench import confine, protocol
 from publisher.bench.protocol import Answer, Beat, Failed, Finished, FrameReader, Generate, Load, Loaded
 from publisher.errors import PublisherError
 
-PR_SET_PDEATHSIG = 1
 _BEAT_SECONDS = 0.5
 
 
@@ -39,10 +36,12 @@ class Pulse:
 def main() -> None:
     """Serve one parent until it closes its end."""
     source, target, parent = (int(text) for text in sys.argv[1:4])
-    _die_with(parent)
+    confine.die_with_parent()
+    if os.getppid() != parent:
+        sys.exit(3)  # it died before the line above
+    confine.confine()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair; it ends us
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         _serve(source, target)
     except PublisherError as error:
@@ -66,13 +65,6 @@ def _serve(source: int, target: int) -> None:
                 for completion in engine.generate(message.requests):
                     protocol.write_all(target, protocol.frame(Answer(completion)))
                 protocol.write_all(target, protocol.frame(Finished(engine.statistics())))
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies, also if that has happened already."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(3)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import click
 
-from publisher import pipeline
-from publisher.cli.shared import Notes, open_place
+from publisher import upkeep
+from publisher.cli.shared import note, open_place
 
 
 @click.command("rollback", context_settings={"ignore_unknown_options": True})
 @click.argument("snapshot")
 @click.option("--why", default="rollback", show_default=True, help="The reason that the ledger keeps.")
+@click.option("--lock", is_flag=True, help="Also stop Netlify from publishing builds by itself.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be shown.")
 @click.pass_context
-def command(ctx: click.Context, snapshot: str, why: str) -> None:
-    """Show SNAPSHOT (its name, a commit's beginning, or -1 for the one before the present) on the live site."""
-    receipt, move = pipeline.rollback(open_place(ctx), snapshot, Notes(), why=why)
+def command(ctx: click.Context, snapshot: str, why: str, lock: bool, dry_run: bool) -> None:
+    """Show SNAPSHOT on the live site: a branch, a pin, a commit's beginning, or -1 for the one before the present."""
+    place = open_place(ctx)
+    if dry_run:
+        place.ledger.sync()
+        run = upkeep.find_snapshot(place, snapshot)
+        click.echo(f"would show {run.line.snapshot} {run.line.address}")
+        return
+    receipt, move = upkeep.rollback(place, snapshot, why=why, lock=lock, note=note)
     click.echo(f"live: {receipt.snapshot} {receipt.address}" if move else f"{receipt.snapshot} is live already")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -11,10 +11,20 @@ import msgspec
 from publisher import schema
 from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
-from publisher.schema import HistoryLine, HistoryScore, LiveMove, Receipt, Record, Request, SnapshotName, Verdict
+from publisher.schema import (
+    HistoryLine,
+    HistoryScore,
+    LiveMove,
+    Pin,
+    Pruned,
+    Receipt,
+    Record,
+    Request,
+    SnapshotName,
+    Verdict,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
 
     from publisher.ledger.store import Ledger
 
@@ -33,7 +43,9 @@ class Run:
     requests: tuple[Request, ...] = ()
     """Every call of the build hook that was intended, in order."""
     receipt: Receipt | None = None
-    """The newest receipt: a repaired snapshot has more than one."""
+    """The newest receipt: a repaired snapshot has more than one. None once the snapshot is pruned."""
+    last_number: int = 0
+    """The number of the newest receipt, pruned or not."""
 
     @property
     def run_id(self) -> str:
@@ -98,13 +110,18 @@ def _run(run_id: str, files: dict[str, str], blobs: dict[str, bytes | None]) -> 
         snapshot = _part(files, blobs, "snapshot.json", SnapshotName)
         requests = _numbered(files, blobs, "request", Request)
         receipts = _numbered(files, blobs, "receipt", Receipt)
+        pruned = _numbered(files, blobs, "pruned", Pruned)
         if line is None:
             raise StorageError(f"{folder(run_id)} has no summary.json")
     except StorageError as error:
         return Run(_tombstone(run_id, error.message))
+    last = receipts[-1].number if receipts else 0
+    gone = next((part for part in pruned if part.number == last), None)
+    if gone:
+        line = msgspec.structs.replace(line, pruned=gone.time)
     if snapshot:
         line = msgspec.structs.replace(line, snapshot=snapshot.branch, address=snapshot.address)
-    return Run(line, snapshot, tuple(requests), receipts[-1] if receipts else None)
+    return Run(line, snapshot, tuple(requests), receipts[-1] if receipts and not gone else None, last)
 
 
 def _numbered(files: dict[str, str], blobs: dict[str, bytes | None], stem: str, kind: type[T]) -> list[T]:
@@ -150,6 +167,31 @@ def receipt_file(receipt: Receipt) -> dict[str, bytes]:
     return {f"{folder(receipt.run_id)}/receipt-{receipt.number}.json": canonical_json(receipt)}
 
 
+def pruned_file(pruned: Pruned) -> dict[str, bytes]:
+    """Return the ledger file that says that a snapshot's deploy was deleted."""
+    return {f"{folder(pruned.run_id)}/pruned-{pruned.number}.json": canonical_json(pruned)}
+
+
+def pin_file(pin: Pin) -> dict[str, bytes]:
+    """Return the ledger file of a pin."""
+    return {f"pins/{pin.name}-{pin.number}.json": canonical_json(pin)}
+
+
+def pins(ledger: Ledger) -> dict[str, Pin]:
+    """Return the pins as they are now, by name."""
+    found: dict[str, Pin] = {}
+    for pin in sorted(_all_below(ledger, "pins/", Pin), key=lambda pin: pin.number):
+        found[pin.name] = pin
+    return found
+
+
+def _all_below(ledger: Ledger, prefix: str, kind: type[T]) -> list[T]:
+    """Return every stored value below a folder of the ledger, in the order of its paths."""
+    paths = sorted((path, blob) for path, blob in ledger.paths().items() if path.startswith(prefix))
+    blobs = ledger.repository.read_many([blob for _, blob in paths])
+    return [schema.decode(data, kind, path) for (path, _), data in zip(paths, blobs, strict=True) if data]
+
+
 def live_file(move: LiveMove) -> dict[str, bytes]:
     """Return the ledger file that records a move of the live site."""
     return {f"live/{move.time.replace('-', '').replace(':', '')}-{move.commit[:12]}.json": canonical_json(move)}
@@ -157,17 +199,4 @@ def live_file(move: LiveMove) -> dict[str, bytes]:
 
 def live_moves(ledger: Ledger) -> list[LiveMove]:
     """Return every move of the live site, oldest first."""
-    paths = sorted((path, blob) for path, blob in ledger.paths().items() if path.startswith("live/"))
-    blobs = ledger.repository.read_many([blob for _, blob in paths])
-    return [schema.decode(data, LiveMove, path) for (path, _), data in zip(paths, blobs, strict=True) if data]
-
-
-def runs_of(runs: Iterable[Run], commit: str) -> list[Run]:
-    """Return the runs of one commit, oldest first."""
-    return [run for run in runs if run.line.commit == commit]
-
-
-def with_snapshot(run: Run, snapshot: SnapshotName) -> Run:
-    """Return the run as it is once its snapshot has a name."""
-    line = msgspec.structs.replace(run.line, snapshot=snapshot.branch, address=snapshot.address)
-    return replace(run, snapshot=snapshot, line=line)
+    return _all_below(ledger, "live/", LiveMove)

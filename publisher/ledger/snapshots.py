@@ -174,6 +174,15 @@ def move_live(ledger: Ledger, commit: str) -> str | None:
     return before
 
 
+def delete_branch(ledger: Ledger, branch: str, commit: str) -> None:
+    """Delete a snapshot branch that is at `commit`, here and on the remote; one that is gone already is no error."""
+    ref = f"refs/heads/{branch}"
+    if ledger.remote and ledger.repository.remote_refs(ledger.remote, ref).get(ref) == commit:
+        ledger.repository.delete_remote(ledger.remote, ref, commit)
+    if ledger.repository.ref(ref) == commit:
+        ledger.repository.delete_ref(ref, commit)
+
+
 def live_commit(ledger: Ledger) -> str | None:
     """Return the snapshot commit that `live` points to, None before the first."""
     return _existing(ledger, LIVE)

@@ -75,14 +75,15 @@ def ensure(netlify: Netlify, wanted: Wanted, *, may_call: Callable[[], bool], no
 
 
 def find(netlify: Netlify, wanted: Wanted) -> Deployed | Deploy | None:
-    """Look for the snapshot's deploy: one that is ready, else one that is under way, else None."""
+    """Look for the snapshot's deploy: the branch's newest ready one where it is ours, else one under way, else None."""
     if not netlify.settings.token:
         return find_by_address(netlify, wanted)
-    mine = [deploy for deploy in netlify.deploys(branch=wanted.branch) if _shows(deploy, wanted)]
-    ready = next((deploy for deploy in mine if deploy.ready), None)
-    if ready:
-        return Deployed(ready.id, netlify.settings.address_of(ready.id), "api")
-    return next((deploy for deploy in mine if not deploy.failed), None)
+    known = netlify.deploys(branch=wanted.branch)
+    # A branch's address shows its newest ready deploy: an older one of ours (a pin that was moved back) will not do.
+    shown = next((deploy for deploy in known if deploy.ready), None)
+    if shown is not None and _shows(shown, wanted):
+        return Deployed(shown.id, netlify.settings.address_of(shown.id), "api")
+    return next((deploy for deploy in known if _shows(deploy, wanted) and not (deploy.failed or deploy.ready)), None)
 
 
 def find_by_address(netlify: Netlify, wanted: Wanted) -> Deployed | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 FULL_WHISKERS = 60
-"""Above this many runs, single intervals give way to a band, reduced to one column a pixel."""
+"""Above this many runs, single intervals give way to a band, in columns of four pixels."""
 FULL_DETAIL = 500
 """Above this many runs, marks that are not kept become one path, without titles of their own."""
 ORDER = ("ground", "all", "most", "some", "none", "unscored")
@@ -132,7 +132,7 @@ def _band(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
         )
         return [element("path", class_="whisker", d=data)]
     kept = [(x, mark) for x, mark in places if mark.shape == "kept"]
-    columns = [(x, [mark for _, mark in group]) for x, group in groupby(kept, key=lambda item: float(round(item[0])))]
+    columns = [(x, [mark for _, mark in group]) for x, group in groupby(kept, key=lambda item: _snapped(item[0]))]
     upper = [(x, scale.y(max(mark.high for mark in group))) for x, group in columns]
     lower = [(x, scale.y(min(mark.low for mark in group))) for x, group in columns]
     return [element("path", class_="band", d=path(upper + lower[::-1], closed=True))] if columns else []
@@ -192,7 +192,7 @@ def _marks(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
 
 
 def _overview(scale: _Scale, places: Sequence[tuple[float, Mark]]) -> list[Element]:
-    """Draw too many marks for one element each: a path a shape, a mark a pixel, and links for each new best only."""
+    """Draw too many marks for one element each: a path a shape, a speck a place, and links for each new best only."""
     chosen: list[tuple[float, Mark]] = []
     best = -math.inf
     for x, mark in places:
@@ -201,9 +201,25 @@ def _overview(scale: _Scale, places: Sequence[tuple[float, Mark]]) -> list[Eleme
             best = max(best, mark.score)
     shapes: dict[str, dict[str, None]] = {}
     for x, mark in places:
-        shapes.setdefault(mark.shape, {})[_shape(scale, float(round(x)), mark, half=2)] = None
+        # An unreadable run has no score: it lies on the ground.
+        y = scale.y(max(mark.score, scale.low))
+        shapes.setdefault(mark.shape, {})[_speck(_snapped(x), _snapped(y), mark.shape)] = None
     paths = [element("path", class_=f"mark {shape}", d="".join(shapes[shape])) for shape in sorted(shapes)]
     return paths + [_kept(scale, x, mark, radius=3.5) for x, mark in chosen]
+
+
+def _snapped(pixel: float) -> float:
+    """Return the nearest place on a grid of four pixels, where marks that lie together become one."""
+    return 4.0 * round(pixel / 4)
+
+
+def _speck(x: float, y: float, shape: Shape) -> str:
+    """Return the path of a mark in an overview: a small cross, square or diamond."""
+    if shape == "rejected":
+        return f"M{number(x - 2)} {number(y - 2)}l4 4m-4 0l4 -4"
+    if shape == "kept":
+        return f"M{number(x - 1)} {number(y - 1)}h3v3h-3Z"
+    return f"M{number(x)} {number(y - 3)}l3 3l-3 3l-3 -3Z"
 
 
 def _kept(scale: _Scale, x: float, mark: Mark, *, radius: float = 4.5) -> Element:
@@ -215,15 +231,13 @@ def _kept(scale: _Scale, x: float, mark: Mark, *, radius: float = 4.5) -> Elemen
     return element("a", *parts, href=mark.href) if mark.href else element("g", *parts)
 
 
-def _shape(scale: _Scale, x: float, mark: Mark, half: int = 4) -> str:
-    """Return the path of a mark without a link: a cross, a diamond, a square, or a stone on the ground."""
+def _shape(scale: _Scale, x: float, mark: Mark) -> str:
+    """Return the path of a mark without a link: a cross, a diamond, or a stone on the ground."""
     y = scale.y(mark.score)
     if mark.shape == "rejected":
-        return f"M{number(x - half)} {number(y - half)}l{2 * half} {2 * half}m-{2 * half} 0l{2 * half} -{2 * half}"
+        return f"M{number(x - 4)} {number(y - 4)}l8 8m-8 0l8 -8"
     if mark.shape == "inconclusive":
         return f"M{number(x)} {number(y - 5)}l5 5l-5 5l-5 -5Z"
-    if mark.shape == "kept":
-        return f"M{number(x - 1)} {number(round(y) - 1)}h2v2h-2Z"
     return f"M{number(x - 3.5)} {number(scale.y(scale.low))}v-7a3.5 3.5 0 0 1 7 0v7Z"
 
 

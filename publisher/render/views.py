@@ -242,9 +242,7 @@ def _speed(result: SuiteResult) -> list[Fact]:
         Fact("tokens generated", text.count(result.tokens)),
         Fact("tokens an answer", text.count(result.tokens / answers)),
         Fact("tokens a second", text.count(result.tokens_per_second)),
-        Fact("latency p50", text.duration(result.latency.p50)),
-        Fact("latency p90", text.duration(result.latency.p90)),
-        Fact("latency p99", text.duration(result.latency.p99)),
+        Fact("latency p50 / p99", f"{text.duration(result.latency.p50)} / {text.duration(result.latency.p99)}"),
     ]
 
 
@@ -300,14 +298,18 @@ def facts(snapshot: Snapshot) -> list[Facts]:
         "Sampling": [
             ("temperature", f"{sampling.temperature:g}", 0), ("top p", f"{sampling.top_p:g}", 0),
             ("top k", _or_off(sampling.top_k), 0), ("min p", _or_off(sampling.min_p), 0),
-            ("most tokens", text.count(sampling.max_tokens), 0), ("prompt", record.prompt.sha256, 1),
-            ("salt", record.salt, 1), ("fingerprint", record.fingerprint, 1),
+            ("most tokens", text.count(sampling.max_tokens), 0), ("salt", record.salt, 1),
+            ("fingerprint", record.fingerprint, 1),
+        ],
+        "Prompt": [
+            ("system", record.prompt.system, 0), ("template", record.prompt.template, 0),
+            ("sha256", record.prompt.sha256, 1),
         ],
         "Engine": [
             ("engine", f"{engine.name} {engine.version}", 0), ("build", engine.build, 0),
-            ("backend", " · ".join([engine.backend, *engine.devices]), 0),
+            ("backend", " · ".join(dict.fromkeys([engine.backend, *engine.devices])), 0),
             ("GPU layers", f"{engine.gpu_layers_offloaded} of {engine.layers} (wanted {engine.gpu_layers_wanted})", 0),
-            ("schedule", f"{engine.mode}: {engine.slots} slots, {engine.threads} threads, batch {engine.batch}", 0),
+            ("schedule", f"{engine.mode}: {text.plural(engine.slots, 'slot')}, {text.plural(engine.threads, 'thread')}", 0),
             ("context", f"{text.count(engine.context)} tokens", 0),
         ],
         "Machine": [

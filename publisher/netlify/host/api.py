@@ -62,7 +62,10 @@ def api_routes() -> list[Route]:
         ("POST", f"{deploy}/cancel", cancel_site_deploy),
         ("GET", f"{deploy}/log", get_deploy_log),
     ]
-    return [Route(f"/api/v1{path}", endpoint(handler), methods=[method]) for method, path, handler in table]
+    routes = [Route(f"/api/v1{path}", endpoint(handler), methods=[method]) for method, path, handler in table]
+    # The official command line asks here before it builds; it is not part of the documented API.
+    extensions = "/team/{account_id}/integrations/installations/meta/{site_id}"
+    return [*routes, Route(extensions, endpoint(list_extensions), methods=["GET"])]
 
 
 async def get_current_user(host: Host, request: Request) -> Response:  # noqa: ARG001
@@ -77,6 +80,11 @@ async def list_accounts(host: Host, request: Request) -> Response:  # noqa: ARG0
 
 async def get_env_vars(host: Host, request: Request) -> Response:  # noqa: ARG001
     """List no variables: the site's own are an option of the host and may be secret."""
+    return as_json([])
+
+
+async def list_extensions(host: Host, request: Request) -> Response:  # noqa: ARG001
+    """List no extensions."""
     return as_json([])
 
 

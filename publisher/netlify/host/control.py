@@ -21,9 +21,9 @@ def control_routes() -> list[Route]:
     """Return the routes that Netlify has not."""
     return [
         Route("/", endpoint(about, authorized=False), methods=["GET"]),
-        Route("/__host__/clock", endpoint(advance_clock), methods=["POST"]),
-        Route("/__host__/effects", endpoint(list_effects), methods=["GET"]),
-        Route("/__host__/private", endpoint(set_private), methods=["POST"]),
+        Route("/__host__/clock", endpoint(advance_clock, counted=False), methods=["POST"]),
+        Route("/__host__/effects", endpoint(list_effects, counted=False), methods=["GET"]),
+        Route("/__host__/private", endpoint(set_private, counted=False), methods=["POST"]),
     ]
 
 

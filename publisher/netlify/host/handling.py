@@ -39,7 +39,7 @@ class Host:
         """Deploy id to the SHA-1 digests of the files that it still waits for."""
 
 
-def endpoint(handler: Handler, *, authorized: bool = True) -> Endpoint:
+def endpoint(handler: Handler, *, authorized: bool = True, counted: bool = True) -> Endpoint:
     """Wrap a handler: check the token, count the request, and turn a refusal into Netlify's error object."""
 
     async def answer(request: Request) -> Response:
@@ -48,7 +48,7 @@ def endpoint(handler: Handler, *, authorized: bool = True) -> Endpoint:
         try:
             if authorized:
                 _authorize(request, host.state.token)
-                headers = host.limits.request()
+                headers = host.limits.request() if counted else {}
             response = await handler(host, request)
         except RefusedError as error:
             headers |= error.headers

@@ -1,4 +1,4 @@
-"""`_headers`, `_redirects` and their tables in `netlify.toml`, read into rules; one that cannot be is left out and named.
+"""`_headers`, `_redirects` and their tables in `netlify.toml`, read into rules; a bad one is left out and named.
 
 Source: Netlify's documentation of redirects and headers.
 """

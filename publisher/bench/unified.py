@@ -1,0 +1,268 @@
+"""Scheduling for throughput: one cache for all sequences, shared prompts, and prompts evaluated beside decoding.
+
+The prefix that all prompts share is evaluated once, a problem's prompt once for all its samples; other sequences
+refer to the same cells. A slot is filled again in the step after it was freed. The cache may be smaller than what all
+slots could need: when it overflows, the sample with the least behind it is saved and put back later, bit for bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from publisher.bench.scheduler import Queue, Scheduler
+from publisher.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from publisher.bench.protocol import Completion, Finish
+    from publisher.bench.scheduler import Job
+
+HOLDERS = 8
+"""Sequences that hold evaluated prompts for samples which have no slot yet."""
+_MARGIN = 32
+"""Cells that must be free for each sample before another one is let in."""
+_WORTH_SHARING = 8
+
+
+@dataclass(slots=True, eq=False)
+class Prompt:
+    """A problem's prompt in the cache."""
+
+    group: str
+    tokens: list[int]
+    holder: int
+    done: int
+    """Tokens evaluated so far, counted from the prompt's start."""
+    users: int = 1
+    """The holder and the slots that refer to its cells."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether all but the last token is evaluated."""
+        return self.done >= len(self.tokens) - 1
+
+
+class Unified(Scheduler):
+    """One cache for all slots, mixed steps."""
+
+    def __init__(self, *arguments: Any, cells: int, **options: Any) -> None:
+        """Schedule on a context of `cells` cells with `slots` + 1 + HOLDERS sequences."""
+        super().__init__(*arguments, **options)
+        self._cells = cells
+        self._root = self.slots
+        self._shared = 0
+        self._used = 0
+        self._jobs: list[Job] = []
+        self._chains: list[Any] = []
+        self._where: list[tuple[int, Prompt | None]] = []
+        self._ahead = 1 + self.slots // 4
+        """Samples whose prompts are to be ready before a slot is free, so that none waits for its prompt."""
+        self._free = list(range(self.slots - 1, -1, -1))
+        self._holders = list(range(self.slots + 1, self.slots + 1 + HOLDERS))
+        self._prompts: dict[str, Prompt] = {}
+        self._waiting: deque[Job] = deque()
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Completion]:
+        """Yield each sample's completion as soon as it is finished."""
+        queue = Queue(jobs)
+        self.figures.started = time.perf_counter()
+        self._share_root(jobs)
+        while queue.waiting or self._jobs or self._waiting:
+            self._refill(queue)
+            yield from self._step(queue)
+        self.context.forget(self._root)
+        self._used -= self._shared
+        self._shared = 0
+        self.figures.ended = time.perf_counter()
+
+    # -- prompts ------------------------------------------------------------------------------------------------
+
+    def _share_root(self, jobs: Sequence[Job]) -> None:
+        """Evaluate the prefix that all prompts have in common, once."""
+        prompts = list({job.request.group: job.prompt for job in jobs}.values())
+        if len(prompts) < 2:
+            return
+        common = min(_common(prompts), min(map(len, prompts)) - 1)
+        if common < _WORTH_SHARING:
+            return
+        started = time.perf_counter()
+        for start in range(0, common, self.batch.capacity):
+            piece = prompts[0][start : min(common, start + self.batch.capacity)]
+            self._decode(self.batch.put(0, piece, sequence=self._root, position=start))
+        self._shared = common
+        self._used += common
+        self.figures.prompt_tokens += common
+        self.figures.prompt_seconds += time.perf_counter() - started
+
+    def _open_prompts(self, queue: Queue) -> None:
+        """Give holders to the prompts that idle slots will need next."""
+        wanted = len(self._free) + self._ahead
+        for group, waiting, job in queue.groups():
+            prompt = self._prompts.get(group)
+            if prompt is None:
+                need = len(job.prompt) - self._shared + _MARGIN * (len(self._jobs) + 1)
+                if not self._holders or wanted <= 0 or (self._used + need > self._cells and self._used > self._shared):
+                    return
+                prompt = Prompt(group, job.prompt, self._holders.pop(), self._shared)
+                if self._shared:
+                    self.context.share(self._root, prompt.holder, self._shared)
+                self._prompts[group] = prompt
+                self._used += len(prompt.tokens) - 1 - self._shared
+            wanted -= waiting
+            if wanted <= 0:
+                return
+
+    def _release(self, prompt: Prompt) -> None:
+        """Count one user less of a prompt's cells; the last one frees them."""
+        prompt.users -= 1
+        if prompt.users == 0:
+            self._used -= len(prompt.tokens) - 1 - self._shared
+
+    # -- slots --------------------------------------------------------------------------------------------------
+
+    def _refill(self, queue: Queue) -> None:
+        """Give free slots to saved samples first, then to samples whose prompts are evaluated."""
+        while self._waiting and self._free and self._fits(self._waiting[0].position):
+            self._resume(self._waiting.popleft())
+        if self._waiting:
+            return
+        self._open_prompts(queue)
+        for prompt in list(self._prompts.values()):
+            while prompt.ready and self._free and queue.has(prompt.group):
+                self._admit(queue.take(prompt.group), prompt)
+            if prompt.ready and not queue.has(prompt.group):
+                self.context.forget(prompt.holder)
+                self._holders.append(prompt.holder)
+                del self._prompts[prompt.group]
+                self._release(prompt)
+
+    def _fits(self, cells: int) -> bool:
+        """Return whether `cells` more can be used while every sample keeps room to grow."""
+        return self._used + cells + _MARGIN * (len(self._jobs) + 1) <= self._cells or not self._jobs
+
+    def _admit(self, job: Job, prompt: Prompt) -> None:
+        """Start a sample from its evaluated prompt."""
+        slot = self._free.pop()
+        job.admitted = time.perf_counter()
+        self.context.share(prompt.holder, slot, len(prompt.tokens) - 1)
+        prompt.users += 1
+        self._seat(job, slot, prompt)
+
+    def _resume(self, job: Job) -> None:
+        """Put a preempted sample back where it was."""
+        slot = self._free.pop()
+        if not self.context.restore(job.saved, slot):
+            raise ModelError("llama.cpp could not restore a sample that had been moved out of the KV cache")
+        job.saved = None
+        self._used += job.position
+        self._seat(job, slot, None)
+
+    def _seat(self, job: Job, slot: int, prompt: Prompt | None) -> None:
+        row = len(self._jobs)
+        self._jobs.append(job)
+        self._chains.append(job.chain.pointer)
+        self._where.append((slot, prompt))
+        self.batch.tokens[row], self.batch.positions[row] = job.token, job.position
+        self.batch.sequences[row] = slot
+
+    def _leave(self, row: int) -> Job:
+        """Take a sample out of its row and free its slot; the last row moves to the gap."""
+        job, (slot, prompt) = self._jobs[row], self._where[row]
+        self.context.forget(slot)
+        self._used -= int(self.batch.positions[row])
+        if prompt:
+            self._used += len(job.prompt) - 1
+            self._release(prompt)
+        self._free.append(slot)
+        last = len(self._jobs) - 1
+        for column in (self.batch.tokens, self.batch.positions, self.batch.sequences):
+            column[row] = column[last]
+        _move_last(self._jobs, row)
+        _move_last(self._chains, row)
+        _move_last(self._where, row)
+        return job
+
+    def _preempt(self) -> None:
+        """Save the sample with the fewest tokens and free its cells."""
+        row = min(range(len(self._jobs)), key=lambda number: len(self._jobs[number].out))
+        job, slot = self._jobs[row], self._where[row][0]
+        job.saved = self.context.save(slot)
+        self._leave(row)
+        self._waiting.append(job)
+        self.figures.preemptions += 1
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def _step(self, queue: Queue) -> Iterator[Completion]:
+        """Evaluate a row for every sample and as much of the opened prompts as fits, then draw."""
+        started = time.perf_counter()
+        while len(self._jobs) > 1 and self._used + len(self._jobs) > self._cells:
+            self._preempt()
+        rows = len(self._jobs)
+        self.batch.wanted[:rows] = 1
+        end, pieces = self._add_prompts(rows)
+        if not (end and self._decode(end)):
+            yield from self._overflow(queue)
+            return
+        for prompt, length in pieces:
+            prompt.done += length
+        self._used += rows
+        self.figures.kv_high = max(self.figures.kv_high, self._used)
+        ended: list[tuple[int, Finish, str]] = []
+        if rows:
+            drawn, bad = self._draw(self._chains, rows)
+            self.batch.positions[:rows] += 1
+            ended = self._take(self._jobs, drawn, bad)
+        self._count(rows, end - rows, queue, time.perf_counter() - started)
+        for row, finish, reason in reversed(ended):
+            yield self._finish(row, queue, finish, reason)
+
+    def _finish(self, row: int, queue: Queue, finish: Any, reason: str = "") -> Completion:
+        job = self._leave(row)
+        queue.finished(job)
+        return self._completion(job, finish, reason)
+
+    def _overflow(self, queue: Queue) -> Iterator[Completion]:
+        """Make room after llama.cpp found none; a sample that is alone and fills the cache has ended."""
+        if len(self._jobs) > 1:
+            self._preempt()
+        elif self._jobs:
+            yield self._finish(0, queue, "length")
+        else:
+            raise ModelError("a prompt does not fit into the KV cache", hint="raise model.context in publisher.toml")
+
+    def _add_prompts(self, rows: int) -> tuple[int, list[tuple[Prompt, int]]]:
+        """Append pieces of the opened prompts to the batch; return the number of rows and the pieces' lengths."""
+        end, pieces = rows, []
+        for prompt in self._prompts.values():
+            room = self.batch.capacity - end
+            piece = prompt.tokens[prompt.done : min(len(prompt.tokens) - 1, prompt.done + room)]
+            if piece:
+                end = self.batch.put(end, piece, sequence=prompt.holder, position=prompt.done)
+                pieces.append((prompt, len(piece)))
+        return end, pieces
+
+    def _count(self, rows: int, prompt_rows: int, queue: Queue, seconds: float) -> None:
+        """Count a mixed step; its time is shared out by rows."""
+        share = rows / max(1, rows + prompt_rows)
+        self.figures.prompt_tokens += prompt_rows
+        self.figures.prompt_seconds += seconds * (1 - share)
+        if rows:
+            self._count_step(rows, queue.waiting + len(self._waiting), seconds * share)
+
+
+def _move_last(items: list[Any], index: int) -> None:
+    """Let the last item take the place of the one at `index`."""
+    items[index] = items[-1]
+    items.pop()
+
+
+def _common(prompts: list[list[int]]) -> int:
+    """Return how many first tokens all prompts share, each one's last token left out."""
+    shortest, longest = min(prompts), max(prompts)
+    ends = min(len(shortest), len(longest)) - 1
+    return next((place for place in range(ends) if shortest[place] != longest[place]), max(0, ends))

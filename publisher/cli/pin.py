@@ -1,0 +1,36 @@
+"""`publisher pin`: memorable addresses."""
+
+from __future__ import annotations
+
+import click
+
+from publisher import upkeep
+from publisher.cli.shared import note, open_place
+from publisher.errors import UsageError
+from publisher.ledger.history import pins
+from publisher.report import table
+
+
+@click.command("pin", context_settings={"ignore_unknown_options": True})
+@click.argument("snapshot", required=False)
+@click.argument("name", required=False)
+@click.option("--move", is_flag=True, help="Move a pin that exists; its earlier places stay recorded.")
+@click.option("--dry-run", is_flag=True, help="Only check the name and say what would be pinned.")
+@click.pass_context
+def command(ctx: click.Context, snapshot: str | None, name: str | None, move: bool, dry_run: bool) -> None:
+    """Give SNAPSHOT the address NAME--SITE, which never moves by itself. Without arguments, list the pins."""
+    place = open_place(ctx)
+    place.ledger.sync()
+    if snapshot is None:
+        rows = [[pin.name, pin.snapshot, pin.address, pin.time] for pin in pins(place.ledger).values()]
+        click.echo(table(["pin", "snapshot", "address", "since"], rows) if rows else "nothing is pinned yet")
+        return
+    if name is None:
+        raise UsageError("a pin needs a name", hint=f"publisher pin {snapshot} math-v3")
+    if dry_run:
+        run = upkeep.find_snapshot(place, snapshot)
+        netlify, _ = upkeep.client_of(place, run)
+        upkeep.check_name(name, netlify.settings.site)
+        click.echo(f"would pin {run.line.snapshot} as {netlify.settings.address_of(name)}")
+        return
+    click.echo(f"pinned: {upkeep.pin(place, snapshot, name, move=move, note=note).address}")

@@ -1,0 +1,1 @@
+"""The local host held against what Netlify publishes."""

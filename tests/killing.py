@@ -1,0 +1,175 @@
+"""A publisher that dies, or is overtaken, at a chosen step: `python -m tests.killing LABEL before|after publish …`.
+
+Production code knows nothing of this. Every function with a durable effect is wrapped from outside, and its calls are
+counted: `push ledger 2` is the second push of the ledger. Without arguments it is a server: imported once, it forks
+for each command, because starting Python anew costs more than publishing.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from publisher import cli, files
+from publisher.bench import measure, plan
+from publisher.bench.journal import Journal
+from publisher.git import Repository
+from publisher.netlify import deploys
+from publisher.place import Pending
+from publisher.web import Web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Names = Callable[..., Iterable[str]]
+
+ROOT = Path(__file__).parents[1]
+HURRIED = 0.6
+"""Seconds that a call of the hook stays in doubt, and that an answer may take, where a test need not wait longer."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One command: its arguments and environment, and the step before or after which something happens to it."""
+
+    arguments: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    label: str = ""
+    when: str = "before"
+    """`before` or `after`: SIGKILL. `overtaken`: `rival` runs before the step."""
+    rival: list[str] = field(default_factory=list)
+    log: str = ""
+    """The file that every step's label is appended to."""
+    hurried: bool = True
+
+
+class Steps:
+    """Counts the steps of one command and lets happen what was ordered."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._seen: Counter[str] = Counter()
+
+    def wrap(self, owner: Any, attribute: str, names: Names) -> None:
+        """Make every call of `owner.attribute` a step, or several: `names` of its arguments."""
+        original = getattr(owner, attribute)
+
+        @functools.wraps(original)
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            labels = [self._label(name) for name in names(*arguments, **options)]
+            due = self._order.label in labels
+            if due and self._order.when == "overtaken":
+                subprocess.run(self._order.rival, check=True, capture_output=True)
+            if due and self._order.when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = original(*arguments, **options)
+            if due and self._order.when == "after":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        setattr(owner, attribute, wrapped)
+
+    def _label(self, name: str) -> str:
+        self._seen[name] += 1
+        label = f"{name} {self._seen[name]}"
+        if self._order.log:
+            with Path(self._order.log).open("a", encoding="utf-8") as stream:
+                stream.write(label + "\n")
+        return label
+
+
+def install(order: Order) -> None:
+    """Wrap every function with a durable effect."""
+    steps = Steps(order)
+    steps.wrap(Repository, "push", lambda _, remote, moves: [f"push {_short(name)}" for name in moves])
+    steps.wrap(Repository, "move_refs", lambda _, moves: [f"move {_short(name)}" for name in moves])
+    steps.wrap(Repository, "write_commit", lambda *_, **__: ["commit"])
+    steps.wrap(Web, "request", lambda _, method, *__, what, **___: [] if method == "GET" else [f"{method} {what}"])
+    steps.wrap(Journal, "append", lambda *_: ["journal"])
+    steps.wrap(measure.Measurement, "forget_journal", lambda *_: ["forget journal"])
+    steps.wrap(Pending, "store", lambda *_: ["store pending"])
+    steps.wrap(Pending, "discard", lambda *_: ["discard pending"])
+    original = files.atomic_write
+    for module in [module for name, module in sys.modules.items() if name.startswith("publisher")]:
+        if getattr(module, "atomic_write", None) is original:
+            steps.wrap(module, "atomic_write", lambda path, *_, **__: [f"write {path.name}"])
+    if order.hurried:
+        deploys.Wanted.__init__.__defaults__ = (HURRIED, *(deploys.Wanted.__init__.__defaults__ or ())[1:])
+        Web.__init__.__defaults__ = tuple(2.0 if value == 30.0 else value for value in Web.__init__.__defaults__ or ())
+
+
+def _short(ref: str) -> str:
+    """Return a ref's name without what differs from commit to commit."""
+    return re.sub(r"[0-9a-f]{12}", "*", ref.removeprefix("refs/heads/"))
+
+
+def obey(order: Order) -> None:
+    """Run the command line in this process; never returns."""
+    signal.alarm(120)
+    os.environ.clear()
+    os.environ.update(order.environment)
+    sys.argv = ["publisher", *order.arguments]
+    install(order)
+    cli.main()
+
+
+def serve() -> None:
+    """Fork for each order on stdin (a line of JSON with `out` and `err`, files for its output); answer its exit code."""
+    for name in cli.COMMANDS:
+        importlib.import_module(f"publisher.cli.{name}")
+    plan.engine_build()
+    for line in sys.stdin:
+        given = json.loads(line)
+        targets = [os.open(given.pop(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) for name in ("out", "err")]
+        child = os.fork()
+        if not child:
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            for number, handle in enumerate((nothing, *targets)):
+                os.dup2(handle, number)
+            obey(Order(**given))
+        for handle in targets:
+            os.close(handle)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+class Forks:
+    """The server, as a test uses it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start it; output of commands passes through files in `folder`."""
+        folder.mkdir(parents=True)
+        self._out, self._err = folder / "out", folder / "err"
+        self._process = subprocess.Popen([sys.executable, "-m", "tests.killing"], cwd=ROOT, text=True,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def run(self, order: Order) -> tuple[int, str, str]:
+        """Run a command and return its exit code (-9 when it was killed) and what it said."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        line = json.dumps({**asdict(order), "out": str(self._out), "err": str(self._err)})
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        code = int(self._process.stdout.readline())
+        return code, self._out.read_text("utf-8"), self._err.read_text("utf-8")
+
+    def close(self) -> None:
+        """End the server."""
+        self._process.communicate()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        obey(Order(sys.argv[3:], dict(os.environ), sys.argv[1], sys.argv[2]))
+    serve()
