@@ -93,4 +93,4 @@ def quantize(target: Path, kind: str) -> None:
 
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        run(builtin_path("builtin:abacus@final"), target, kind)
+        run(builtin_path("builtin:abacus@final"), target, kind, allow_requantize=True)

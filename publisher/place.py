@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from publisher import schema
+from publisher.bench.journal import journal_path
 from publisher.config import FILE, Config, parse
 from publisher.errors import StorageError, UsageError
 from publisher.files import atomic_write, canonical_json, sha256_hex
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LARGEST_SAMPLES = 1 << 30
 """Bytes of samples that are read back at most."""
+_LENGTH = 4
+"""Bytes that hold the length of a pending record."""
 
 
 def now() -> str:
@@ -41,30 +43,42 @@ class Pending:
     folder: Path
 
     def store(self, record: Record, samples: bytes) -> None:
-        """Keep a measured run; the record is written last, so a run without one was never finished."""
-        place = self.folder / record.run_id
-        atomic_write(place / "samples.jsonl.gz", samples)
-        atomic_write(place / "record.json", canonical_json(record))
+        """Keep a measured run in one file: the record's length, the record, the packed samples."""
+        head = canonical_json(record)
+        atomic_write(self._path(record.run_id), len(head).to_bytes(_LENGTH, "big") + head + samples)
 
     def records(self) -> Iterator[Record]:
         """Yield the pending records, oldest first; one that cannot be read is left out: it can be measured again."""
-        for path in sorted(self.folder.glob("*/record.json")):
+        for path in sorted(self.folder.glob("*.run")):
             try:
-                yield schema.decode(path.read_bytes(), Record, str(path))
-            except StorageError:
+                yield schema.decode(_head(path), Record, str(path))
+            except (StorageError, FileNotFoundError):
                 continue
 
     def samples(self, run_id: str) -> bytes:
         """Return the packed samples of a pending run."""
-        path = self.folder / run_id / "samples.jsonl.gz"
+        path = self._path(run_id)
         try:
-            return path.read_bytes()
+            return path.read_bytes()[_LENGTH + len(_head(path)) :]
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}", hint="measure it again with --fresh") from error
 
     def discard(self, run_id: str) -> None:
-        """Forget a pending run: it is in the ledger."""
-        shutil.rmtree(self.folder / run_id, ignore_errors=True)
+        """Forget a pending run, which is in the ledger, and the journal that a crash may have left of it."""
+        for record in self.records():
+            if record.run_id == run_id:
+                journal_path(self.folder.parent, commit=record.commit.sha, tier=record.tier,
+                             fingerprint=record.fingerprint, salt=record.salt).unlink(missing_ok=True)
+        self._path(run_id).unlink(missing_ok=True)
+
+    def _path(self, run_id: str) -> Path:
+        return self.folder / f"{run_id}.run"
+
+
+def _head(path: Path) -> bytes:
+    """Return the record at the beginning of a pending run's file."""
+    with path.open("rb") as stream:
+        return stream.read(int.from_bytes(stream.read(_LENGTH), "big"))
 
 
 @dataclass(frozen=True, slots=True)

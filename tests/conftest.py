@@ -1,4 +1,4 @@
-"""Fixtures for every test, and traps: no test reads the user's home, git identity or secrets, or leaves this machine."""
+"""Fixtures for every test, and traps: no test reads the user's home or secrets, or leaves this machine."""
 
 from __future__ import annotations
 

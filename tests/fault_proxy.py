@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FAULTS = ("429", "500", "503", "reset-before", "reset-after", "500-after", "hang", "truncated", "wrong-length", "redirect")
+FAULTS = ("429", "500", "503", "reset-before", "reset-after", "500-after", "hang", "truncated", "wrong-length",
+          "redirect")
 """What can be done to a request; those with `-after`, `truncated` and `wrong-length` let it have its effect first."""
 
 
@@ -44,7 +45,7 @@ class Proxy:
 
 
 @contextmanager
-def fault_proxy(target_port: int) -> Iterator[Proxy]:
+def fault_proxy(target_port: int) -> Iterator[Proxy]:  # noqa: C901 - one handler class, whole
     """Forward everything to 127.0.0.1:`target_port`, but for the faults that the test puts into the proxy."""
     proxy = Proxy()
 
@@ -72,7 +73,8 @@ def fault_proxy(target_port: int) -> Iterator[Proxy]:
             response = link.getresponse()
             data = response.read()
             link.close()
-            kept = {k: v for k, v in response.getheaders() if k.lower() not in {"content-length", "transfer-encoding", "connection"}}
+            own = {"content-length", "transfer-encoding", "connection"}
+            kept = {key: value for key, value in response.getheaders() if key.lower() not in own}
             if fault == "reset-after":
                 self.reset()
             elif fault == "500-after":

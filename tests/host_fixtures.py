@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,9 +19,9 @@ from tests.made import GitFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SITE = "bench"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
 TOML = '[build]\ncommand = "bash build.sh"\npublish = "dist"\n'
 BUILD = 'mkdir dist; cp -r pages/. dist/; env -0 | sort -z > dist/env.txt; echo "built $BRANCH"\n'
 
@@ -119,10 +122,28 @@ def change(folder: GitFolder, branch: str, files: dict[str, str]) -> str:
     return commit
 
 
+@pytest.fixture(name="tmp_path")
+def memory_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder in memory where there is one: the host waits for the disk at every step, the tests need not."""
+    if not os.access(_MEMORY, os.W_OK):
+        yield tmp_path_factory.mktemp("host")
+        return
+    with tempfile.TemporaryDirectory(dir=_MEMORY, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(name="source")
 def source_fixture(tmp_path: Path) -> GitFolder:
     """Return a repository that a host can build."""
     return make_repository(tmp_path / "source")
+
+
+@pytest.fixture(name="idle", scope="module")
+def idle_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """Return a visitor of a host that a whole file of tests shares, for requests that change nothing."""
+    folder = tmp_path_factory.mktemp("idle")
+    with visiting(folder / "state", make_repository(folder / "source")) as visitor:
+        yield visitor
 
 
 @pytest.fixture(name="visitor")

@@ -78,12 +78,14 @@ def line(run_id: str, score: float, verdict: str = "kept", **more: Any) -> schem
     return msgspec.convert(value, schema.HistoryLine)
 
 
-def record(commit: str = COMMIT, *, started: str = "20261120T201133Z", right: int = 30, tier: str = "full") -> schema.Record:
+def record(commit: str = COMMIT, *, started: str = "20261120T201133Z", right: int = 30, tier: str = "full"
+           ) -> schema.Record:
     """Return a record of one suite `s` of 40 problems, `right` of them answered rightly."""
     interval = {"low": 100 * right / 40 - 12, "high": 100 * right / 40 + 12}
     value = {
         "run_id": f"{started}-{commit[:12]}-{tier}", "tier": tier,
-        "commit": {"sha": commit, "subject": "Change", "author": "Test", "time": "2026-11-20T20:00:00Z", "dirty": False},
+        "commit": {"sha": commit, "subject": "Change", "author": "Test", "time": "2026-11-20T20:00:00Z",
+                   "dirty": False},
         "model": {"name": "m", "source": "builtin:abacus", "sha256": "a" * 64, "size": 2_000_000,
                   "architecture": "llama", "parameters": 1_900_000, "quantization": "Q8_0", "context_trained": 1024,
                   "chat_template_sha256": "b" * 64},

@@ -69,5 +69,5 @@ def test_a_publisher_killed_at_any_step_is_finished_by_the_next(tmp_path: Path) 
         on.finish()
         on.check()
 
-    print(labels)
+
     sweep(tmp_path, [(label, when) for label in labels if label not in same for when in ("before", "after")], kill)

@@ -33,7 +33,8 @@ def host(project: Project, tmp_path: Path) -> Iterator[HostInfo]:
     """Serve the project's site with builds that take no time."""
     quick = '[build]\ncommand = "mkdir -p dist && echo no such package && exit 3"\npublish = "dist"\n'
     project.folder.commit({"netlify.toml": quick})
-    with running(HostOptions(state=tmp_path / "host", site="demo", repository=str(tmp_path / "origin.git"), port=0)) as info:
+    options = HostOptions(state=tmp_path / "host", site="demo", repository=str(tmp_path / "origin.git"), port=0)
+    with running(options) as info:
         project.connect(info)
         yield info
 
@@ -68,7 +69,8 @@ def test_every_command_has_help(name: str) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     """Neither git, nor HTTP, nor llama.cpp is imported to print help."""
-    code = "import publisher.cli, sys; print([m for m in ('git', 'requests', 'llama_cpp', 'numpy', 'rich') if m in sys.modules])"
+    heavy = ("git", "requests", "llama_cpp", "numpy", "rich")
+    code = f"import publisher.cli, sys; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -83,7 +85,8 @@ def test_a_commit_without_configuration(tmp_path: Path, command: str) -> None:
 
 def test_all_mistakes_of_a_configuration(project: Project) -> None:
     """One run shows every mistake."""
-    project.folder.commit({"publisher.toml": config().replace("context", "contxt").replace('"threshold"', '"treshold"')})
+    wrong = config().replace("context", "contxt").replace('"threshold"', '"treshold"')
+    project.folder.commit({"publisher.toml": wrong})
     refused(project.run("bench"), 2, "2 mistakes", "did you mean 'context'?", "did you mean 'threshold'?")
 
 
@@ -127,7 +130,8 @@ def test_a_model_with_another_digest(project: Project) -> None:
 
 def test_a_prompt_that_does_not_fit(project: Project) -> None:
     """Prompts longer than the context fail the run, loudly, instead of scoring as wrong."""
-    project.folder.commit({"publisher.toml": config().replace("{problem} Let's", "{problem} " + "very " * 600 + "Let's")})
+    long = config().replace("{problem} Let's", "{problem} " + "very " * 600 + "Let's")
+    project.folder.commit({"publisher.toml": long})
     refused(project.run("bench"), 3, "context")
 
 
@@ -208,10 +212,10 @@ def test_init_leaves_existing_files_alone(tmp_path: Path) -> None:
     refused(Project(folder).run("gate"), 2, "has not been measured")
 
 
-@pytest.mark.parametrize("arguments", [("log",), ("snapshots",), ("live",), ("reconcile",), ("verify",), ("pin",), ("prune",)])
-def test_an_empty_repository_is_no_error(project: Project, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("command", ["log", "snapshots", "live", "reconcile", "verify", "pin", "prune"])
+def test_an_empty_repository_is_no_error(project: Project, command: str) -> None:
     """Every listing works before there is anything to list."""
-    assert project.run(*arguments).code == 0
+    assert project.run(command).code == 0
 
 
 def test_rendering_what_is_no_snapshot(project: Project) -> None:

@@ -54,7 +54,7 @@ def test_an_unknown_tier_is_refused_with_a_suggestion() -> None:
 
 def test_all_mistakes_are_reported_at_once() -> None:
     """Unknown keys, wrong types, bounds and unknown rules come in one message, each with its place."""
-    bad = GOOD.replace("source = \"builtin:abacus\"", "sorce = 1\ncontext = 'many'").replace("min = 50", "min = 400")
+    bad = GOOD.replace('source = "builtin:abacus"', "sorce = 1\ncontext = 'many'").replace("min = 50", "min = 400")
     message = mistakes(bad.replace("best-ratio", "best-ration"))
     assert "4 mistakes" in message or "5 mistakes" in message
     for part in ("model.sorce: unknown key; did you mean 'source'?", "model.source: missing", "model.context",

@@ -35,9 +35,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stage(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[tuple[Project, HostInfo]]:
     """Return one project and its running host for the whole file: the tests below are one story, told in order.
 
-        First ── Worse ── Same          (main; Worse ships the early checkpoint)
-          │                 │
-        snapshot-A       snapshot-C     (each: its commit plus ledger/)
+    First ── Worse ── Same          (main; Worse ships the early checkpoint)
+      │                 │
+    snapshot-A       snapshot-C     (each: its commit plus ledger/)
     """
     path = tmp_path_factory.mktemp("flow")
     project = Project.create(path)
@@ -83,19 +83,21 @@ def test_the_snapshot_commit_is_the_benchmarked_commit_plus_the_ledger(stage: tu
     head = project.folder.git("rev-parse", "HEAD")
     branch = f"snapshot-{head[:12]}"
     assert project.folder.git("rev-parse", f"{branch}^") == head
-    assert {path.split("/")[0] for path in project.folder.git("diff", "--name-only", head, branch).split()} == {"ledger"}
+    changed = project.folder.git("diff", "--name-only", head, branch).split()
+    assert {path.split("/")[0] for path in changed} == {"ledger"}
     assert project.folder.git("ls-remote", "origin", branch).split()[0] == project.folder.git("rev-parse", branch)
     assert project.folder.git("ls-remote", "origin", "live").split()[0] == project.folder.git("rev-parse", branch)
     assert project.folder.git("status", "--porcelain") == ""
 
 
 def test_rendering_again_gives_the_bytes_that_are_served(stage: tuple[Project, HostInfo], tmp_path: Path) -> None:
-    """A clean clone of the snapshot branch renders to the manifest that the address serves, under any environment."""
+    """A clean clone of the branch renders to the manifest that the address serves, whatever the environment."""
     project, _ = stage
     (run,) = project.log()
     project.folder.git("clone", "--quiet", "--branch", run["snapshot"], str(project.folder.path), str(tmp_path / "s"))
     again = Project(GitFolder(tmp_path / "s"))
-    done = again.run("render", "--into", str(tmp_path / "dist"), TZ="Asia/Tokyo", PYTHONHASHSEED="7", URL="https://x.example")
+    done = again.run("render", "--into", str(tmp_path / "dist"), TZ="Asia/Tokyo", PYTHONHASHSEED="7",
+                     URL="https://x.example")
     assert done.code == 0, done.err
     assert sha256_file(tmp_path / "dist" / "manifest.json") == run["receipt"]["manifest_sha256"]
 
@@ -162,8 +164,8 @@ def test_nothing_that_was_said_or_stored_holds_a_secret(stage: tuple[Project, Ho
     text = done.out + done.err + project.folder.git("log", "--all", "--format=%B")
     assert not [secret for secret in secrets if secret in text]
     for secret in secrets:
-        found = subprocess.run(["git", "-C", str(project.folder.path), "grep", "-q", secret, "ledger", "live"], check=False)
-        assert found.returncode == 1
+        command = ["git", "-C", str(project.folder.path), "grep", "-q", secret, "ledger", "live"]
+        assert subprocess.run(command, check=False).returncode == 1
 
 
 def test_an_interrupted_run_goes_on(stage: tuple[Project, HostInfo]) -> None:

@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from publisher.config import AnyRule, BestRatio, Config, GateConfig, MaxDrop, ModelConfig, Relative, SuiteConfig, Threshold
+from publisher.config import (
+    AnyRule,
+    BestRatio,
+    Config,
+    GateConfig,
+    MaxDrop,
+    ModelConfig,
+    Relative,
+    SuiteConfig,
+    Threshold,
+)
 from publisher.gate.policy import decide
 from publisher.schema import HistoryLine, Verdict
 from tests.made import line

@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.host_fixtures import SITE, Visitor, change, source_fixture, visiting, visitor_fixture
+from tests.host_fixtures import (
+    SITE,
+    Visitor,
+    change,
+    idle_fixture,
+    memory_fixture,
+    source_fixture,
+    visiting,
+    visitor_fixture,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.made import GitFolder
 
-__all__ = ["source_fixture", "visitor_fixture"]
+__all__ = ["idle_fixture", "memory_fixture", "source_fixture", "visitor_fixture"]
 DAY = 86_400
 
 
@@ -25,30 +34,30 @@ def effects(visitor: Visitor) -> list[str]:
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "ä"])
-def test_token_is_required(visitor: Visitor, token: str) -> None:
+def test_token_is_required(idle: Visitor, token: str) -> None:
     """Without the right token every operation answers Netlify's 401 and does nothing."""
     headers = {"Authorization": f"Bearer {token}".encode()}
-    answer = requests.get(f"{visitor.origin}/api/v1/sites/{SITE}", headers=headers, timeout=20)
+    answer = requests.get(f"{idle.origin}/api/v1/sites/{SITE}", headers=headers, timeout=20)
     assert (answer.status_code, answer.json()) == (401, {"code": 401, "message": "Access Denied"})
 
 
-def test_control_needs_the_token(visitor: Visitor) -> None:
+def test_control_needs_the_token(idle: Visitor) -> None:
     """Nobody advances the clock or reads the effects without the token."""
-    assert requests.post(f"{visitor.origin}/__host__/clock", json={"seconds": 1}, timeout=20).status_code == 401
-    assert requests.get(f"{visitor.origin}/__host__/effects", timeout=20).status_code == 401
+    assert requests.post(f"{idle.origin}/__host__/clock", json={"seconds": 1}, timeout=20).status_code == 401
+    assert requests.get(f"{idle.origin}/__host__/effects", timeout=20).status_code == 401
 
 
-def test_unknown_operation_is_an_error_object(visitor: Visitor) -> None:
+def test_unknown_operation_is_an_error_object(idle: Visitor) -> None:
     """What the host does not have answers 404 as Netlify's API does."""
-    assert visitor.api("GET", "/nothing").json() == {"code": 404, "message": "Not Found"}
-    assert visitor.api("PATCH", f"/sites/{SITE}").status_code == 405
+    assert idle.api("GET", "/nothing").json() == {"code": 404, "message": "Not Found"}
+    assert idle.api("PATCH", f"/sites/{SITE}").status_code == 405
 
 
-def test_site_is_known_by_id_name_and_domain(visitor: Visitor) -> None:
+def test_site_is_known_by_id_name_and_domain(idle: Visitor) -> None:
     """A site is found by its id, its name and its domain, and by no other."""
-    names = [visitor.info.site_id, SITE, f"{SITE}.localhost", f"{SITE}.netlify.app"]
-    assert {visitor.api("GET", f"/sites/{name}").json()["id"] for name in names} == {visitor.info.site_id}
-    assert visitor.api("GET", "/sites/other").status_code == 404
+    names = [idle.info.site_id, SITE, f"{SITE}.localhost", f"{SITE}.netlify.app"]
+    assert {idle.api("GET", f"/sites/{name}").json()["id"] for name in names} == {idle.info.site_id}
+    assert idle.api("GET", "/sites/other").status_code == 404
 
 
 def test_production_is_published_by_itself(visitor: Visitor) -> None:
@@ -208,14 +217,14 @@ def test_list_has_pages(visitor: Visitor, source: GitFolder) -> None:
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "1e9", "٣", "9999999999"])
-def test_impossible_page_is_refused(visitor: Visitor, page: str) -> None:
+def test_impossible_page_is_refused(idle: Visitor, page: str) -> None:
     """A page that is no positive number is refused."""
-    assert visitor.api("GET", f"/sites/{SITE}/deploys", params={"page": page}).status_code == 422
+    assert idle.api("GET", f"/sites/{SITE}/deploys", params={"page": page}).status_code == 422
 
 
-def test_page_beyond_the_end_is_empty(visitor: Visitor) -> None:
+def test_page_beyond_the_end_is_empty(idle: Visitor) -> None:
     """A page after the last one is an empty list."""
-    assert visitor.deploys(page="7") == []
+    assert idle.deploys(page="7") == []
 
 
 def test_hook_commits_can_be_hidden(tmp_path: Path, source: GitFolder) -> None:
@@ -249,10 +258,10 @@ def test_clock_stays_advanced(tmp_path: Path, source: GitFolder) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "1", None, True, 1e12])
-def test_clock_goes_forward_only(visitor: Visitor, seconds: object) -> None:
+def test_clock_goes_forward_only(idle: Visitor, seconds: object) -> None:
     """The clock takes a positive number of seconds and nothing else."""
-    headers = {"Authorization": f"Bearer {visitor.info.token}"}
-    answer = requests.post(f"{visitor.origin}/__host__/clock", json={"seconds": seconds}, headers=headers, timeout=20)
+    headers = {"Authorization": f"Bearer {idle.info.token}"}
+    answer = requests.post(f"{idle.origin}/__host__/clock", json={"seconds": seconds}, headers=headers, timeout=20)
     assert answer.status_code == 422
 
 
@@ -294,17 +303,17 @@ def test_rate_limit_of_deploys(tmp_path: Path, source: GitFolder) -> None:
         assert start() == 200
 
 
-def test_without_limits_there_are_no_limit_headers(visitor: Visitor) -> None:
+def test_without_limits_there_are_no_limit_headers(idle: Visitor) -> None:
     """With rate limits off no answer speaks of them, and the first page says that they are off."""
-    assert "x-ratelimit-limit" not in visitor.api("GET", "/user").headers
-    assert "Rate limits are off" in requests.get(visitor.origin, timeout=20).text
+    assert "x-ratelimit-limit" not in idle.api("GET", "/user").headers
+    assert "Rate limits are off" in requests.get(idle.origin, timeout=20).text
 
 
-def test_first_page_has_no_secrets(visitor: Visitor) -> None:
+def test_first_page_has_no_secrets(idle: Visitor) -> None:
     """The page that everybody can read names neither the token nor the hook."""
-    text = requests.get(visitor.origin, timeout=20).text
-    assert visitor.info.token not in text
-    assert visitor.info.hook_url.rpartition("/")[2] not in text
+    text = requests.get(idle.origin, timeout=20).text
+    assert idle.info.token not in text
+    assert idle.info.hook_url.rpartition("/")[2] not in text
 
 
 def test_log_has_no_secrets(visitor: Visitor, caplog: pytest.LogCaptureFixture) -> None:
@@ -328,15 +337,15 @@ def test_connection_file_lasts_as_long_as_the_host(tmp_path: Path, source: GitFo
     assert not path.exists()
 
 
-def test_binds_to_loopback_only(visitor: Visitor) -> None:
+def test_binds_to_loopback_only(idle: Visitor) -> None:
     """Nothing listens on another address of this machine."""
     with socket.socket() as other:
-        assert other.connect_ex(("127.0.0.2", visitor.info.port)) != 0
+        assert other.connect_ex(("127.0.0.2", idle.info.port)) != 0
 
 
-def test_other_host_names_are_sent_away(visitor: Visitor) -> None:
+def test_other_host_names_are_sent_away(idle: Visitor) -> None:
     """A name that somebody pointed at this machine reaches neither the API nor the sites."""
-    answer = requests.get(visitor.origin, headers={"Host": "evil.example"}, timeout=20)
+    answer = requests.get(idle.origin, headers={"Host": "evil.example"}, timeout=20)
     assert answer.status_code == 421
 
 

@@ -11,14 +11,23 @@ import requests
 
 from publisher.errors import NetworkError, StorageError, UsageError
 from publisher.netlify.host import Bounds, HostOptions
-from tests.host_fixtures import SITE, Visitor, change, source_fixture, visiting, visitor_fixture
+from tests.host_fixtures import (
+    SITE,
+    Visitor,
+    change,
+    idle_fixture,
+    memory_fixture,
+    source_fixture,
+    visiting,
+    visitor_fixture,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.made import GitFolder
 
-__all__ = ["source_fixture", "visitor_fixture"]
+__all__ = ["idle_fixture", "memory_fixture", "source_fixture", "visitor_fixture"]
 
 
 def variables(visitor: Visitor, deploy_id: str) -> dict[str, str]:
@@ -41,23 +50,23 @@ def test_hook_answers_nothing(visitor: Visitor) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_unknown_hook_is_not_found(visitor: Visitor) -> None:
+def test_unknown_hook_is_not_found(idle: Visitor) -> None:
     """Another id than the hook's starts nothing."""
-    answer = requests.post(f"{visitor.origin}/build_hooks/{'0' * 24}", timeout=20)
+    answer = requests.post(f"{idle.origin}/build_hooks/{'0' * 24}", timeout=20)
     assert (answer.status_code, answer.json()) == (404, {"code": 404, "message": "Not Found"})
-    assert visitor.deploys() == []
+    assert idle.deploys() == []
 
 
-def test_hook_body_is_bounded(visitor: Visitor) -> None:
+def test_hook_body_is_bounded(idle: Visitor) -> None:
     """A hook's body of more than 64 KiB is refused and builds nothing."""
-    assert visitor.hook("snapshot-1", "x" * 65_537).status_code == 413
-    assert visitor.deploys() == []
+    assert idle.hook("snapshot-1", "x" * 65_537).status_code == 413
+    assert idle.deploys() == []
 
 
 @pytest.mark.parametrize("branch", ["-x", "a\nb", "x" * 251])
-def test_impossible_branch_is_refused(visitor: Visitor, branch: str) -> None:
+def test_impossible_branch_is_refused(idle: Visitor, branch: str) -> None:
     """A branch that cannot exist is refused by the hook at once."""
-    assert visitor.hook(branch).status_code == 422
+    assert idle.hook(branch).status_code == 422
 
 
 def test_missing_branch_fails_the_build(visitor: Visitor) -> None:

@@ -9,12 +9,19 @@ from publisher.netlify.host.matching import Answer, headers_for, resolve
 from publisher.netlify.host.records import SCHEMA, Entry, Manifest
 from publisher.netlify.host.routing import headers_from_toml, parse_headers, parse_redirects, redirects_from_toml
 from publisher.netlify.host.store import branch_label
-from tests.host_fixtures import Visitor, change, source_fixture, visitor_fixture
+from tests.host_fixtures import (
+    Visitor,
+    change,
+    idle_fixture,
+    memory_fixture,
+    source_fixture,
+    visitor_fixture,
+)
 
 if TYPE_CHECKING:
     from tests.made import GitFolder
 
-__all__ = ["source_fixture", "visitor_fixture"]
+__all__ = ["idle_fixture", "memory_fixture", "source_fixture", "visitor_fixture"]
 FILES = ("index.html", "404.html", "a.html", "b/index.html", "c.txt", "d.html", "d/index.html")
 
 
@@ -260,6 +267,6 @@ def test_search_engines_are_kept_off_old_deploys(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("label", ["0" * 24, "nothing", "UPPER", "snapshot-1--other"])
-def test_unknown_address_is_not_found(visitor: Visitor, label: str) -> None:
+def test_unknown_address_is_not_found(idle: Visitor, label: str) -> None:
     """An address that no deploy has answers 404."""
-    assert visitor.visit(label).status_code == 404
+    assert idle.visit(label).status_code == 404

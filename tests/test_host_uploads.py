@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from publisher.netlify.host import Bounds
-from tests.host_fixtures import SITE, Visitor, source_fixture, visiting, visitor_fixture
+from tests.host_fixtures import (
+    SITE,
+    Visitor,
+    idle_fixture,
+    memory_fixture,
+    source_fixture,
+    visiting,
+    visitor_fixture,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.made import GitFolder
 
-__all__ = ["source_fixture", "visitor_fixture"]
+__all__ = ["idle_fixture", "memory_fixture", "source_fixture", "visitor_fixture"]
 
 
 def sha1(text: str) -> str:
@@ -113,15 +121,15 @@ def test_wrong_bytes_are_refused(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("name", ["a#b", "a?b", "../a", "a//b", "a\nb", "x" * 1001])
-def test_bad_names_are_refused(visitor: Visitor, name: str) -> None:
+def test_bad_names_are_refused(idle: Visitor, name: str) -> None:
     """A path that Netlify would not serve is refused when it is declared."""
-    assert declare(visitor, {name: "x"}).status_code == 422
+    assert declare(idle, {name: "x"}).status_code == 422
 
 
 @pytest.mark.parametrize("files", [{}, [], {"a": "no digest"}, {"a": 3}])
-def test_bad_declarations_are_refused(visitor: Visitor, files: object) -> None:
+def test_bad_declarations_are_refused(idle: Visitor, files: object) -> None:
     """A declaration that is not paths and SHA-1 digests is refused."""
-    assert visitor.api("POST", f"/sites/{SITE}/deploys", json={"files": files}).status_code == 422
+    assert idle.api("POST", f"/sites/{SITE}/deploys", json={"files": files}).status_code == 422
 
 
 def test_bounds_of_uploads(tmp_path: Path, source: GitFolder) -> None:
@@ -133,16 +141,16 @@ def test_bounds_of_uploads(tmp_path: Path, source: GitFolder) -> None:
         assert declare(visitor, {"a" * 600: "1"}).status_code == 413
 
 
-def test_zip_is_refused(visitor: Visitor) -> None:
+def test_zip_is_refused(idle: Visitor) -> None:
     """A zip file is refused with what to do instead."""
-    answer = visitor.api("POST", f"/sites/{SITE}/deploys", data=b"PK", headers={"Content-Type": "application/zip"})
+    answer = idle.api("POST", f"/sites/{SITE}/deploys", data=b"PK", headers={"Content-Type": "application/zip"})
     assert (answer.status_code, "by digest" in answer.json()["message"]) == (415, True)
 
 
-def test_body_has_to_be_json(visitor: Visitor) -> None:
+def test_body_has_to_be_json(idle: Visitor) -> None:
     """A body that is not a JSON object is refused."""
     for body in (b"{", b"[]", b"\xff"):
-        assert visitor.api("POST", f"/sites/{SITE}/deploys", data=body).status_code == 400
+        assert idle.api("POST", f"/sites/{SITE}/deploys", data=body).status_code == 400
 
 
 def test_built_deploy_takes_no_files(visitor: Visitor) -> None:

@@ -311,14 +311,15 @@ def test_a_long_answer_keeps_its_beginning_and_end(own: Path) -> None:
 
 
 def test_pages_keep_to_their_budget(tmp_path: Path, files: dict[str, bytes]) -> None:
-    """Compressed: 40 kB a page, 10 kB of style, 5 kB of script; also with 900 runs and long answers."""
-    many = build(source(snapshot_tree(tmp_path, runs=900)))
+    """Compressed: 40 kB a page, 10 kB of style, 5 kB of script; also with 1,600 runs and long answers."""
+    many = build(source(snapshot_tree(tmp_path, runs=1_600)))
     for site in (files, many):
         for name, data in site.items():
             limit = {".html": 40_000, ".css": 10_000, ".js": 5_000}.get(Path(name).suffix)
             assert limit is None or len(gzip.compress(data)) <= limit, name
     assert "history/all/index.html" in many
-    assert "history/7/index.html" in many
+    assert "history/11/index.html" not in many
+    assert b"101 older runs left out" in many["history/10/index.html"]
     assert links.check(many) == []
 
 
@@ -328,3 +329,15 @@ def test_the_first_snapshot_stands_alone(tmp_path: Path) -> None:
     assert b"there is nothing to compare it with yet" in site["compare/index.html"]
     assert b"Every run so far was kept" in site["rejected/index.html"]
     assert links.check(site) == []
+
+
+def test_a_pruned_snapshot_is_named_and_not_linked(own: Path) -> None:
+    """Where a deploy was given up, the history says when, and no link leads nowhere."""
+    path = own / "ledger" / "history.json"
+    history = json.loads(path.read_text(encoding="utf-8"))
+    older = next(line for line in history["lines"] if line["address"])
+    older["pruned"] = "2026-11-20T20:11:33Z"
+    path.write_bytes(canonical_json(history))
+    page = build(source(own))["history/index.html"].decode()
+    assert "pruned 20 Nov 2026" in page
+    assert older["address"] not in page

@@ -75,7 +75,7 @@ def test_snapshots_can_be_pinned_repaired_rolled_back_and_pruned(site: Site) -> 
 
 
 def pins(site: Site, oldest: str, middle: str) -> None:
-    """A pin shows its snapshot, does not move by itself, and moves when told to."""
+    """Check that a pin shows its snapshot, does not move by itself, and moves when told to."""
     assert site.run("pin", oldest, "math-v3").code == 0
     address = site.netlify.settings.address_of("math-v3")
     assert site.shown(address) == oldest
@@ -89,7 +89,7 @@ def pins(site: Site, oldest: str, middle: str) -> None:
 
 
 def repairs(site: Site, middle: str) -> None:
-    """A deleted deploy is reported as missing, and comes back byte for byte without touching the live site."""
+    """Check that a deleted deploy is missed, and comes back byte for byte without touching the live site."""
     before = site.netlify.site().published_deploy
     (deploy,) = site.netlify.deploys(branch=middle)
     site.netlify.delete(deploy.id)
@@ -101,7 +101,7 @@ def repairs(site: Site, middle: str) -> None:
 
 
 def rolls_back_to_what_is_gone(site: Site, middle: str, newest: str) -> None:
-    """Rolling back to a deleted deploy brings it back first; a dry run only says what it would do."""
+    """Check that rolling back to a deleted deploy brings it back first; a dry run only says what it would do."""
     (deploy,) = [deploy for deploy in site.netlify.deploys(branch=middle) if deploy.ready]
     site.netlify.delete(deploy.id)
     assert middle in site.run("rollback", "-1", "--dry-run").out
@@ -114,7 +114,7 @@ def rolls_back_to_what_is_gone(site: Site, middle: str, newest: str) -> None:
 
 
 def prunes(site: Site, oldest: str, middle: str, newest: str) -> None:
-    """The pinned, the tagged, the best and the newest stay; the rest goes only with --delete, and its record stays."""
+    """Check that pinned, tagged, best and newest stay; the rest goes with --delete, and its record stays."""
     site.project.folder.git("tag", "release-1", f"{middle}^")
     assert "nothing to prune" in site.run("prune").out
     site.project.folder.git("tag", "--delete", "release-1")

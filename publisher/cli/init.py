@@ -16,6 +16,7 @@ FILES = {
     "publisher.toml": "starter/publisher.toml",
     "netlify.toml": "starter/netlify.toml",
     ".github/workflows/publish.yml": "starter/publish.yml",
+    ".github/workflows/verify.yml": "starter/verify.yml",
     "hooks/netlify-build": "netlify-build",
 }
 
@@ -24,7 +25,7 @@ FILES = {
 @click.option("--site", required=True, help="The Netlify site's name: SITE in SITE.netlify.app.")
 @click.pass_context
 def command(ctx: click.Context, site: str) -> None:
-    """Write publisher.toml, netlify.toml, the build script and the workflow, leaving files that exist alone."""
+    """Write publisher.toml, netlify.toml, the build script and the workflows, leaving files that exist alone."""
     root = open_place(ctx).repository.root
     source = hooks_folder()
     for name, origin in FILES.items():

@@ -53,6 +53,8 @@ class Snapshot:
     verdict: Verdict
     history: History
     history_bytes: bytes
+    own: HistoryLine
+    """This run's line in the history."""
     samples: tuple[Sample, ...]
     config: Config
     commit: str
@@ -67,11 +69,6 @@ class Snapshot:
         """The result whose score stands for the run: the verdict's headline, or the first where it was not measured."""
         chosen = (result for result in self.record.results if result.suite == self.verdict.headline)
         return next(chosen, self.record.results[0])
-
-    @property
-    def own(self) -> HistoryLine:
-        """The line of this run in the history."""
-        return next(line for line in self.history.lines if line.run_id == self.record.run_id)
 
     @property
     def threshold(self) -> float | None:
@@ -123,7 +120,7 @@ def gather(source: Source) -> Snapshot:
     branch = _branch(own.snapshot or source.branch)
     return Snapshot(
         record=record, record_sha256=sha256_hex(record_bytes), verdict=verdict, history=history,
-        history_bytes=history_bytes, samples=tuple(samples), config=parse(_read(source.tree / FILE)),
+        history_bytes=history_bytes, own=own, samples=tuple(samples), config=parse(_read(source.tree / FILE)),
         commit=source.commit, branch=branch, main=main, pin=prefixed(main, branch), site=_site(source.tree),
     )  # fmt: skip
 

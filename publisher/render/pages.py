@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ROWS_A_PAGE = 150
+MOST_ROWS = 1_500
+"""Runs in the tables at most, so that a build costs the same however long the history is."""
 MOST_COMPARED = 100
 RESERVED = frozenset({"samples", "history", "compare", "rejected", "assets", "permalink"})
 """Names that a page of prose cannot have."""
@@ -60,6 +62,7 @@ class RunsView:
     total: str
     chart: ChartView | None
     overview: str
+    left_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +165,15 @@ class Site:
         self, section: str, title: str, lines: Sequence[HistoryLine], chart: ChartView | None = None, overview: str = ""
     ) -> Iterator[tuple[str, Page, RunsView]]:
         """Yield the pages of one list of runs."""
-        chunks = _chunks(tables.history_rows(self.snapshot, lines))
+        chunks = _chunks(tables.history_rows(self.snapshot, lines[:MOST_ROWS]))
+        left_out = text.plural(len(lines) - MOST_ROWS, "older run") if len(lines) > MOST_ROWS else ""
         for number, chunk in enumerate(chunks, 1):
             view = RunsView(
                 rows=tuple(chunk), number=number, pages=len(chunks), total=text.plural(len(lines), "run"),
                 newer=runs_path(section, number - 1) if number > 1 else "",
                 older=runs_path(section, number + 1) if number < len(chunks) else "",
                 chart=chart if number == 1 else None, overview=overview if number == 1 else "",
+                left_out=left_out if number == len(chunks) else "",
             )  # fmt: skip
             page = self._page(runs_path(section, number), section, title, f"{view.total}, newest first.")
             yield f"{section}.html", page, view

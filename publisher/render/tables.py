@@ -39,6 +39,8 @@ class HistoryRow:
     detail: str
     why: str
     own: bool
+    pruned: str
+    """The day on which its deploy was given up, where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,10 @@ class Comparison:
 
 
 def permanent(snapshot: Snapshot, line: HistoryLine) -> str:
-    """Return a line's permanent address; nothing where it has none or it is not an address."""
-    return snapshot.pin if line.run_id == snapshot.record.run_id else text.address(line.address)
+    """Return a line's permanent address; nothing where it has none, it is not an address, or the snapshot is pruned."""
+    if line.run_id == snapshot.record.run_id:
+        return snapshot.pin
+    return "" if line.pruned else text.address(line.address)
 
 
 def history_rows(snapshot: Snapshot, lines: Iterable[HistoryLine]) -> list[HistoryRow]:
@@ -95,6 +99,7 @@ def _row(snapshot: Snapshot, line: HistoryLine) -> HistoryRow:
         interval=text.interval(score.low, score.high) if score else "",
         gauge=charts.gauge(score.score, score.low, score.high) if score else None,
         detail=" · ".join([_basis(snapshot, line), *others]), why=text.line(line.why, 400), own=own,
+        pruned=text.date(line.pruned) if line.pruned and not own else "",
     )  # fmt: skip
 
 

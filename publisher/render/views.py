@@ -281,6 +281,7 @@ def facts(snapshot: Snapshot) -> list[Facts]:
     """Return everything that decides the result, so that anyone can run it again."""
     record = snapshot.record
     model, engine, machine, sampling = record.model, record.engine, record.machine, record.sampling
+    slots = text.plural(engine.slots, "slot")
     groups = {
         "Commit": [
             ("commit", record.commit.sha, 1), ("subject", record.commit.subject, 0),
@@ -309,7 +310,7 @@ def facts(snapshot: Snapshot) -> list[Facts]:
             ("engine", f"{engine.name} {engine.version}", 0), ("build", engine.build, 0),
             ("backend", " · ".join(dict.fromkeys([engine.backend, *engine.devices])), 0),
             ("GPU layers", f"{engine.gpu_layers_offloaded} of {engine.layers} (wanted {engine.gpu_layers_wanted})", 0),
-            ("schedule", f"{engine.mode}: {text.plural(engine.slots, 'slot')}, {text.plural(engine.threads, 'thread')}", 0),
+            ("schedule", f"{engine.mode}: {slots}, {text.plural(engine.threads, 'thread')}", 0),
             ("context", f"{text.count(engine.context)} tokens", 0),
         ],
         "Machine": [

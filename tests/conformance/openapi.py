@@ -12,9 +12,9 @@ from typing import Any
 STORED = Path(__file__).with_name("openapi.json")
 OPERATIONS = frozenset({
     "cancelSiteDeploy", "createSiteBuild", "createSiteBuildHook", "createSiteDeploy", "deleteDeploy",
-    "deleteSiteDeploy", "getCurrentUser", "getDeploy", "getEnvVars", "getSite", "getSiteBuild", "getSiteBuildHook", "getSiteDeploy",
-    "listAccountsForUser", "listSiteBuildHooks", "listSiteBuilds", "listSiteDeploys", "listSites", "lockDeploy",
-    "restoreSiteDeploy", "rollbackSiteDeploy", "unlockDeploy", "updateSiteDeploy", "uploadDeployFile",
+    "deleteSiteDeploy", "getCurrentUser", "getDeploy", "getEnvVars", "getSite", "getSiteBuild", "getSiteBuildHook",
+    "getSiteDeploy", "listAccountsForUser", "listSiteBuildHooks", "listSiteBuilds", "listSiteDeploys", "listSites",
+    "lockDeploy", "restoreSiteDeploy", "rollbackSiteDeploy", "unlockDeploy", "updateSiteDeploy", "uploadDeployFile",
 })  # fmt: skip
 """The operations that the host has."""
 EXTENSIONS = re.compile(r"/deploys/[0-9a-f]{24}/log\Z")

@@ -11,12 +11,12 @@ import pytest
 
 from publisher.netlify.host.settings import read_settings
 from tests.conformance.openapi import OPERATIONS, STORED, trim
-from tests.host_fixtures import SITE, Visitor, change, source_fixture, visitor_fixture
+from tests.host_fixtures import SITE, Visitor, change, memory_fixture, source_fixture, visitor_fixture
 
 if TYPE_CHECKING:
     from tests.made import GitFolder
 
-__all__ = ["source_fixture", "visitor_fixture"]
+__all__ = ["memory_fixture", "source_fixture", "visitor_fixture"]
 pytestmark = pytest.mark.conformance
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

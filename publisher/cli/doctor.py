@@ -1,0 +1,44 @@
+"""`publisher doctor` says whether this machine is ready."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+import msgspec
+
+from publisher.cli.shared import echo_json
+from publisher.errors import ModelError, UsageError
+from publisher.report import plain
+
+
+@click.command("doctor")
+@click.option("--engine", is_flag=True, help="Only look at llama.cpp.")
+@click.option("--model", type=click.Path(path_type=Path), default=None, help="The GGUF to try (default: the builtin).")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(engine: bool, model: Path | None, as_json: bool) -> None:
+    """Say what llama.cpp really does here: its build, its devices, the layers that are offloaded, and what is wrong."""
+    from publisher.bench.doctor import inspect_engine  # noqa: PLC0415 - --help must work without the extra
+
+    if model is not None and not model.is_file():
+        raise UsageError(f"there is no file {model}")
+    report = inspect_engine(model) if model else inspect_engine()
+    if as_json:
+        echo_json(msgspec.to_builtins(report))
+    else:
+        if not engine:
+            click.echo(f"git: {shutil.which('git') or 'missing'}")
+        if report.library:
+            build = report.library
+            offload = "can" if build.offload_supported else "cannot"
+            click.echo(f"llama.cpp {build.build} (llama-cpp-python {build.version}), {offload} offload to a GPU")
+            for device in build.devices:
+                click.echo(plain(f"  device {device.name}: {device.description}, {device.memory / 2**30:.1f} GiB"))
+            click.echo(plain(f"  {build.system_info}"))
+        if report.loaded:
+            repeats = "repeatable" if report.repeatable else "NOT repeatable"
+            click.echo(f"model: {report.layers_offloaded} of {report.layers} layers offloaded, "
+                       f"backend {report.backend}, {report.decode_tokens_per_second:,.0f} tokens/s, {repeats}")
+    if not report.healthy:
+        raise ModelError("; ".join(report.problems), hint="; ".join(report.hints))

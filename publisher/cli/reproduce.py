@@ -1,0 +1,32 @@
+"""`publisher reproduce`: run a snapshot again."""
+
+from __future__ import annotations
+
+import click
+
+from publisher import upkeep
+from publisher.cli.progress import Watch
+from publisher.cli.shared import echo_json, open_place
+from publisher.reproduce import reproduce
+
+
+@click.command("reproduce", context_settings={"ignore_unknown_options": True})
+@click.argument("snapshot")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+@click.pass_context
+def command(ctx: click.Context, snapshot: str, as_json: bool) -> None:
+    """Measure SNAPSHOT's commit again and compare every answer with the record; exit 1 where one differs."""
+    place = open_place(ctx)
+    place.ledger.sync()
+    run = upkeep.find_snapshot(place, snapshot)
+    with Watch() as watch:
+        found = reproduce(place, run.run_id, watch)
+    if as_json:
+        echo_json({"run_id": run.run_id, "same": found.same, "different": found.different, "why": found.why})
+    else:
+        for line in found.why:
+            click.echo(f"  {line}")
+        click.echo(f"{found.same} of {found.same + len(found.different)} answers are the same, to the letter")
+        for name in found.different[:10]:
+            click.echo(f"  differs: {name}")
+    ctx.exit(1 if found.different else 0)
