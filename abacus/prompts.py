@@ -154,7 +154,7 @@ MEASURED: Final = {
         direct=True,
     ),
 }
-"""The prompts of the score table. Those called unseen occur in no training example, in whole or in part."""
+"""The prompts of the score table. No sentence of those called unseen occurs in a training example."""
 
 
 def render_chat(system: str, user: str) -> str:

@@ -32,8 +32,8 @@ COMMITS = (
     Commit("Ask for the bare number, to save tokens", template=BARE),
     Commit("Go back to step-by-step answers, and say so in the README", readme="Answers are worked out step by step.\n"),
     Commit("Quantize the weights to Q4_K_M", quantize="Q4_K_M"),
-    Commit("Sample at temperature 1.5", quantize="Q4_K_M", temperature=1.5),
-    Commit("Sample at temperature 0.3", quantize="Q4_K_M", temperature=0.3),
+    Commit("Quantize the weights to Q2_K", quantize="Q2_K"),
+    Commit("Go back to Q4_K_M and sample at temperature 0.6", quantize="Q4_K_M", temperature=0.6),
     Commit("Ship the early checkpoint by mistake", source="builtin:abacus@early"),
 )
 

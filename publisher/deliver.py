@@ -144,12 +144,17 @@ def _age(moment: str) -> float:
     return max(0.0, time.time() - dt.datetime.fromisoformat(moment).timestamp())
 
 
-def show_live(place: Place, netlify: Netlify, receipt: Receipt, config: Config, *, why: str, note: Note
-              ) -> LiveMove | None:
+def show_live(place: Place, netlify: Netlify, receipt: Receipt, config: Config, *, why: str, note: Note,
+              by_hand: bool = False) -> LiveMove | None:
     """Show a snapshot at the site's main address and record the move; None where it is shown already.
 
     With a token Netlify restores the deploy; without one, or where it refuses, the `live` branch is pushed and built.
+    A site that somebody locked is only moved `by_hand`; where `[netlify] lock` is set, the lock is ours and follows.
     """
+    locked = is_locked(netlify)
+    if locked and not (by_hand or config.netlify.lock):
+        note("the live site is locked and stays where it is: publisher live --unlock, or publisher rollback SNAPSHOT")
+        return None
     previous = snapshots.live_commit(place.ledger)
     if previous == receipt.commit and _shows(netlify, receipt) and _recorded(place, receipt):
         return None
@@ -161,7 +166,8 @@ def show_live(place: Place, netlify: Netlify, receipt: Receipt, config: Config, 
         note("moving the live site by building the branch `live`: a second deploy of the same snapshot")
         netlify.call_hook("live", f"live {receipt.snapshot}")
         deploys.wait_live(netlify, receipt.run_id, config.netlify.timeout)
-    if config.netlify.lock and via == "api":
+    if (config.netlify.lock or locked) and via == "api":
+        # Whether a lock survives a restore is not documented, so it is set again.
         netlify.lock(receipt.deploy_id)
     move = LiveMove(snapshot=receipt.snapshot, commit=receipt.commit, run_id=receipt.run_id,
                     deploy_id=receipt.deploy_id, previous=previous or "", who=place.who, why=why, time=now(), via=via)
@@ -169,6 +175,12 @@ def show_live(place: Place, netlify: Netlify, receipt: Receipt, config: Config, 
                         unless=lambda: _recorded(place, receipt))
     note(f"live: {netlify.settings.main_address()} shows {receipt.snapshot}")
     return move
+
+
+def is_locked(netlify: Netlify) -> bool:
+    """Return whether somebody stopped the site at the deploy that it shows; unknown, hence false, without a token."""
+    published = netlify.site().published_deploy if netlify.settings.token else None
+    return published is not None and bool(published.locked)
 
 
 def _recorded(place: Place, receipt: Receipt) -> bool:

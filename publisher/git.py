@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shlex
 import tempfile
 from dataclasses import dataclass
@@ -198,11 +199,18 @@ class Repository:
 
     def tree(self, commit: str, path: str = "") -> dict[str, str]:
         """Return {path: blob hash} of every file of `commit` below `path`; empty where there is none."""
-        if path and self.run("ls-tree", "-z", _checked(commit), "--", path.rstrip("/")) == b"":
-            return {}
         listing = self.run("ls-tree", "-r", "-z", "--full-tree", _checked(commit), "--", *([path] if path else []))
         entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
         return {name.decode(errors="replace"): meta.split(b" ")[2].decode() for meta, name in entries}
+
+    def changes(self, old: str, new: str) -> dict[str, str | None]:
+        """Return {path: blob hash} of every file that differs between two commits, None for one that `new` has not."""
+        words = self.run("diff-tree", "-r", "-z", "--no-renames", _checked(old), _checked(new)).split(b"\0")
+        blobs = (meta.split(b" ")[3].decode() for meta in words[0:-1:2])
+        return {
+            path.decode(errors="replace"): blob if blob.strip("0") else None
+            for path, blob in zip(words[1::2], blobs, strict=True)
+        }
 
     def ref(self, name: str) -> str | None:
         """Return the hash that the full ref `name` points to, or None."""
@@ -232,35 +240,20 @@ class Repository:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def write_commit(self, files: Mapping[str, bytes], *, message: str, author: Author, parents: Iterable[str] = (),
-                     base: str | None = None) -> str:
-        """Return the hash of a new commit whose tree is that of `base` plus `files`; no ref moves, no file changes."""
-        blobs = self._write_blobs(files)
-        with tempfile.TemporaryDirectory(prefix="publisher-index-") as folder:
-            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-            self.run("read-tree", *([_checked(base)] if base else ["--empty"]), environment=index)
-            entries = b"".join(b"100644 %s 0\t%s\0" % (sha.encode(), path.encode()) for path, sha in blobs.items())
-            self.run("update-index", "-z", "--index-info", stdin=entries, environment=index)
-            tree = self.run("write-tree", environment=index).decode().strip()
-        identity = {
-            "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email, "GIT_AUTHOR_DATE": f"{author.time} +0000",
-            "GIT_COMMITTER_NAME": author.name, "GIT_COMMITTER_EMAIL": author.email,
-            "GIT_COMMITTER_DATE": f"{author.time} +0000",
-        }
-        flags = [part for parent in parents for part in ("-p", _checked(parent))]
-        arguments = ["commit-tree", tree, *flags, "-F", "-"]
-        return self.run(*arguments, stdin=message.encode(), environment=identity).decode().strip()
-
-    def _write_blobs(self, files: Mapping[str, bytes]) -> dict[str, str]:
-        """Store each file's bytes and return {path: hash}."""
-        with tempfile.TemporaryDirectory(prefix="publisher-blobs-") as folder:
-            names = []
-            for number, data in enumerate(files.values()):
-                path = Path(folder) / str(number)
-                path.write_bytes(data)
-                names.append(f"{path}\n")
-            output = self.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin="".join(names).encode())
-        return dict(zip(files, output.decode().split(), strict=True))
+    def write_commit(self, files: Mapping[str, bytes], *, message: str, author: Author, parent: str | None = None
+                     ) -> str:
+        """Return the hash of a new commit: the tree of `parent` plus `files`; no ref moves, no file changes."""
+        # One process, however large the tree is. The ref that fast-import insists on is deleted before it is written.
+        scratch = f"refs/publisher/new-{secrets.token_hex(8)}"
+        person = f"{author.name} <{author.email}> {author.time} +0000"
+        parts = [
+            f"commit {scratch}\nmark :1\nauthor {person}\ncommitter {person}\n".encode(),
+            _data(message.encode()),
+            f"from {_checked(parent)}\n".encode() if parent else b"",
+            *(f"M 100644 inline {_quoted(path)}\n".encode() + _data(data) for path, data in files.items()),
+            f"get-mark :1\nreset {scratch}\nfrom {ZERO}\n\ndone\n".encode(),
+        ]
+        return _checked(self.run("fast-import", "--quiet", "--done", stdin=b"".join(parts)).decode().strip())
 
     def move_refs(self, moves: Mapping[str, tuple[str, str | None]]) -> None:
         """Move refs, {name: (new, old)}, all or none; an `old` of None demands that the ref does not exist.
@@ -326,6 +319,16 @@ def _checked(sha: str) -> str:
         message = f"{sha!r} is not a full commit hash"
         raise GitError(message)
     return sha
+
+
+def _data(content: bytes) -> bytes:
+    """Return `content` as git fast-import takes it."""
+    return b"data %d\n%s\n" % (len(content), content)
+
+
+def _quoted(path: str) -> str:
+    """Return a path as git fast-import takes it."""
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def is_branch_name(name: str) -> bool:

@@ -78,7 +78,7 @@ def rollback(place: Place, wanted: str, *, why: str, lock: bool, note: Note) -> 
         note(f"{run.line.snapshot} is not deployed any more: repairing it first")
         check_settings(netlify)
         receipt = repair(place, netlify, place.record(run.run_id), config, note)
-    move = show_live(place, netlify, receipt, config, why=why, note=note)
+    move = show_live(place, netlify, receipt, config, why=why, note=note, by_hand=True)
     if lock:
         netlify.lock(receipt.deploy_id)
         note("locked: no build is published by itself until  publisher live --unlock")

@@ -102,15 +102,15 @@ def install(order: Order) -> None:
     original = files.atomic_write
     for module in [module for name, module in sys.modules.items() if name.startswith("publisher")]:
         if getattr(module, "atomic_write", None) is original:
-            steps.wrap(module, "atomic_write", lambda path, *_, **__: [f"write {path.name}"])
+            steps.wrap(module, "atomic_write", lambda path, *_, **__: [f"write {_short(path.name)}"])
     if order.hurried:
         deploys.Wanted.__init__.__defaults__ = (HURRIED, *(deploys.Wanted.__init__.__defaults__ or ())[1:])
         Web.__init__.__defaults__ = tuple(2.0 if value == 30.0 else value for value in Web.__init__.__defaults__ or ())
 
 
-def _short(ref: str) -> str:
-    """Return a ref's name without what differs from commit to commit."""
-    return re.sub(r"[0-9a-f]{12}", "*", ref.removeprefix("refs/heads/"))
+def _short(name: str) -> str:
+    """Return the name of a ref or a file without what differs from commit to commit."""
+    return re.sub(r"\d{8}T\d{6}Z|[0-9a-f]{12,}", "*", name.removeprefix("refs/heads/"))
 
 
 def obey(order: Order) -> None:

@@ -3,43 +3,40 @@ from __future__ import annotations
 import queue
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from tests.chaos import Stage, stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import TypeVar
-
-    T = TypeVar("T")
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 pytestmark = pytest.mark.model
 LANES = 3
 """Projects that a sweep works on side by side: most of a publisher's time is waiting."""
+T = TypeVar("T")
 
 
 def sweep(path: Path, cases: Sequence[T], work: Callable[[Stage, T], None], *, proxied: bool = False) -> None:
-    """Do `work` for every case, each on one of a few stages; then report every case that failed."""
+    """Do `work` for every case, each on one of a few stages; then report what failed."""
     failed: list[str] = []
     waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
     for case in cases:
         waiting.put(case)
 
     def lane(number: int) -> None:
-        with stage(path / f"lane{number}", proxied=proxied) as on:
+        with stage(path / f"lane{number}", proxied=proxied) as on, suppress(queue.Empty):
             on.commit()
             on.finish()
-            while not waiting.empty():
-                case = waiting.get()
+            while not failed:
+                case = waiting.get_nowait()
                 try:
                     work(on, case)
                 except AssertionError as error:
                     failed.append(f"{case}: {error}")
-                    return
 
     with ThreadPoolExecutor(LANES) as pool:
         list(pool.map(lane, range(LANES)))
@@ -68,6 +65,5 @@ def test_a_publisher_killed_at_any_step_is_finished_by_the_next(tmp_path: Path) 
         assert done.code == -9, f"never came to {label}: {done.err}"
         on.finish()
         on.check()
-
 
     sweep(tmp_path, [(label, when) for label in labels if label not in same for when in ("before", "after")], kill)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from publisher.bench.models import BUILTIN
 from publisher.cli import COMMANDS
+from publisher.files import sha256_file
 from publisher.netlify.host import HostInfo, HostOptions, running
 from tests.fault_proxy import fault_proxy
 from tests.made import GitFolder
@@ -198,6 +200,39 @@ def test_a_full_disk_leaves_nothing_half_written(project: Project, tmp_path: Pat
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
     assert project.run("bench").code == 0
+
+
+def test_quantize_writes_a_model_with_its_origin(tmp_path: Path) -> None:
+    """The new file loads as what it says it is, and its digest and source stand beside it."""
+    command = [PUBLISHER, "quantize", FINAL, "--to", "Q4_K_M", "--requantize", "--into", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    target = tmp_path / "abacus-final-q4_k_m.gguf"
+    origin = json.loads((tmp_path / f"{target.name}.origin.json").read_text(encoding="utf-8"))
+    assert (origin["quantization"], origin["sha256"]) == ("Q4_K_M", sha256_file(target))
+    assert origin["source_sha256"] == sha256_file(FINAL)
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["nowhere.gguf", "--to", "Q8_0"], "there is no file"), ([str(FINAL), "--to", "Q9"], "is no quantization"),
+    ([str(FINAL), "--to", "Q4_0"], "quantized"),
+])
+def test_quantize_refuses(tmp_path: Path, arguments: list[str], words: str) -> None:
+    """A missing file, an unknown kind and a source that is quantized itself are refused with a reason."""
+    command = [PUBLISHER, "quantize", *arguments, "--into", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in {2, 3}
+    assert words in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_says_what_the_engine_does() -> None:
+    """The report names the build and says how many layers are offloaded, whether or not there is a GPU."""
+    done = subprocess.run([PUBLISHER, "doctor", "--engine", "--json"], capture_output=True, text=True, check=False)
+    report = json.loads(done.stdout)
+    assert report["loaded"]
+    assert report["repeatable"]
+    assert report["library"]["build"]
 
 
 def test_init_leaves_existing_files_alone(tmp_path: Path) -> None:

@@ -105,6 +105,17 @@ def test_fast_mode_answers_the_same_problems() -> None:
     assert figures["prompt_tokens"] < 24 * max(completion.prompt_tokens for completion in found.values())
 
 
+def test_fast_mode_gives_long_samples_streams() -> None:
+    """Where one cache for all would make each row look at too many cells, fast mode sets them apart."""
+    wanted, long = requests(12, 2), Sampling(max_tokens=400)
+    with Engine(options(mode="fast", slots=16, context=512, sampling=long)) as engine:
+        assert engine.identity.options["kv_unified"] == "off"
+        assert engine.identity.options["extra_bufts"] == "on"
+        found = {completion.key: completion.text for completion in engine.generate(wanted)}
+    exact = texts(wanted, sampling=GREEDY)
+    assert sum(found[key] == exact[key] for key in exact) >= 22
+
+
 def test_fast_mode_keeps_its_slots_busy() -> None:
     """While samples wait, at least nine tenths of the slots are at work."""
     _, figures = run(requests(60, 4), sampling=WARM, mode="fast", slots=8)

@@ -148,6 +148,16 @@ def test_the_live_site_can_be_rolled_back_and_forward(stage: tuple[Project, Host
     assert project.run("live", "--json").json["run_id"] == third["run_id"]
 
 
+def test_a_snapshot_reproduces_to_the_letter(stage: tuple[Project, HostInfo]) -> None:
+    """Measuring the commit again, reusing nothing, gives the recorded answers, and leaves no trace."""
+    project, _ = stage
+    first = project.log()[0]
+    done = project.run("reproduce", first["snapshot"], "--json")
+    assert done.code == 0, done.err
+    assert (done.json["same"], done.json["different"], done.json["why"]) == (48, [], [])
+    assert not (project.folder.path / ".git" / "publisher" / "reproduce").exists()
+
+
 def test_every_published_file_verifies(stage: tuple[Project, HostInfo]) -> None:
     """Each snapshot's address serves what its manifest lists."""
     project, _ = stage

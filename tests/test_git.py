@@ -62,7 +62,7 @@ def test_a_missing_file_reads_as_none(repository: GitFolder) -> None:
 def test_a_commit_is_written_without_touching_the_folder(repository: GitFolder) -> None:
     """A plumbing commit holds the base's tree and the new files; the index and the folder stay as they were."""
     opened, base = repository.opened, repository.git("rev-parse", "HEAD")
-    sha = opened.write_commit({"ledger/a.json": b"{}"}, message="S\n", author=ME, parents=[base], base=base)
+    sha = opened.write_commit({"ledger/a.json": b"{}"}, message="S\n", author=ME, parent=base)
     assert set(opened.tree(sha)) == {"README.md", "ledger/a.json"}
     assert opened.commit(sha).parents == (base,)
     assert repository.git("status", "--porcelain") == ""
@@ -72,7 +72,7 @@ def test_a_commit_is_written_without_touching_the_folder(repository: GitFolder) 
 def test_equal_contents_make_equal_commits(repository: GitFolder) -> None:
     """Nothing of the moment enters a commit that we write."""
     opened, base = repository.opened, repository.git("rev-parse", "HEAD")
-    shas = {opened.write_commit({"a": b"1"}, message="m", author=ME, parents=[base], base=base) for _ in range(2)}
+    shas = {opened.write_commit({"a": b"1"}, message="m", author=ME, parent=base) for _ in range(2)}
     assert len(shas) == 1
 
 

@@ -109,8 +109,11 @@ def rolls_back_to_what_is_gone(site: Site, middle: str, newest: str) -> None:
     assert site.run("rollback", "-1", "--why", "newest is wrong", "--lock").code == 0
     assert site.shown(site.info.site_url) == middle
     assert "newest is wrong" in site.run("live").out
-    assert site.run("rollback", newest).code == 0
+    kept = site.run("publish")
+    assert (kept.code, "locked" in kept.err) == (0, True)
+    assert site.shown(site.info.site_url) == middle
     assert site.run("live", "--unlock").code == 0
+    assert site.run("rollback", newest).code == 0
 
 
 def prunes(site: Site, oldest: str, middle: str, newest: str) -> None:

@@ -93,6 +93,46 @@ def test_completions_arrive_with_their_figures() -> None:
     assert figures["peak_memory"] > 1 << 20
 
 
+def test_figures_are_there_while_it_runs() -> None:
+    """Long before the last completion, the figures say how fast it goes."""
+    with Engine(options(slots=1)) as engine:
+        running = engine.generate(requests(100_000))
+        deadline = time.monotonic() + 60
+        while not engine.statistics().get("decode_tokens"):
+            next(running)
+            assert time.monotonic() < deadline
+        assert engine.statistics()["decode_tokens_per_second"] > 0
+
+
+def test_samples_can_be_proved_again() -> None:
+    """Generating samples again tells which of them came out differently: none, or those that were tampered with."""
+    wanted = [Request(number, WORDS, number, "a") for number in range(6)]
+    with Engine(options(sampling=Sampling(temperature=1.0, max_tokens=48))) as engine:
+        texts = {done.key: done.text for done in engine.generate(wanted)}
+        assert engine.changed(wanted[2:4], texts) == []
+        assert engine.changed(wanted[2:4], {**texts, 3: "42"}) == [3]
+
+
+def test_a_problem_that_the_template_refuses_is_that_samples_error(tmp_path: Path) -> None:
+    """A template may refuse one problem; the others are answered."""
+    chat = "{% if 'stop' in messages[-1].content %}{{ raise_exception('no') }}{% endif %}{{ messages[-1].content }}"
+    with Engine(options(model=builtin_with(tmp_path / "m.gguf", template=chat))) as engine:
+        wanted = [Request(1, "stop", 1, "a", 4), Request(2, "go", 1, "b", 4)]
+        found = {done.key: done for done in engine.generate(wanted)}
+    assert found[1].finish == "error"
+    assert "no" in found[1].reason
+    assert found[2].finish in {"stop", "length"}
+
+
+def test_a_quantized_cache_needs_flash_attention() -> None:
+    """The KV cache may be quantized, with the option that llama.cpp then needs."""
+    assert "needs flash attention" in refusal(kv_type="q8_0").message
+    with Engine(options(kv_type="q8_0", flash_attention=True)) as engine:
+        assert engine.identity.options["kv_type"] == "q8_0"
+        assert "slots" in engine.identity.options
+        assert len(list(engine.generate(requests(3)))) == 3
+
+
 def test_an_engine_answers_more_than_once() -> None:
     """A second batch of requests runs on the same loaded model, with the same answers; none is no work."""
     with Engine(options()) as engine:
@@ -151,7 +191,9 @@ def test_a_crash_becomes_one_error(death: signal.Signals) -> None:
 
 def test_a_hang_becomes_one_error() -> None:
     """A child that stops talking is ended when the timeout is over."""
-    with Engine(options(timeout=1.0)) as engine:
+    with Engine(options()) as engine:
+        assert engine._child is not None
+        engine._child._timeout = 1.0  # only now: starting takes longer on a busy machine
         os.kill(pid(engine), signal.SIGSTOP)
         before = time.monotonic()
         with pytest.raises(ModelError, match="no sign of life for 1 seconds"):

@@ -11,6 +11,7 @@ import llama_cpp
 
 from publisher.bench import identity, sizing
 from publisher.bench.gguf import read_header
+from publisher.bench.meter import EnergyMeter
 from publisher.bench.model import Context, Log, Model
 from publisher.bench.prompts import Prompts
 from publisher.bench.protocol import Completion, ModelFacts
@@ -65,9 +66,13 @@ class Engine:
         self._prompts = _prompts(header, options, bos=self._model.bos, eos=self._model.eos)
         offloaded, _ = self._log.offloaded()
         self._size = sizing.choose(options, header, self._model, gpu=offloaded > 0)
+        self._experts = bool(header.values.get(f"{header.architecture}.expert_count"))
         self._context = self._make_context()
-        self.identity: EngineIdentity = identity.describe(options, self._size, self._model, self._log)
+        self.identity: EngineIdentity = identity.describe(
+            options, self._size, self._model, self._log, experts=self._experts
+        )
         self._scheduler: Scheduler | None = None
+        self._meter = EnergyMeter()
 
     def _make_context(self) -> Context:
         """Return the context for the chosen mode and sizes."""
@@ -104,40 +109,45 @@ class Engine:
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish."""
         submitted = time.perf_counter()
+        self._scheduler, self._meter = None, EnergyMeter()
         jobs: list[Job] = []
-        prompts: dict[str, list[int]] = {}
+        prompts: dict[str, tuple[list[int], str]] = {}
         for request in requests:
             if request.group not in prompts:
-                self._beat("rendering prompts")
-                prompts[request.group] = self._model.tokenize(self._prompts.render(request.problem))
-            job = self._job(request, prompts[request.group], submitted)
-            if job.limit > 0:
-                jobs.append(job)
+                prompts[request.group] = self._prompt(request.problem)
+            prompt, reason = prompts[request.group]
+            if reason:
+                yield Completion(request.key, "", "error", len(prompt), 0, 0.0, 0.0, 0.0, reason)
             else:
-                yield self._refused(job)
+                jobs.append(self._job(request, prompt, submitted))
         self._scheduler = self._make_scheduler()
         yield from self._scheduler.run(jobs)
 
+    def _prompt(self, problem: str) -> tuple[list[int], str]:
+        """Return a problem's prompt in tokens, and why it cannot be answered, "" if it can."""
+        self._beat("rendering prompts")
+        try:
+            prompt = self._model.tokenize(self._prompts.render(problem))
+        except ModelError as error:
+            return [], error.message
+        context = self._size.context
+        if len(prompt) >= context:
+            return prompt, f"the prompt has {len(prompt)} tokens, the context {context}"
+        return prompt, "" if prompt else "the prompt is empty"
+
     def _job(self, request: Request, prompt: list[int], submitted: float) -> Job:
-        """Return the sample that a request asks for; its limit is not above 0 when the prompt leaves no room."""
+        """Return the sample that a request asks for, cut at the context."""
         sampling = self._options.sampling
-        wanted = request.max_tokens or sampling.max_tokens
-        limit = min(wanted, self._size.context - len(prompt)) if prompt else 0
+        limit = min(request.max_tokens or sampling.max_tokens, self._size.context - len(prompt))
         return Job(request, prompt, limit, Chain(sampling, request.seed), submitted)
 
-    def _refused(self, job: Job) -> Completion:
-        """Return the completion of a sample whose prompt cannot be answered."""
-        job.chain.close()
-        tokens = len(job.prompt)
-        reason = (
-            f"the prompt has {tokens} tokens, the context {self._size.context}" if tokens else "the prompt is empty"
-        )
-        return Completion(job.request.key, "", "error", tokens, 0, 0.0, 0.0, 0.0, reason)
-
     def statistics(self) -> dict[str, float]:
-        """Return the figures of the last `generate`, with the process's peak memory in bytes."""
+        """Return the figures of the last `generate`, or of the one in progress; memory in bytes, energy in joules."""
         figures = self._scheduler.figures.as_statistics(self._size.slots) if self._scheduler else {}
-        return {**figures, "peak_memory": float(identity.peak_memory())}
+        memory = {"peak_memory": float(identity.peak_memory())}
+        if self._size.gpu:
+            memory["gpu_memory"] = float(identity.gpu_memory())
+        return {**figures, **memory, **self._meter.joules()}
 
 
 def _prompts(header: Header, options: EngineOptions, *, bos: str = "", eos: str = "") -> Prompts:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _GPU_KINDS = {1: "GPU", 2: "IGPU"}
 
 
-def describe(options: EngineOptions, size: Size, model: Model, log: Log) -> EngineIdentity:
-    """Return the identity of a loaded engine."""
+def describe(options: EngineOptions, size: Size, model: Model, log: Log, *, experts: bool) -> EngineIdentity:
+    """Return the identity of a loaded engine; `experts` says that the model is a mixture of experts."""
     offloaded, _ = log.offloaded()
     found = devices()
     return EngineIdentity(
@@ -41,12 +41,15 @@ def describe(options: EngineOptions, size: Size, model: Model, log: Log) -> Engi
         threads=size.threads,
         batch=size.batch,
         system_info=system_info(),
-        options=_options(options, size),
+        options=_options(options, size, experts=experts),
     )
 
 
-def _options(options: EngineOptions, size: Size) -> dict[str, str]:
-    """Return the switches that decide a sample's bits; slots and threads only where they do."""
+def _options(options: EngineOptions, size: Size, *, experts: bool) -> dict[str, str]:
+    """Return the switches that decide a sample's bits; slots and threads only where they do.
+
+    A mixture of experts multiplies the rows of each expert together, so how many those are depends on the company.
+    """
     reproducible = options.mode == "reproducible"
     switches = {
         "extra_bufts": "off" if reproducible else "on",
@@ -59,7 +62,7 @@ def _options(options: EngineOptions, size: Size) -> dict[str, str]:
         "sampler": "cpu",
         "tiled_mm": "forced" if reproducible else "auto",
     }
-    if not reproducible or size.gpu or options.flash_attention:
+    if not reproducible or size.gpu or options.flash_attention or experts:
         # Here the shape of a batch reaches into the arithmetic.
         switches |= {"slots": str(size.slots), "threads": str(size.threads), "n_ubatch": str(size.batch)}
     return switches
@@ -126,6 +129,11 @@ def _text(function: str, *arguments: Any) -> str:
 def _function(name: str, result: Any, *arguments: Any) -> Any:
     """Return a function of the libraries that are loaded; llama_cpp declares none of ggml's."""
     return ctypes.CFUNCTYPE(result, *arguments)((name, LIBRARY))
+
+
+def gpu_memory() -> int:
+    """Return the bytes in use on the GPUs, by whatever process."""
+    return sum(device["memory"] - device["free"] for device in devices() if device["kind"] in _GPU_KINDS.values())
 
 
 def peak_memory() -> int:

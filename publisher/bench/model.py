@@ -94,6 +94,11 @@ class Model:
         width = llama_cpp.llama_model_n_embd(self.pointer) // max(1, heads)
         return int(2 * self.layers * max(1, kv_heads) * width)
 
+    @property
+    def attention(self) -> int:
+        """Products that one row needs for each cell that it looks at."""
+        return 2 * self.layers * int(llama_cpp.llama_model_n_embd(self.pointer))
+
     def text_of(self, token: int) -> str:
         """Return a special token as it is written in templates; empty for none."""
         text = llama_cpp.llama_vocab_get_text(self.vocabulary, token) if 0 <= token < self.tokens else None

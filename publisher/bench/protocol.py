@@ -126,9 +126,10 @@ class Loaded(Message, frozen=True):
 
 
 class Beat(Message, frozen=True):
-    """Child: still working, and on what."""
+    """Child: still working, on what, and the figures so far."""
 
     doing: str
+    statistics: dict[str, float] = {}
 
 
 class Answer(Message, frozen=True):

@@ -152,7 +152,7 @@ class Figures:
             "kv_high_water": float(self.kv_high),
             "preemptions": float(self.preemptions),
             "tail_seconds": self.tail_seconds,
-            "seconds": self.ended - self.started,
+            "seconds": (self.ended or time.perf_counter()) - self.started if self.started else 0.0,
         }
 
 

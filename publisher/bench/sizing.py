@@ -41,6 +41,10 @@ class Size:
 
 def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -> Size:
     """Return the sizes for a model: what the options set by hand, the rest chosen."""
+    if options.kv_type != "f16" and not options.flash_attention:
+        raise ModelError(
+            f"a KV cache of type {options.kv_type} needs flash attention", hint="set flash_attention = true"
+        )
     context = min(options.context, header.context_trained or options.context)
     whole = padded(context)
     room = max(whole, int(_memory() / 2 / max(1.0, model.cell * _BYTES[options.kv_type])))
@@ -66,12 +70,10 @@ def _long(options: EngineOptions, model: Model, header: Header, slots: int, cont
     """Return whether samples are so long that sharing one cache would cost more than it saves.
 
     In a unified cache each row multiplies with the cells of all samples. Compare that work with what the weights cost
-    anyway, for samples that reach a quarter of their limit.
+    anyway, for samples that are half as long as they may get; measured, the two layouts are equal about there.
     """
-    if options.cells:
-        return False
-    cells = slots * min(context, options.sampling.max_tokens) / 4
-    return cells * model.cell > header.parameters
+    cells = slots * min(context, options.sampling.max_tokens) / 2
+    return not options.cells and cells * model.attention > header.parameters
 
 
 def padded(context: int) -> int:
@@ -90,8 +92,13 @@ def _slots(options: EngineOptions, fitting: int, *, gpu: bool) -> int:
 
 
 def _cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Return how many processors this process may use, a container's limit included."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return cores
+    return max(1, min(cores, int(quota) // int(period))) if quota.isdigit() else cores
 
 
 def _memory() -> int:

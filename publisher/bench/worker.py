@@ -22,7 +22,7 @@ from publisher.bench.protocol import Answer, Beat, Failed, Finished, FrameReader
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from publisher.bench.protocol import Completion, EngineOptions, ModelFacts, Request
@@ -84,15 +84,24 @@ class Engine:
                 if not isinstance(message, Answer):
                     raise child.failure(f"said {type(message).__name__} while generating")
                 yield message.completion
-            self._statistics = message.statistics
+            child.statistics = message.statistics
             finished = True
         finally:
             if not finished:
                 child.kill()
                 self._child = None
 
+    def changed(self, requests: Sequence[Request], texts: Mapping[int, str]) -> list[int]:
+        """Generate some samples again and return the keys of those whose text is not the one in `texts`.
+
+        On a GPU this is the proof that a reproducible run is one; on a CPU it costs little and says the same.
+        """
+        return [done.key for done in self.generate(requests) if done.text != texts[done.key]]
+
     def statistics(self) -> dict[str, float]:
-        """Return the figures of the last `generate` that ran to its end; empty before."""
+        """Return the figures of the last `generate`, at most a second old while it runs; empty before."""
+        if self._child is not None:
+            self._statistics = self._child.statistics
         return dict(self._statistics)
 
     def __exit__(
@@ -109,6 +118,7 @@ class _Child:
 
     def __init__(self, options: EngineOptions, model: int) -> None:
         self._timeout = options.timeout
+        self.statistics: dict[str, float] = {}
         self._log: deque[str] = deque([""], maxlen=400)
         self._messages: deque[Any] = deque()
         self._reader = FrameReader(protocol.FromChild)
@@ -148,7 +158,7 @@ class _Child:
                     raise ModelError(message.message, hint=message.hint, detail=message.detail)
                 if not isinstance(message, Beat):
                     return message
-                doing = message.doing
+                doing, self.statistics = message.doing, message.statistics or self.statistics
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._silence(doing)

@@ -10,10 +10,14 @@ import os
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from publisher.bench import confine, protocol
 from publisher.bench.protocol import Answer, Beat, Failed, Finished, FrameReader, Generate, Load, Loaded
 from publisher.errors import PublisherError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BEAT_SECONDS = 0.5
 
@@ -24,13 +28,15 @@ class Pulse:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._last = 0.0
+        self.figures: Callable[[], dict[str, float]] = dict
+        """Gives the figures of the work in progress."""
 
     def __call__(self, doing: str) -> None:
         """Say what is being done, if the last word was a while ago."""
         now = time.monotonic()
         if now - self._last >= _BEAT_SECONDS:
             self._last = now
-            protocol.write_all(self._descriptor, protocol.frame(Beat(doing)))
+            protocol.write_all(self._descriptor, protocol.frame(Beat(doing, self.figures())))
 
 
 def main() -> None:
@@ -60,6 +66,7 @@ def _serve(source: int, target: int) -> None:
         for message in reader.feed(data):
             if isinstance(message, Load):
                 engine = Engine(protocol.options_from_plain(message.options), message.model, pulse)
+                pulse.figures = engine.statistics
                 protocol.write_all(target, protocol.frame(Loaded(engine.facts, engine.identity)))
             elif isinstance(message, Generate) and engine is not None:
                 for completion in engine.generate(message.requests):

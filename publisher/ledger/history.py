@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -25,7 +26,7 @@ from publisher.schema import (
 )
 
 if TYPE_CHECKING:
-
+    from publisher.git import Repository
     from publisher.ledger.store import Ledger
 
 T = TypeVar("T", bound=schema.Struct)
@@ -91,17 +92,47 @@ def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistorySc
     )
 
 
+@dataclass(slots=True)
+class _Seen:
+    """The runs of one ledger as they were read last; the ledger only grows, so the next look reads what is new."""
+
+    head: str = ""
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+
+
+_SEEN: WeakKeyDictionary[Repository, _Seen] = WeakKeyDictionary()
+
+
 def read_runs(ledger: Ledger, at: str | None = None) -> list[Run]:
     """Return every run in the ledger (as of its commit `at`), oldest first; an unreadable one is a tombstone line."""
-    paths = ledger.paths(at)
-    runs: dict[str, dict[str, str]] = {}
-    for path, blob in paths.items():
+    head = at or ledger.head
+    if head is None:
+        return []
+    seen = _SEEN.setdefault(ledger.repository, _Seen())
+    if seen.head != head:
+        _catch_up(seen, ledger.repository, head)
+    return [run for _, run in sorted(seen.runs.items())]
+
+
+def _catch_up(seen: _Seen, repository: Repository, head: str) -> None:
+    """Read the runs that differ between the ledger as it was seen and as it is at `head`."""
+    changes = repository.changes(seen.head, head) if seen.head else repository.tree(head)
+    changed: set[str] = set()
+    for path, blob in changes.items():
         match = _RUN.match(path)
         if match:
-            runs.setdefault(match[1], {})[match[2]] = blob
-    wanted = sorted({blob for files in runs.values() for name, blob in files.items() if name not in _LARGE})
-    blobs = dict(zip(wanted, ledger.repository.read_many(wanted), strict=True))
-    return [_run(run_id, files, blobs) for run_id, files in sorted(runs.items())]
+            changed.add(match[1])
+            files = seen.files.setdefault(match[1], {})
+            files.pop(match[2], None)
+            files |= {match[2]: blob} if blob else {}
+    wanted = sorted({blob for run_id in changed for name, blob in seen.files[run_id].items() if name not in _LARGE})
+    blobs = dict(zip(wanted, repository.read_many(wanted), strict=True))
+    for run_id in changed:
+        seen.runs.pop(run_id, None)
+        if seen.files[run_id]:
+            seen.runs[run_id] = _run(run_id, seen.files[run_id], blobs)
+    seen.head = head
 
 
 def _run(run_id: str, files: dict[str, str], blobs: dict[str, bytes | None]) -> Run:
@@ -187,7 +218,7 @@ def pins(ledger: Ledger) -> dict[str, Pin]:
 
 def _all_below(ledger: Ledger, prefix: str, kind: type[T]) -> list[T]:
     """Return every stored value below a folder of the ledger, in the order of its paths."""
-    paths = sorted((path, blob) for path, blob in ledger.paths().items() if path.startswith(prefix))
+    paths = sorted(ledger.paths(below=prefix).items())
     blobs = ledger.repository.read_many([blob for _, blob in paths])
     return [schema.decode(data, kind, path) for (path, _), data in zip(paths, blobs, strict=True) if data]
 

@@ -121,7 +121,7 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
     commit = repository.write_commit(
         files, message=_message(record, verdict, entered, digest), author=author(moment),
-        parents=[record.commit.sha], base=record.commit.sha,
+        parent=record.commit.sha,
     )
     return Snapshot(branch, commit, digest)
 

@@ -52,10 +52,10 @@ class Ledger:
         """The local branch's commit, None before the first entry."""
         return self.repository.ref(BRANCH)
 
-    def paths(self, at: str | None = None) -> dict[str, str]:
-        """Return {path: blob hash} of everything in the ledger, now or as of its commit `at`."""
-        head = at or self.head
-        return self.repository.tree(head) if head else {}
+    def paths(self, below: str = "") -> dict[str, str]:
+        """Return {path: blob hash} of everything in the ledger, or in one folder of it."""
+        head = self.head
+        return self.repository.tree(head, below) if head else {}
 
     def read(self, path: str) -> bytes | None:
         """Return one file of the ledger, or None."""
@@ -100,8 +100,8 @@ class Ledger:
         if self.remote is None:
             return
         for attempt in range(ATTEMPTS):
-            theirs = self._fetch()
             ours = self.head
+            theirs = self._fetch(ours)
             if ours == theirs:
                 return
             try:
@@ -112,12 +112,12 @@ class Ledger:
             return
         raise LostRaceError(f"other writers on {self.remote} won {ATTEMPTS} times", hint="run the same command again")
 
-    def _fetch(self) -> str | None:
-        """Bring the remote's ledger here and return its commit, None where it has none."""
+    def _fetch(self, ours: str | None) -> str | None:
+        """Bring the remote's ledger here, unless it is `ours`, and return its commit, None where it has none."""
         remote = self.remote or ""
         theirs = self.repository.remote_refs(remote, BRANCH).get(BRANCH)
         tracking = f"refs/publisher/{remote}/ledger"
-        if theirs and theirs != self.repository.ref(tracking):
+        if theirs and theirs not in {ours, self.repository.ref(tracking)}:
             self.repository.fetch(remote, f"+{BRANCH}:{tracking}")
             theirs = self.repository.ref(tracking)
         return theirs
@@ -149,7 +149,7 @@ class Ledger:
         """Return a new ledger commit on top of `head`."""
         first = {} if head else {"README.md": _README}
         return self.repository.write_commit({**first, **files}, message=message, author=author(int(time.time())),
-                                            parents=[head] if head else [], base=head)
+                                            parent=head)
 
 
 def _pause(attempt: int) -> None:

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from publisher.bench.doctor import inspect_engine, install_command
+from tests.gguf_maker import builtin_with
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.model
+pytest.importorskip("llama_cpp")
+
+
+def test_a_healthy_engine_is_described() -> None:
+    """The report names the build, the devices and what happened to the builtin model."""
+    report = inspect_engine()
+    assert report.library is not None
+    assert report.library.version
+    assert any(device.kind == "CPU" for device in report.library.devices)
+    assert (report.loaded, report.repeatable, report.layers) == (True, True, 3)
+    assert report.decode_tokens_per_second > 0
+
+
+def test_a_model_that_does_not_load_is_a_problem_with_a_hint(tmp_path: Path) -> None:
+    """What went wrong is listed beside what to do about it."""
+    report = inspect_engine(builtin_with(tmp_path / "m.gguf", template=""))
+    assert not report.healthy
+    assert "no chat template" in report.problems[0]
+    assert len(report.hints) == len(report.problems)
+
+
+def test_the_install_command_names_the_backend() -> None:
+    """The command for a CUDA build can be copied as it stands."""
+    assert install_command().startswith('CMAKE_ARGS="-DGGML_CUDA=on" pip install')

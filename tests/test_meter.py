@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from publisher.bench.meter import EnergyMeter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def package(folder: Path, microjoules: int) -> Path:
+    """Write what the kernel shows of a processor package, and of a part of it that must not count twice."""
+    for name in ("intel-rapl:0", "intel-rapl:0:0"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "energy_uj").write_text(f"{microjoules}\n")
+        (folder / name / "max_energy_range_uj").write_text("10000000\n")
+    return folder
+
+
+def test_joules_are_counted_from_the_start(tmp_path: Path) -> None:
+    """Only what was used since then counts, and each package once."""
+    meter = EnergyMeter(package(tmp_path, 1_000_000))
+    package(tmp_path, 3_500_000)
+    assert meter.joules()["energy_cpu_joules"] == 2.5
+
+
+def test_a_counter_may_begin_anew(tmp_path: Path) -> None:
+    """A counter that wrapped around gives no negative energy."""
+    meter = EnergyMeter(package(tmp_path, 9_000_000))
+    package(tmp_path, 500_000)
+    assert meter.joules()["energy_cpu_joules"] == 1.5
+
+
+def test_a_machine_that_does_not_tell_gives_nothing(tmp_path: Path) -> None:
+    """Where no counter can be read, no figure is invented."""
+    assert "energy_cpu_joules" not in EnergyMeter(tmp_path).joules()
