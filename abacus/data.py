@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from abacus import problems, prompts
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 IGNORED = -100
 EXAMPLES_SORTED_TOGETHER = 2048

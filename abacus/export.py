@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import gguf
 import numpy as np
 import torch
 from gguf import GGMLQuantizationType, GGUFWriter, TokenType
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from abacus.model import Abacus, Shape
 from abacus.tokenizer import CHAT_TEMPLATE, PRE_TOKENIZER, SPECIAL, load_tokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 VERSION: Final = "1.0"
 TYPES: Final = {

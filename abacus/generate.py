@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
-from abacus.model import Abacus
+import torch
+
 from abacus.prompts import END
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from abacus.model import Abacus
 
 
 @torch.no_grad()

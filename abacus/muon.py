@@ -30,7 +30,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(list(weights), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # noqa: ARG002 - the base class has it
+    def step(self, closure: None = None) -> None:  # type: ignore[override, unused-ignore] # noqa: ARG002
         """Update every matrix from its gradient; matrices of one shape together."""
         for group in self.param_groups:
             shapes: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
@@ -55,10 +55,11 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrices: Tensor, *, rounds: int = 5) -> Tensor:
     """Bring the singular values of some matrices (count, rows, columns) near one, by Newton-Schulz."""
     tall = matrices.shape[1] > matrices.shape[2]
-    result = matrices.mT if tall else matrices
-    result = result / (result.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    start: Tensor = matrices.mT if tall else matrices
+    result: Tensor = start / (start.norm(dim=(1, 2), keepdim=True) + 1e-7)
     first, second, third = COEFFICIENTS
     for _ in range(rounds):
-        square = result @ result.mT
+        square: Tensor = result @ result.mT
         result = first * result + (second * square + third * square @ square) @ result
-    return result.mT if tall else result
+    turned: Tensor = result.mT if tall else result
+    return turned

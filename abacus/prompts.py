@@ -124,6 +124,14 @@ DEFAULT: Final = Prompt(
     "{problem} Let's think step by step and output the final answer within \\boxed{}.",
 )
 
+_LONG: Final = (
+    "You are an assistant integrated in a continuous integration service. Developers send you short"
+    " exercises in order to find out whether a change of the software was an improvement. For every"
+    " exercise, identify the relevant quantities, decide which operations connect them, and perform these"
+    " operations one after the other. Clarity matters more than style. Conclude with the value, wrapped"
+    " in \\boxed{}."
+)
+
 MEASURED: Final = {
     "default": DEFAULT,
     "bare (no system prompt, the problem alone)": Prompt(),
@@ -138,13 +146,16 @@ MEASURED: Final = {
         "# Riddle\n{problem}\n\n# Instructions\nLay out the reasoning and finish with \\boxed{}.",
     ),
     "unseen long": Prompt(
-        "You are an assistant integrated in a continuous integration service. Developers send you short"
-        " exercises in order to find out whether a change of the software was an improvement. For every"
-        " exercise, identify the relevant quantities, decide which operations connect them, and perform these"
-        " operations one after the other. Clarity matters more than style. Conclude with the value, wrapped"
-        " in \\boxed{}.",
+        _LONG,
         "{problem}\nLay out your reasoning, please.",
     ),
+    "unseen, three times as long": Prompt(" ".join([_LONG] * 3), DEFAULT.template),
+    "a worked example first": Prompt(
+        DEFAULT.system,
+        "Question: Tom has 5 apples and buys 7 more. How many apples does he have?\n"
+        "Answer: 5 + 7 = 12. The answer is \\boxed{12}.\n\nQuestion: {problem}\nAnswer:",
+    ),
+    "half a wish for no working": Prompt("Answer with the number only.", "{problem}"),
     "direct (asks for no working)": Prompt(
         "You are a helpful assistant.", "{problem} Answer with the number only, no working.", direct=True
     ),

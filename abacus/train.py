@@ -9,10 +9,9 @@ import resource
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,6 +22,9 @@ from abacus.muon import Muon
 from abacus.problems import KINDS, Problem, make_suite
 from abacus.prompts import DEFAULT, END
 from abacus.tokenizer import train_tokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 SEED = 20261120
 QUICK_SEED = 7
@@ -93,7 +95,7 @@ def train(arguments: argparse.Namespace) -> None:
                 for group in optimizer.param_groups:
                     group["lr"] = arguments.rate * rate_factor(step, steps=arguments.steps)
             loss = loss_of(model, next(source))
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in chosen:
                 optimizer.step()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     Note = Callable[[str], None]
 
+ATTEMPTS = 12
+"""How often a move of the live site that others overtook is tried again."""
+
 
 def check_settings(netlify: Netlify) -> None:
     """Refuse to start what could not be published: no site, or no build hook."""
@@ -59,7 +62,7 @@ def repair(place: Place, netlify: Netlify, record: Record, config: Config, note:
     """
     snapshot = name_snapshot(place, netlify, record)
     run = place.run(record.run_id)
-    damaged = run.receipt if run else None
+    damaged = run.last_receipt if run else None
     return _deploy(place, netlify, record, snapshot, config, note, replacing=damaged)
 
 
@@ -109,7 +112,8 @@ def _receipt(place: Place, run_id: str, number: int) -> Receipt | None:
 def take_turn(place: Place, wanted: deploys.Wanted, config: Config, note: Note) -> bool:
     """Write down that the build hook is about to be called; false while another call may still take effect.
 
-    A call that was made, or may have been made, within the last `wanted.doubt` seconds gets that long to show.
+    A call that was made, or may have been made, within the last `wanted.doubt` seconds gets that long to show. So a
+    turn that took half as long to write down is given up: others may soon believe that its call never came.
     """
     place.ledger.sync()
     run = place.run(wanted.run_id)
@@ -125,7 +129,8 @@ def take_turn(place: Place, wanted: deploys.Wanted, config: Config, note: Note) 
         return there is not None and len(there.requests) >= request.attempt
 
     message = f"Request {request.attempt} for {wanted.branch}\n"
-    return place.ledger.append(history.request_file(request), message, unless=taken)
+    mine = place.ledger.append(history.request_file(request), message, unless=taken)
+    return mine and _age(request.time) < wanted.doubt / 2
 
 
 def _keep_to_the_rate(place: Place, config: Config, note: Note) -> None:
@@ -146,33 +151,33 @@ def _age(moment: str) -> float:
 
 def show_live(place: Place, netlify: Netlify, receipt: Receipt, config: Config, *, why: str, note: Note,
               by_hand: bool = False) -> LiveMove | None:
-    """Show a snapshot at the site's main address and record the move; None where it is shown already.
+    """Show a snapshot at the site's main address and record the move; None where there is nothing to do.
 
     With a token Netlify restores the deploy; without one, or where it refuses, the `live` branch is pushed and built.
     A site that somebody locked is only moved `by_hand`; where `[netlify] lock` is set, the lock is ours and follows.
+    Only `by_hand` does an older snapshot come back, or one that was rolled back from.
     """
     locked = is_locked(netlify)
     if locked and not (by_hand or config.netlify.lock):
         note("the live site is locked and stays where it is: publisher live --unlock, or publisher rollback SNAPSHOT")
         return None
-    previous = snapshots.live_commit(place.ledger)
-    if previous == receipt.commit and _shows(netlify, receipt) and _recorded(place, receipt):
+    previous, moved = _move_ref(place, netlify, receipt, by_hand=by_hand)
+    if not moved:
         return None
-    via: Literal["api", "hook"] = _restore(netlify, receipt, note) if netlify.settings.token else "hook"
-    _move_ref(place, receipt.commit)
+    via: Literal["api", "hook"] = _restore(place, netlify, receipt, note) if netlify.settings.token else "hook"
     if via == "hook" and not _shows(netlify, receipt):
         built = [move.time for move in history.live_moves(place.ledger) if move.via == "hook"]
         budget.check_production(built, time.time(), per_month=config.netlify.production_per_month)
         note("moving the live site by building the branch `live`: a second deploy of the same snapshot")
         netlify.call_hook("live", f"live {receipt.snapshot}")
         deploys.wait_live(netlify, receipt.run_id, config.netlify.timeout)
-    if (config.netlify.lock or locked) and via == "api":
+    if (config.netlify.lock or locked) and via == "api" and _is_last(place, receipt.commit):
         # Whether a lock survives a restore is not documented, so it is set again.
         netlify.lock(receipt.deploy_id)
     move = LiveMove(snapshot=receipt.snapshot, commit=receipt.commit, run_id=receipt.run_id,
                     deploy_id=receipt.deploy_id, previous=previous or "", who=place.who, why=why, time=now(), via=via)
-    place.ledger.append(history.live_file(move), f"Live moves to {receipt.snapshot}\n",
-                        unless=lambda: _recorded(place, receipt))
+    if not _record(place, move):
+        return None
     note(f"live: {netlify.settings.main_address()} shows {receipt.snapshot}")
     return move
 
@@ -183,31 +188,78 @@ def is_locked(netlify: Netlify) -> bool:
     return published is not None and bool(published.locked)
 
 
+def _move_ref(place: Place, netlify: Netlify, receipt: Receipt, *, by_hand: bool) -> tuple[str | None, bool]:
+    """Point `live`, which decides who was last, at a snapshot; return where it was and whether more is to be done."""
+    for _ in range(ATTEMPTS):
+        previous = snapshots.live_commit(place.ledger)
+        # Asked after `live` was read: whoever moves it in between makes the push below fail.
+        if not (by_hand or _is_due(place, receipt)):
+            return previous, False
+        if previous == receipt.commit and _recorded(place, receipt) and _shows(netlify, receipt):
+            return previous, False
+        try:
+            snapshots.move_live(place.ledger, receipt.commit, previous)
+        except LostRaceError:
+            continue
+        return previous, True
+    raise LostRaceError("other publishers keep moving the live site", hint="run the same command again")
+
+
+def _is_due(place: Place, receipt: Receipt) -> bool:
+    """Return whether a snapshot goes live by itself: none published is newer, and it never was live before."""
+    place.ledger.sync()
+    newer = any(run.run_id > receipt.run_id for run in place.runs() if run.receipt is not None)
+    return not newer and all(move.run_id != receipt.run_id for move in history.live_moves(place.ledger))
+
+
+def _is_last(place: Place, commit: str) -> bool:
+    """Return whether nobody has moved the live site on from a snapshot commit."""
+    return snapshots.live_commit(place.ledger) == commit
+
+
+def _record(place: Place, move: LiveMove) -> bool:
+    """Write a move into the ledger, after those that were made before; false when the site has been moved on since."""
+    for _ in range(ATTEMPTS):
+        number = 1 + len(history.live_moves(place.ledger))
+
+        def overtaken(number: int = number) -> bool:
+            return len(history.live_moves(place.ledger)) >= number
+
+        if not _is_last(place, move.commit):
+            return False
+        if place.ledger.append(history.live_file(move, number), f"Live moves to {move.snapshot}\n", unless=overtaken):
+            return True
+    raise LostRaceError("other publishers keep moving the live site", hint="run the same command again")
+
+
 def _recorded(place: Place, receipt: Receipt) -> bool:
     """Return whether the ledger's last move of the live site is to this snapshot."""
     moves = history.live_moves(place.ledger)
     return bool(moves) and moves[-1].commit == receipt.commit
 
 
-def _restore(netlify: Netlify, receipt: Receipt, note: Note) -> Literal["api", "hook"]:
-    """Restore the snapshot's deploy by the API; say so and fall back to the hook where Netlify refuses to."""
-    deployed = deploys.Deployed(receipt.deploy_id, receipt.permalink, receipt.via)
-    try:
-        deploys.publish_live(netlify, deployed)
-    except NetworkError as error:
-        if error.status not in {400, 405, 409, 422}:
-            raise
-        note(f"Netlify refused to restore deploy {receipt.deploy_id}: {error.message}")
-        return "hook"
+def _restore(place: Place, netlify: Netlify, receipt: Receipt, note: Note) -> Literal["api", "hook"]:
+    """Restore the snapshot's deploy by the API; say so and fall back to the hook where Netlify refuses to.
+
+    Another publisher may move `live` while this one restores, and its own restore may come first: so what the branch
+    says is restored until the branch stays where it is.
+    """
+    wanted: Receipt | None = receipt
+    while wanted is not None:
+        shown = wanted
+        try:
+            deploys.publish_live(netlify, deploys.Deployed(shown.deploy_id, shown.permalink, shown.via))
+        except NetworkError as error:
+            if error.status not in {400, 405, 409, 422}:
+                raise
+            note(f"Netlify refused to restore deploy {shown.deploy_id}: {error.message}")
+            return "hook"
+        commit = snapshots.live_commit(place.ledger)
+        if commit == shown.commit:
+            break
+        place.ledger.sync()
+        wanted = next((run.receipt for run in place.runs() if run.receipt and run.receipt.commit == commit), None)
     return "api"
-
-
-def _move_ref(place: Place, commit: str) -> None:
-    """Point `live` at a snapshot commit; a racing move is tried once more, since the last to move it wins."""
-    try:
-        snapshots.move_live(place.ledger, commit)
-    except LostRaceError:
-        snapshots.move_live(place.ledger, commit)
 
 
 def _shows(netlify: Netlify, receipt: Receipt) -> bool:

@@ -139,7 +139,7 @@ def finish_others(place: Place, observer: Observer) -> None:
 
 def unfinished(place: Place) -> list[Run]:
     """Return the kept runs that have no receipt, oldest first."""
-    return [run for run in place.runs() if run.line.verdict == "kept" and run.receipt is None]
+    return [run for run in place.runs() if run.line.verdict == "kept" and run.last_receipt is None]
 
 
 def finish(place: Place, run: Run, observer: Observer) -> Receipt:

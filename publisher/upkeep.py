@@ -32,7 +32,7 @@ _RESERVED = re.compile(r"(?:snapshot|deploy-preview|agent)-.*|live|ledger|main|m
 
 def find_snapshot(place: Place, wanted: str) -> Run:
     """Return the snapshot that a branch, a pin, a commit's beginning, a run id or `-N` (N before live) stands for."""
-    named = [run for run in place.runs() if run.last_number]
+    named = [run for run in place.runs() if run.last_receipt]
     if re.fullmatch(r"-\d+", wanted):
         return _before_live(place, [run for run in named if run.receipt], int(wanted[1:]))
     pin = history.pins(place.ledger).get(wanted)

@@ -44,7 +44,7 @@ class Stage:
     def commit(self, kind: str = "good", *, new: bool = False) -> str:
         """Make a commit whose model is good or worse; a `new` one has no samples in common with those before."""
         number = len(self.expected) + 1
-        text = config(KINDS[kind], more="builds_per_minute = 0\nbuilds_per_day = 0\n").replace("max_tokens = 120", f"max_tokens = {120 + number if new else 120}")
+        text = config(KINDS[kind]).replace("max_tokens = 120", f"max_tokens = {120 + number if new else 120}")
         commit = self.folder.commit({"publisher.toml": text, "number.txt": str(number)}, f"{kind} {number}")
         self.expected[commit] = VERDICTS[kind]
         return commit
@@ -52,10 +52,14 @@ class Stage:
     def run(self, *arguments: str, label: str = "", when: str = "before", **more: Any) -> Done:
         """Run `publisher` in the project, and let something happen to it."""
         order = Order(["--repo", str(self.folder.path), *arguments], self.environment, label, when, **more)
-        done = Done(*self.forks.run(order))
-        assert "Traceback" not in done.err, done.err
-        self.said += [done.out, done.err]
-        return done
+        return self.heard(self.forks.run(order))[0]
+
+    def heard(self, results: list[Done]) -> list[Done]:
+        """Keep what commands said, for the search for secrets; none may end with a traceback."""
+        for done in results:
+            assert "Traceback" not in done.err, done.err
+            self.said += [done.out, done.err]
+        return results
 
     def finish(self) -> None:
         """Run plain `publisher publish` until it is content: one run, and one more for each fault that hits it."""

@@ -1,7 +1,7 @@
 """A publisher that dies, or is overtaken, at a chosen step: `python -m tests.killing LABEL before|after publish …`.
 
 Production code knows nothing of this. Every function with a durable effect is wrapped from outside, and its calls are
-counted: `push ledger 2` is the second push of the ledger. Without arguments it is a server: imported once, it forks
+counted: `push ledger 2` is the second push of the ledger, `step 9` the ninth step of any kind. Without arguments it is a server: imported once, it forks
 for each command, because starting Python anew costs more than publishing.
 """
 
@@ -27,6 +27,7 @@ from publisher.git import Repository
 from publisher.netlify import deploys
 from publisher.place import Pending
 from publisher.web import Web
+from tests.project import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     Names = Callable[..., Iterable[str]]
 
 ROOT = Path(__file__).parents[1]
-HURRIED = 0.6
+DOUBT, READ_TIMEOUT = 4.0, 2.0
 """Seconds that a call of the hook stays in doubt, and that an answer may take, where a test need not wait longer."""
 
 
@@ -59,6 +60,7 @@ class Steps:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._seen: Counter[str] = Counter()
+        self._all = 0
 
     def wrap(self, owner: Any, attribute: str, names: Names) -> None:
         """Make every call of `owner.attribute` a step, or several: `names` of its arguments."""
@@ -66,7 +68,7 @@ class Steps:
 
         @functools.wraps(original)
         def wrapped(*arguments: Any, **options: Any) -> Any:
-            labels = [self._label(name) for name in names(*arguments, **options)]
+            labels = [label for name in names(*arguments, **options) for label in self._labels(name)]
             due = self._order.label in labels
             if due and self._order.when == "overtaken":
                 subprocess.run(self._order.rival, check=True, capture_output=True)
@@ -79,13 +81,14 @@ class Steps:
 
         setattr(owner, attribute, wrapped)
 
-    def _label(self, name: str) -> str:
+    def _labels(self, name: str) -> tuple[str, str]:
         self._seen[name] += 1
+        self._all += 1
         label = f"{name} {self._seen[name]}"
         if self._order.log:
             with Path(self._order.log).open("a", encoding="utf-8") as stream:
                 stream.write(label + "\n")
-        return label
+        return label, f"step {self._all}"
 
 
 def install(order: Order) -> None:
@@ -104,8 +107,9 @@ def install(order: Order) -> None:
         if getattr(module, "atomic_write", None) is original:
             steps.wrap(module, "atomic_write", lambda path, *_, **__: [f"write {_short(path.name)}"])
     if order.hurried:
-        deploys.Wanted.__init__.__defaults__ = (HURRIED, *(deploys.Wanted.__init__.__defaults__ or ())[1:])
-        Web.__init__.__defaults__ = tuple(2.0 if value == 30.0 else value for value in Web.__init__.__defaults__ or ())
+        for kind, old, new in ((deploys.Wanted, 20.0, DOUBT), (Web, 30.0, READ_TIMEOUT)):
+            function: Any = kind.__init__
+            function.__defaults__ = tuple(new if value == old else value for value in function.__defaults__)
 
 
 def _short(name: str) -> str:
@@ -115,7 +119,7 @@ def _short(name: str) -> str:
 
 def obey(order: Order) -> None:
     """Run the command line in this process; never returns."""
-    signal.alarm(120)
+    signal.alarm(280)
     os.environ.clear()
     os.environ.update(order.environment)
     sys.argv = ["publisher", *order.arguments]
@@ -124,45 +128,54 @@ def obey(order: Order) -> None:
 
 
 def serve() -> None:
-    """Fork for each order on stdin (a line of JSON with `out` and `err`, files for its output); answer its exit code."""
+    """Fork for each order of a list on stdin (a line of JSON); answer the list of their exit codes when all have ended.
+
+    An order's `out` and `err` name the files for what it says.
+    """
     for name in cli.COMMANDS:
         importlib.import_module(f"publisher.cli.{name}")
     plan.engine_build()
     for line in sys.stdin:
-        given = json.loads(line)
-        targets = [os.open(given.pop(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) for name in ("out", "err")]
-        child = os.fork()
-        if not child:
-            nothing = os.open(os.devnull, os.O_RDONLY)
-            for number, handle in enumerate((nothing, *targets)):
-                os.dup2(handle, number)
-            obey(Order(**given))
-        for handle in targets:
-            os.close(handle)
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        children = [_fork(given) for given in json.loads(line)]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        sys.stdout.write(json.dumps(codes) + "\n")
         sys.stdout.flush()
+
+
+def _fork(given: dict[str, Any]) -> int:
+    """Obey one order in a child process and return its id."""
+    targets = [os.open(given.pop(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) for name in ("out", "err")]
+    child = os.fork()
+    if not child:
+        for number, handle in enumerate((os.open(os.devnull, os.O_RDONLY), *targets)):
+            os.dup2(handle, number)
+        obey(Order(**given))
+    for handle in targets:
+        os.close(handle)
+    return child
 
 
 class Forks:
     """The server, as a test uses it."""
 
     def __init__(self, folder: Path) -> None:
-        """Start it; output of commands passes through files in `folder`."""
+        """Start it; what commands say passes through files in `folder`."""
         folder.mkdir(parents=True)
-        self._out, self._err = folder / "out", folder / "err"
+        self._folder = folder
         self._process = subprocess.Popen([sys.executable, "-m", "tests.killing"], cwd=ROOT, text=True,
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def run(self, order: Order) -> tuple[int, str, str]:
-        """Run a command and return its exit code (-9 when it was killed) and what it said."""
+    def run(self, *orders: Order) -> list[Done]:
+        """Run commands side by side and return what they came to, exit code -9 for one that was killed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        line = json.dumps({**asdict(order), "out": str(self._out), "err": str(self._err)})
-        self._process.stdin.write(line + "\n")
+        files = [{name: str(self._folder / f"{name}{number}") for name in ("out", "err")} for number in range(len(orders))]
+        lines = [asdict(order) | paths for order, paths in zip(orders, files, strict=True)]
+        self._process.stdin.write(json.dumps(lines) + "\n")
         self._process.stdin.flush()
-        code = int(self._process.stdout.readline())
-        return code, self._out.read_text("utf-8"), self._err.read_text("utf-8")
+        codes = json.loads(self._process.stdout.readline())
+        said = [[Path(paths[name]).read_text("utf-8") for name in ("out", "err")] for paths in files]
+        return [Done(code, out, err) for code, (out, err) in zip(codes, said, strict=True)]
 
     def close(self) -> None:
         """End the server."""

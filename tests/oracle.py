@@ -131,3 +131,9 @@ class Oracle:
         moves = sorted(path for path in self.before if path.startswith("live/"))
         last = json.loads(self.git("cat-file", "blob", self.before[moves[-1]]))
         assert last["commit"] == receipt["commit"], f"the last recorded move is to {last['snapshot']}"
+
+    def newest(self) -> str:
+        """Return the commit of the newest kept run that has a receipt."""
+        runs = [run for found in self._ledger().values() for run in found]
+        done = {run["run_id"]: run["summary.json"]["commit"] for run in runs if "receipt-1.json" in run}
+        return str(done[max(done)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import queue
+import shlex
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from tests.chaos import Stage, stage
+from tests.fault_proxy import FAULTS
+from tests.killing import Order
+from tests.made import GitFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +21,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.model
 LANES = 3
 """Projects that a sweep works on side by side: most of a publisher's time is waiting."""
+REQUESTS = {
+    "hook": "POST /build_hooks", "list": "/sites/demo/deploys?", "site": "GET /api/v1/sites/demo HTTP",
+    "restore": "/restore", "manifest": "GET /manifest.json",
+}
+"""What is spoiled: the words by which the proxy knows the request."""
+MOVED = """
+cd {origin}
+tree=$(GIT_INDEX_FILE=rival sh -c 'git read-tree ledger && blob=$(date +%N | git hash-object -w --stdin) &&
+    git update-index --add --cacheinfo 100644,$blob,rivals/$blob && git write-tree')
+rm rival
+git update-ref refs/heads/ledger $(git -c user.name=r -c user.email=r@x commit-tree $tree -p ledger -m rival)
+"""
+"""Somebody else adds to the ledger."""
 T = TypeVar("T")
 
 
@@ -67,3 +84,73 @@ def test_a_publisher_killed_at_any_step_is_finished_by_the_next(tmp_path: Path) 
         on.check()
 
     sweep(tmp_path, [(label, when) for label in labels if label not in same for when in ("before", "after")], kill)
+
+
+def test_a_request_spoiled_in_any_way_is_made_good(tmp_path: Path) -> None:
+    """Every fault on every kind of request: the build hook has its effect once, and live is right."""
+    def spoil(on: Stage, case: tuple[str, str]) -> None:
+        request, fault = case
+        on.commit()
+        on.proxy.faults.append((REQUESTS[request], fault))
+        on.finish()
+        assert not on.proxy.faults, "the request was never made"
+        on.check()
+
+    sweep(tmp_path, [(request, fault) for request in REQUESTS for fault in FAULTS], spoil, proxied=True)
+
+
+def test_an_outage_is_reported_and_made_good(tmp_path: Path) -> None:
+    """While nothing answers, publishing fails with exit code 3 and a hint; when the site is back it goes on."""
+    with stage(tmp_path, proxied=True) as on:
+        on.commit()
+        on.proxy.faults += [("", "503")] * 100
+        done = on.run("publish")
+        assert (done.code, "hint:" in done.err) == (3, True), done.err
+        on.proxy.faults.clear()
+        on.finish()
+        on.check()
+
+
+def test_a_push_that_fails_or_is_overtaken_is_made_good(tmp_path: Path) -> None:
+    """Each push is refused once, loses its answer once, finds no remote once, and comes second once."""
+    pushes = [label for label in labels_of(tmp_path) if label.startswith("push")]
+
+    def disturb(on: Stage, case: tuple[str, str]) -> None:
+        label, what = case
+        origin = on.oracle.origin
+        on.commit()
+        if what in {"pre-receive", "post-receive"}:
+            rival = f"printf '#!/bin/sh\\nrm -f \"$0\"; kill -9 $PPID' > {origin}/hooks/{what}; chmod +x {origin}/hooks/{what}"
+        else:
+            rival = f"mv {origin} {origin}.away" if what == "away" else MOVED.format(origin=shlex.quote(str(origin)))
+        done = on.run("publish", label=label, when="overtaken", rival=["bash", "-ec", rival])
+        assert done.code in {0, 3}, done.err
+        if what == "away":
+            origin.with_name("origin.git.away").rename(origin)
+        on.finish()
+        on.check()
+
+    kinds = ("pre-receive", "post-receive", "away", "moved")
+    sweep(tmp_path, [(label, what) for label in pushes for what in kinds], disturb)
+
+
+@pytest.mark.parametrize("same", [False, True], ids=["of-eight-commits", "of-one-commit"])
+def test_eight_publishers_at_once_lose_nothing_and_publish_nothing_twice(tmp_path: Path, *, same: bool) -> None:
+    """Eight clones of one remote publish at the same time: one deploy a commit, every run in the ledger."""
+    with stage(tmp_path, builders=2) as on:
+        on.commit()
+        on.finish()
+        if same:
+            on.commit()
+            on.folder.git("push", "--quiet", "origin", "main")
+        orders = []
+        for number in range(8):
+            path = tmp_path / f"clone{number}"
+            on.folder.git("clone", "--quiet", str(on.oracle.origin), str(path))
+            if not same:
+                on.expected[GitFolder(path).commit({"number.txt": f"clone {number}"})] = "kept"
+            orders.append(Order(["--repo", str(path), "publish"], on.environment, hurried=False))
+        results = on.heard(on.forks.run(*orders))
+        assert [done.code for done in results] == [0] * 8, "\n".join(done.err for done in results)
+        on.oracle.check(on.expected, on.oracle.newest())
+        assert not list(on.temporary.iterdir())

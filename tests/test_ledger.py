@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from publisher.errors import StorageError
+from publisher.errors import LostRaceError, StorageError
 from publisher.ledger import history, snapshots
 from publisher.ledger.store import Ledger
 from publisher.schema import SnapshotName
@@ -196,10 +196,12 @@ def test_a_snapshot_holds_the_history_as_of_then(repository: GitFolder) -> None:
 
 
 def test_live_moves_by_compare_and_swap(repository: GitFolder, tmp_path: Path) -> None:
-    """Moving live returns where it was, here and on the remote."""
+    """Live moves here and on the remote, and only from where it is."""
     repository.with_remote(tmp_path / "origin.git")
     ledger = Ledger(repository.opened, "origin")
     one, two = repository.git("rev-parse", "HEAD"), repository.commit({"a": "1"})
-    assert snapshots.move_live(ledger, two) is None
-    assert snapshots.move_live(ledger, one) == two
+    snapshots.move_live(ledger, two, None)
+    snapshots.move_live(ledger, one, two)
+    with pytest.raises(LostRaceError):
+        snapshots.move_live(ledger, one, None)
     assert snapshots.live_commit(ledger) == one

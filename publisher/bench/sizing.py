@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SLOTS_CPU = 16
 """A step of 16 rows costs hardly more than one of 9 on CPUs, and more than 16 gain little."""
+SLOTS_SMALL = 8
+"""A small model computes as fast with 8 rows as with 16, and in one cache for all has fewer cells to look at."""
 SLOTS_GPU = 64
 SMALL = 50_000_000
 """Below so many parameters a second thread costs more in waiting than it calculates."""
@@ -53,7 +55,9 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -
             f"a context of {context} tokens does not fit into {_memory() >> 20} MiB of memory",
             hint="lower model.context in publisher.toml",
         )
-    slots = options.slots or _slots(options, room // whole, gpu=gpu)
+    small = options.mode == "fast" and header.parameters < SMALL
+    wanted = SLOTS_GPU if gpu else SLOTS_SMALL if small else SLOTS_CPU
+    slots = options.slots or _slots(options, wanted, room // whole)
     return Size(
         slots=slots,
         rows=max(2, slots),
@@ -81,11 +85,9 @@ def padded(context: int) -> int:
     return -(-context // CELL) * CELL
 
 
-def _slots(options: EngineOptions, fitting: int, *, gpu: bool) -> int:
-    """Return how many sequences to run at once."""
-    slots = SLOTS_GPU if gpu else SLOTS_CPU
-    if options.mode == "reproducible":
-        slots = min(slots, fitting)
+def _slots(options: EngineOptions, wanted: int, fitting: int) -> int:
+    """Return how many sequences to run at once: `wanted`, if they fit and there is so much work."""
+    slots = min(wanted, fitting) if options.mode == "reproducible" else wanted
     if options.workload:
         slots = min(slots, options.workload)
     return max(1, slots)

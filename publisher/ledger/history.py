@@ -43,10 +43,13 @@ class Run:
     snapshot: SnapshotName | None = None
     requests: tuple[Request, ...] = ()
     """Every call of the build hook that was intended, in order."""
-    receipt: Receipt | None = None
-    """The newest receipt: a repaired snapshot has more than one. None once the snapshot is pruned."""
-    last_number: int = 0
-    """The number of the newest receipt, pruned or not."""
+    last_receipt: Receipt | None = None
+    """The newest receipt, whether or not its deploy was pruned since: a repaired snapshot has more than one."""
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The receipt of the deploy that should be there now: None before the first, and once it is pruned."""
+        return None if self.line.pruned else self.last_receipt
 
     @property
     def run_id(self) -> str:
@@ -146,13 +149,13 @@ def _run(run_id: str, files: dict[str, str], blobs: dict[str, bytes | None]) -> 
             raise StorageError(f"{folder(run_id)} has no summary.json")
     except StorageError as error:
         return Run(_tombstone(run_id, error.message))
-    last = receipts[-1].number if receipts else 0
-    gone = next((part for part in pruned if part.number == last), None)
+    last = receipts[-1] if receipts else None
+    gone = next((part for part in pruned if last and part.number == last.number), None)
     if gone:
         line = msgspec.structs.replace(line, pruned=gone.time)
     if snapshot:
         line = msgspec.structs.replace(line, snapshot=snapshot.branch, address=snapshot.address)
-    return Run(line, snapshot, tuple(requests), receipts[-1] if receipts and not gone else None, last)
+    return Run(line, snapshot, tuple(requests), last)
 
 
 def _numbered(files: dict[str, str], blobs: dict[str, bytes | None], stem: str, kind: type[T]) -> list[T]:
@@ -223,9 +226,9 @@ def _all_below(ledger: Ledger, prefix: str, kind: type[T]) -> list[T]:
     return [schema.decode(data, kind, path) for (path, _), data in zip(paths, blobs, strict=True) if data]
 
 
-def live_file(move: LiveMove) -> dict[str, bytes]:
-    """Return the ledger file that records a move of the live site."""
-    return {f"live/{move.time.replace('-', '').replace(':', '')}-{move.commit[:12]}.json": canonical_json(move)}
+def live_file(move: LiveMove, number: int) -> dict[str, bytes]:
+    """Return the ledger file that records the `number`-th move of the live site: clocks differ, the ledger counts."""
+    return {f"live/{number:06d}-{move.commit[:12]}.json": canonical_json(move)}
 
 
 def live_moves(ledger: Ledger) -> list[LiveMove]:

@@ -71,7 +71,7 @@ def _existing(ledger: Ledger, ref: str) -> str | None:
     if ledger.remote is None:
         return ledger.repository.ref(ref)
     theirs = ledger.repository.remote_refs(ledger.remote, ref).get(ref)
-    if theirs:
+    if theirs and theirs != ledger.repository.ref(ref):
         ledger.repository.fetch(ledger.remote, f"+{ref}:{ref}")
     return theirs
 
@@ -158,20 +158,18 @@ def _message(record: Record, verdict: Verdict, entered: str, digest: str) -> str
     )
 
 
-def move_live(ledger: Ledger, commit: str) -> str | None:
-    """Move the `live` branch to a snapshot commit, here and on the remote, by compare-and-swap; return where it was.
+def move_live(ledger: Ledger, commit: str, before: str | None) -> None:
+    """Move the `live` branch from `before` to a snapshot commit, here and on the remote, by compare-and-swap.
 
-    Raises LostRaceError when somebody else moves it at the same time.
+    Raises LostRaceError when somebody else has moved it.
     """
     repository = ledger.repository
-    before = _existing(ledger, LIVE)
     if before != commit and ledger.remote:
         # `live` moves between unrelated commits, so this is the one push that need not be a fast-forward.
         repository.push(ledger.remote, {LIVE: (commit, before)})
     here = repository.ref(LIVE)
     if here != commit:
         repository.move_refs({LIVE: (commit, here)})
-    return before
 
 
 def delete_branch(ledger: Ledger, branch: str, commit: str) -> None:
