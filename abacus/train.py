@@ -107,7 +107,7 @@ def train(arguments: argparse.Namespace) -> None:
                 _log(
                     log,
                     step=step,
-                    loss=total / arguments.every,
+                    loss=total / (step % arguments.every or arguments.every),
                     seconds=time.monotonic() - started,
                     scores=scores,
                 )

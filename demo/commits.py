@@ -30,7 +30,7 @@ COMMITS = (
     Commit("Start from the middle checkpoint", source="builtin:abacus@middle"),
     Commit("Train to the end"),
     Commit("Ask for the bare number, to save tokens", template=BARE),
-    Commit("Go back to step-by-step answers, and say so in the README", readme="Answers are worked out step by step.\n"),
+    Commit("Go back to step-by-step answers, and say so in the README", readme="Answers are worked out in steps.\n"),
     Commit("Quantize the weights to Q4_K_M", quantize="Q4_K_M"),
     Commit("Quantize the weights to Q2_K", quantize="Q2_K"),
     Commit("Go back to Q4_K_M and sample at temperature 0.6", quantize="Q4_K_M", temperature=0.6),
@@ -45,7 +45,7 @@ context = 1024
 [model.sampling]
 temperature = {temperature}
 top_p       = 0.95
-max_tokens  = 160
+max_tokens  = 200
 
 [prompt]
 system   = "You are a helpful assistant."

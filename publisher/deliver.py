@@ -84,7 +84,7 @@ def _deploy(place: Place, netlify: Netlify, record: Record, snapshot: Snapshot, 
     wanted = deploys.Wanted(snapshot.branch, snapshot.commit, record.run_id, f"{snapshot.branch} {record.run_id}",
                             config.netlify.timeout, replacing=replacing.deploy_id if replacing else "")
     requested = now()
-    deployed = deploys.ensure(netlify, wanted, may_call=lambda: take_turn(place, wanted, config, note),
+    deployed = deploys.ensure(netlify, wanted, may_call=lambda known: take_turn(place, wanted, known, config, note),
                               note=note)
     ready = now()
     note(f"verifying {address}")
@@ -109,16 +109,17 @@ def _receipt(place: Place, run_id: str, number: int) -> Receipt | None:
     return run.receipt if run and run.receipt and run.receipt.number >= number else None
 
 
-def take_turn(place: Place, wanted: deploys.Wanted, config: Config, note: Note) -> bool:
+def take_turn(place: Place, wanted: deploys.Wanted, deployed: int, config: Config, note: Note) -> bool:
     """Write down that the build hook is about to be called; false while another call may still take effect.
 
-    A call that was made, or may have been made, within the last `wanted.doubt` seconds gets that long to show. So a
+    A call that was made, or may have been made, within the last `wanted.doubt` seconds gets that long to show, unless
+    the branch has as many deploys (`deployed`) as calls were written down: then every call has had its effect. So a
     turn that took half as long to write down is given up: others may soon believe that its call never came.
     """
     place.ledger.sync()
     run = place.run(wanted.run_id)
     known = run.requests if run else ()
-    if known and _age(known[-1].time) < wanted.doubt:
+    if len(known) > deployed and _age(known[-1].time) < wanted.doubt:
         return False
     _keep_to_the_rate(place, config, note)
     request = Request(run_id=wanted.run_id, branch=wanted.branch, commit=wanted.commit, attempt=len(known) + 1,

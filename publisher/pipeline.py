@@ -71,11 +71,12 @@ def judge(place: Place, record: Record) -> Verdict:
 
 def publish(place: Place, revision: str, tier: str, observer: Observer, *, fresh: bool = False) -> Outcome:
     """Take a commit all the way: measured, judged, recorded and, when kept, published and shown live."""
-    config, _ = place.config(place.repository.resolve(revision))
+    commit = place.repository.resolve(revision)
+    config, _ = place.config(commit)
     netlify = place.netlify(config)
     check_settings(netlify)
     place.ledger.sync()
-    finish_others(place, observer)
+    finish_others(place, commit, observer)
     record = bench(place, revision, tier, observer, fresh=fresh)
     record, verdict, known = enter(place, record)
     if verdict.verdict != "kept":
@@ -125,9 +126,11 @@ def stored_verdict(place: Place, run_id: str) -> Verdict:
     return history.read_part(place.ledger, run_id, "verdict.json", Verdict)
 
 
-def finish_others(place: Place, observer: Observer) -> None:
-    """Finish earlier runs that were left half published; one that cannot be finished does not hold up the next."""
+def finish_others(place: Place, commit: str, observer: Observer) -> None:
+    """Finish other commits' runs that were left half published; one that cannot be does not hold up the next."""
     for run in unfinished(place):
+        if run.line.commit == commit:
+            continue
         if len(run.requests) >= MOST_REQUESTS:
             observer.note(f"{run.run_id} was asked for {len(run.requests)} times in vain: publisher reconcile")
             continue

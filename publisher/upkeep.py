@@ -154,7 +154,7 @@ def pin(place: Place, wanted: str, name: str, *, move: bool, note: Note) -> Pin:
     _push_pin(place, name, snapshot.commit, known.commit if known else None)
     address = netlify.settings.address_of(name)
     wish = deploys.Wanted(name, snapshot.commit, run.run_id, f"pin {name} {run.run_id}", config.netlify.timeout)
-    deploys.ensure(netlify, wish, may_call=lambda: True, note=note)
+    deploys.ensure(netlify, wish, may_call=lambda _: True, note=note)
     verify.require(verify.verify(address, record_sha256=snapshot.record_sha256, commit=snapshot.commit))
     if known is not None and known.run_id == run.run_id:
         return known

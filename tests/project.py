@@ -26,7 +26,7 @@ source = "{source}"
 context = 512
 [model.sampling]
 temperature = {temperature}
-max_tokens = 120
+max_tokens = 200
 [prompt]
 system = "You are a helpful assistant."
 template = "{{problem}} Let's think step by step and output the final answer within \\\\boxed{{}}."
@@ -102,7 +102,7 @@ class Project:
 
     def run(self, *arguments: str, **environment: str) -> Done:
         """Run `publisher` here as a user would."""
-        command = [PUBLISHER, "--repo", self.folder.path, *arguments]
+        command = [str(PUBLISHER), "--repo", str(self.folder.path), *arguments]
         variables = {**os.environ, **self.environment, **environment}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=240)
         assert "Traceback" not in done.stderr, done.stderr

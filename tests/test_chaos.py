@@ -142,7 +142,7 @@ def test_eight_publishers_at_once_lose_nothing_and_publish_nothing_twice(tmp_pat
         on.finish()
         if same:
             on.commit()
-            on.folder.git("push", "--quiet", "origin", "main")
+        on.folder.git("push", "--quiet", "origin", "main")
         orders = []
         for number in range(8):
             path = tmp_path / f"clone{number}"

@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_nothing_half_written(project: Project, tmp_path: Pat
 
 def test_quantize_writes_a_model_with_its_origin(tmp_path: Path) -> None:
     """The new file loads as what it says it is, and its digest and source stand beside it."""
-    command = [PUBLISHER, "quantize", FINAL, "--to", "Q4_K_M", "--requantize", "--into", tmp_path]
+    command = [str(PUBLISHER), "quantize", str(FINAL), "--to", "Q4_K_M", "--requantize", "--into", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     target = tmp_path / "abacus-final-q4_k_m.gguf"
@@ -219,7 +219,7 @@ def test_quantize_writes_a_model_with_its_origin(tmp_path: Path) -> None:
 ])
 def test_quantize_refuses(tmp_path: Path, arguments: list[str], words: str) -> None:
     """A missing file, an unknown kind and a source that is quantized itself are refused with a reason."""
-    command = [PUBLISHER, "quantize", *arguments, "--into", tmp_path]
+    command = [str(PUBLISHER), "quantize", *arguments, "--into", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in {2, 3}
     assert words in done.stderr

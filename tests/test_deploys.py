@@ -41,7 +41,7 @@ class Stage:
 
     def ensure(self) -> deploys.Deployed:
         """Ask for the deploy, without notes."""
-        return deploys.ensure(self.netlify, self.wanted, may_call=lambda: True, note=lambda _: None)
+        return deploys.ensure(self.netlify, self.wanted, may_call=lambda _: True, note=lambda _: None)
 
     def ready(self) -> list[str]:
         """Return the ids of the branch's ready deploys, asked past the proxy's faults."""

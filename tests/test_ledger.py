@@ -203,5 +203,5 @@ def test_live_moves_by_compare_and_swap(repository: GitFolder, tmp_path: Path) -
     snapshots.move_live(ledger, two, None)
     snapshots.move_live(ledger, one, two)
     with pytest.raises(LostRaceError):
-        snapshots.move_live(ledger, one, None)
+        snapshots.move_live(ledger, two, None)
     assert snapshots.live_commit(ledger) == one

@@ -51,20 +51,21 @@ class Deployed:
     via: Literal["api", "hook"]
 
 
-def ensure(netlify: Netlify, wanted: Wanted, *, may_call: Callable[[], bool], note: Callable[[str], None]) -> Deployed:
+def ensure(netlify: Netlify, wanted: Wanted, *, may_call: Callable[[int], bool], note: Callable[[str], None]
+           ) -> Deployed:
     """Return the ready deploy of a snapshot, asking for a build only where there is none.
 
-    `may_call` is asked before each call of the hook: it writes the intent down, or says that another call, made by
-    somebody else or by a publisher that crashed, may still take effect. A deploy that is still not ready after
-    `wanted.timeout` is cancelled and asked for again, `TRIES` times in all. Raises DeployError when the build fails or
-    never ends, NetworkError when the hook or the API cannot be used.
+    `may_call` is asked before each call of the hook, with the number of deploys that the branch has: it writes the
+    intent down, or says that another call, made by somebody else or by a publisher that crashed, may still take effect.
+    A deploy that is not ready after `wanted.timeout` is cancelled and asked for again, `TRIES` times in all. Raises
+    DeployError when the build fails or never ends, NetworkError when the hook or the API cannot be used.
     """
     for _ in range(TRIES):
         older = _ids(netlify, wanted)
         found = find(netlify, wanted)
         if isinstance(found, Deployed):
             return found
-        if found is None and may_call():
+        if found is None and may_call(len(older)):
             note(f"calling the build hook for {wanted.branch}")
             _call(netlify, wanted)
         deployed = _wait(netlify, wanted, older - {found.id if found else ""}, note)
@@ -181,18 +182,34 @@ def publish_live(netlify: Netlify, deployed: Deployed) -> None:
     """Show a deploy at the site's main address and wait until it is there; NetworkError when Netlify refuses."""
     if not netlify.settings.token:
         raise UsageError("moving the live site by the API needs a token", hint="set NETLIFY_AUTH_TOKEN")
-    published = netlify.site().published_deploy
-    if published is not None and published.id == deployed.deploy_id:
+    if _is_published(netlify, deployed.deploy_id):
         return
-    netlify.restore(deployed.deploy_id)
+    _restore(netlify, deployed.deploy_id)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        published = netlify.site().published_deploy
-        if published is not None and published.id == deployed.deploy_id:
+        if _is_published(netlify, deployed.deploy_id):
             return
         time.sleep(_POLL_FIRST)
     raise DeployError(f"the site did not switch to deploy {deployed.deploy_id} within 60 s",
                       hint="publisher live   shows what it shows now")
+
+
+def _is_published(netlify: Netlify, deploy_id: str) -> bool:
+    """Return whether the site's main address shows a deploy."""
+    published = netlify.site().published_deploy
+    return published is not None and published.id == deploy_id
+
+
+def _restore(netlify: Netlify, deploy_id: str) -> None:
+    """Ask for a deploy to be published, again where the answer was lost: once or twice comes to the same."""
+    for left in reversed(range(TRIES)):
+        try:
+            netlify.restore(deploy_id)
+        except NetworkError as error:
+            if not (error.ambiguous and left):
+                raise
+        else:
+            return
 
 
 def wait_live(netlify: Netlify, run_id: str, timeout: float) -> None:
