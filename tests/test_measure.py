@@ -295,7 +295,8 @@ def test_too_many_errors_end_the_run_and_keep_what_was_good(repository: GitFolde
 def test_an_expected_answer_that_cannot_be_read_fails_the_run(repository: GitFolder, tmp_path: Path) -> None:
     """A grader that cannot decide is a GraderError with its reason, never a wrong answer."""
     suite = b"".join(
-        json.dumps({"id": f"p-{n}", "problem": "What is 3 plus 4?", "answer": "\\oops{x}^"}).encode() + b"\n"
+        json.dumps({"id": f"p-{n}", "problem": "Leo has 12 pears. He buys 30 more. How many pears has he?",
+                        "answer": "\\oops{x}^"}).encode() + b"\n"
         for n in range(3)
     )
     with pytest.raises(GraderError, match=r"could not be graded.*cannot read the expected answer"):

@@ -37,7 +37,7 @@ def options(**changes: Any) -> EngineOptions:
         "batch": 0,
         "flash_attention": False,
         "timeout": 60.0,
-        "sampling": Sampling(max_tokens=48),
+        "sampling": Sampling(max_tokens=96),
         "system": "",
         "template": "{problem}",
     }
