@@ -196,7 +196,7 @@ def _move_ref(place: Place, netlify: Netlify, receipt: Receipt, *, by_hand: bool
         # Asked after `live` was read: whoever moves it in between makes the push below fail.
         if not (by_hand or _is_due(place, receipt)):
             return previous, False
-        if previous == receipt.commit and _recorded(place, receipt) and _shows(netlify, receipt):
+        if previous == receipt.commit and _recorded(place, receipt.commit) and _shows(netlify, receipt):
             return previous, False
         try:
             snapshots.move_live(place.ledger, receipt.commit, previous)
@@ -219,24 +219,24 @@ def _is_last(place: Place, commit: str) -> bool:
 
 
 def _record(place: Place, move: LiveMove) -> bool:
-    """Write a move into the ledger, after those that were made before; false when the site has been moved on since."""
+    """Write a move into the ledger, after those made before; false when it is there, or the site was moved on since."""
     for _ in range(ATTEMPTS):
         number = 1 + len(history.live_moves(place.ledger))
 
         def overtaken(number: int = number) -> bool:
             return len(history.live_moves(place.ledger)) >= number
 
-        if not _is_last(place, move.commit):
+        if not _is_last(place, move.commit) or _recorded(place, move.commit):
             return False
         if place.ledger.append(history.live_file(move, number), f"Live moves to {move.snapshot}\n", unless=overtaken):
             return True
     raise LostRaceError("other publishers keep moving the live site", hint="run the same command again")
 
 
-def _recorded(place: Place, receipt: Receipt) -> bool:
-    """Return whether the ledger's last move of the live site is to this snapshot."""
+def _recorded(place: Place, commit: str) -> bool:
+    """Return whether the ledger's last move of the live site is to a snapshot commit."""
     moves = history.live_moves(place.ledger)
-    return bool(moves) and moves[-1].commit == receipt.commit
+    return bool(moves) and moves[-1].commit == commit
 
 
 def _restore(place: Place, netlify: Netlify, receipt: Receipt, note: Note) -> Literal["api", "hook"]:

@@ -1,0 +1,75 @@
+"""Everything that is written to disk or crosses between steps: versioned msgspec structs.
+
+A stored file starts with its integer `schema`; `decode` refuses another version with a message that says which way it
+differs. Scores are in points, 0 to 100, higher is better; times are UTC, ISO 8601 with a final `Z`; durations are in
+seconds; sizes in bytes; digests are lower-case SHA-256.
+"""
+
+from __future__ import annotations
+
+from publisher.schema.published import RECEIPT_SCHEMA, LiveMove, Pin, Pruned, Receipt, Request, SnapshotName
+from publisher.schema.record import (
+    RECORD_SCHEMA,
+    CommitIdentity,
+    Counts,
+    EngineIdentity,
+    Interval,
+    MachineIdentity,
+    ModelIdentity,
+    Outcome,
+    PromptIdentity,
+    Quantiles,
+    Record,
+    Sample,
+    Sampling,
+    SuiteIdentity,
+    SuiteResult,
+)
+from publisher.schema.stored import Struct, decode
+from publisher.schema.verdict import (
+    HISTORY_SCHEMA,
+    SUMMARY_SCHEMA,
+    VERDICT_SCHEMA,
+    History,
+    HistoryLine,
+    HistoryScore,
+    RuleResult,
+    Verdict,
+    VerdictWord,
+)
+
+__all__ = [
+    "HISTORY_SCHEMA",
+    "RECEIPT_SCHEMA",
+    "RECORD_SCHEMA",
+    "SUMMARY_SCHEMA",
+    "VERDICT_SCHEMA",
+    "CommitIdentity",
+    "Counts",
+    "EngineIdentity",
+    "History",
+    "HistoryLine",
+    "HistoryScore",
+    "Interval",
+    "LiveMove",
+    "MachineIdentity",
+    "ModelIdentity",
+    "Outcome",
+    "Pin",
+    "PromptIdentity",
+    "Pruned",
+    "Quantiles",
+    "Receipt",
+    "Record",
+    "Request",
+    "RuleResult",
+    "Sample",
+    "Sampling",
+    "SnapshotName",
+    "Struct",
+    "SuiteIdentity",
+    "SuiteResult",
+    "Verdict",
+    "VerdictWord",
+    "decode",
+]

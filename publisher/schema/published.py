@@ -1,0 +1,98 @@
+"""What publishing writes down: a snapshot's name, each request, receipt and pin, and the moves of the live site."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from publisher.schema.stored import Struct
+
+RECEIPT_SCHEMA = 1
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """The intent to call the build hook, written before the call so that a crash is followed by a look."""
+
+    schema: int = 1
+    run_id: str
+    branch: str
+    commit: str
+    attempt: int
+    by: str
+    """A random word of the publisher that makes the call, so that two of them cannot write the same request."""
+    time: str
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """Proof of a deploy."""
+
+    schema: int = RECEIPT_SCHEMA
+    run_id: str
+    number: int = 1
+    """1 for the first deploy; a repair of a lost or damaged one counts on."""
+    snapshot: str
+    """The snapshot's branch."""
+    commit: str
+    """The snapshot commit S."""
+    deploy_id: str
+    permalink: str
+    address: str
+    """The branch address: what people pin."""
+    manifest_sha256: str
+    files: int
+    via: Literal["api", "hook"]
+    requested: str
+    ready: str
+    verified: str
+
+
+class SnapshotName(Struct, frozen=True, kw_only=True):
+    """Which branch and commit a kept run became."""
+
+    schema: int = 1
+    run_id: str
+    branch: str
+    commit: str
+    address: str
+
+
+class LiveMove(Struct, frozen=True, kw_only=True):
+    """The live site moved to a snapshot: who did it, when and why."""
+
+    schema: int = 1
+    snapshot: str
+    commit: str
+    run_id: str
+    deploy_id: str
+    previous: str
+    who: str
+    why: str
+    time: str
+    via: Literal["api", "hook"]
+
+
+class Pin(Struct, frozen=True, kw_only=True):
+    """A memorable branch address for a snapshot; a pin that is moved leaves its older entries in place."""
+
+    schema: int = 1
+    name: str
+    number: int
+    """1 for the first snapshot of this name; each move counts on."""
+    snapshot: str
+    run_id: str
+    commit: str
+    address: str
+    who: str
+    time: str
+
+
+class Pruned(Struct, frozen=True, kw_only=True):
+    """A snapshot whose deploy and branch were deleted; its record stays."""
+
+    schema: int = 1
+    run_id: str
+    snapshot: str
+    commit: str
+    number: int
+    """The receipt that was given up: a snapshot that is published again later has a newer one."""
+    who: str
+    time: str

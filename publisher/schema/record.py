@@ -1,0 +1,212 @@
+"""The record of a run, identity before results, and its samples."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from publisher.schema.stored import Struct
+
+RECORD_SCHEMA = 1
+Outcome = Literal["right", "wrong", "unanswered", "truncated", "error"]
+"""How a sample was scored: `unanswered` gave no answer, `truncated` ran out of tokens, `error` could not be scored."""
+
+
+class CommitIdentity(Struct, frozen=True, kw_only=True):
+    """The benchmarked commit."""
+
+    sha: str
+    subject: str
+    author: str
+    time: str
+    dirty: bool
+    """Whether the working tree differed from HEAD while this commit was benchmarked (the commit is what was read)."""
+
+
+class ModelIdentity(Struct, frozen=True, kw_only=True):
+    """The language model, by what its file says and what its bytes are."""
+
+    name: str
+    source: str
+    sha256: str
+    size: int
+    architecture: str
+    parameters: int
+    quantization: str
+    context_trained: int
+    chat_template_sha256: str
+
+
+class PromptIdentity(Struct, frozen=True, kw_only=True):
+    """The prompt around each problem."""
+
+    system: str
+    template: str
+    sha256: str
+
+
+class Sampling(Struct, frozen=True, kw_only=True):
+    """How tokens are drawn; `top_k` 0 and `min_p` 0 switch those filters off; temperature 0 is greedy."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    max_tokens: int = 1024
+
+
+class SuiteIdentity(Struct, frozen=True, kw_only=True):
+    """A suite as it was used: k samples (`samples`) for each of `problems` problems."""
+
+    name: str
+    source: str
+    sha256: str
+    problems: int
+    samples: int
+    grader: str
+    grader_version: str
+    public: bool
+    """Whether statements and expected answers may be shown on the site."""
+
+
+class EngineIdentity(Struct, frozen=True, kw_only=True):
+    """What ran the model and how."""
+
+    name: str
+    version: str
+    build: str
+    backend: str
+    devices: list[str]
+    gpu_layers_wanted: str
+    gpu_layers_offloaded: int
+    layers: int
+    mode: str
+    context: int
+    slots: int
+    threads: int
+    batch: int
+    system_info: str
+    options: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class MachineIdentity(Struct, frozen=True, kw_only=True):
+    """The bench machine."""
+
+    cpu: str
+    cores: int
+    gpu: str
+    memory: int
+    system: str
+    python: str
+    publisher: str
+
+
+class Interval(Struct, frozen=True, kw_only=True):
+    """A 95 % interval in points; `method` names how it was computed."""
+
+    low: float
+    high: float
+    method: str = "wilson"
+
+
+class Quantiles(Struct, frozen=True, kw_only=True):
+    """Three quantiles of a duration, in seconds."""
+
+    p50: float
+    p90: float
+    p99: float
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """How many samples had each outcome."""
+
+    right: int = 0
+    wrong: int = 0
+    unanswered: int = 0
+    truncated: int = 0
+    error: int = 0
+
+    @property
+    def scored(self) -> int:
+        """The number of samples that count: all but errors."""
+        return self.right + self.wrong + self.unanswered + self.truncated
+
+
+class SuiteResult(Struct, frozen=True, kw_only=True):
+    """What one suite measured. `score` is the mean over problems of the share of right samples, in points."""
+
+    suite: str
+    score: float
+    stderr: float
+    """Standard error over problems, as if they were drawn from a larger set (clustered by problem)."""
+    stderr_sampling: float | None = None
+    """Standard error of drawing k samples for exactly these problems; None for k = 1, where it cannot be told apart."""
+    interval: Interval
+    direction: Literal["higher", "lower"]
+    pass_at: dict[str, float]
+    """Unbiased pass@k in points, by k as text: {"1": 74.4, "16": 90.1}."""
+    kinds: dict[str, float]
+    """Score by kind of problem, where the suite names kinds."""
+    counts: Counts
+    right_by_problem: dict[str, int]
+    """Right samples of each problem, by id: what paired tests need."""
+    prompt_tokens: int
+    tokens: int
+    latency: Quantiles
+    tokens_per_second: float
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What a run wrote down; never edited."""
+
+    schema: int = RECORD_SCHEMA
+    run_id: str
+    tier: str
+    commit: CommitIdentity
+    model: ModelIdentity
+    prompt: PromptIdentity
+    sampling_given: dict[str, float | int]
+    sampling: Sampling
+    suites: list[SuiteIdentity]
+    engine: EngineIdentity
+    machine: MachineIdentity
+    versions: dict[str, str]
+    salt: str
+    generation: str
+    """Digest of everything but the problems that decides a sample's text: samples of equal generations are reusable."""
+    fingerprint: str
+    """Digest of everything that can change a score; two runs with one fingerprint measured the same thing."""
+    config_sha256: str
+    samples_sha256: str
+    started: str
+    finished: str
+    duration: float
+    results: list[SuiteResult]
+    statistics: dict[str, float] = msgspec.field(default_factory=dict)
+    """Figures of the run itself: prompt and decode tokens a second, occupancy, peak memory."""
+    reused: dict[str, int] = msgspec.field(default_factory=dict)
+    """How many samples were taken over from which earlier run."""
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """One generated answer; a line of `samples.jsonl.gz`."""
+
+    suite: str
+    problem: str
+    sample: int
+    seed: int
+    outcome: Outcome
+    answer: str
+    finish: Literal["stop", "length", "error"]
+    prompt_tokens: int
+    tokens: int
+    latency: float
+    text: str
+    clipped: int = 0
+    """Characters of the text that were cut off to keep the file small."""
+    reason: str = ""
+    kind: str = ""
+    statement: str = ""
+    expected: str = ""
+    """Statement and expected answer are stored only for public suites."""
