@@ -15,7 +15,7 @@ demo: install ## publish a small repository commit by commit to a host on this m
 	$(BIN)/python demo/demo.py $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: install-dev system check ## run every check and test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 check: install-dev ## lint, types, import layers
 	$(BIN)/ruff check .

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MOST_REQUESTS = 5
 """How many calls of the build hook `publish` makes for a run of somebody else's before it leaves it to `reconcile`."""
 ATTEMPTS = 12
+NEWEST = "newest kept run"
+"""Why the live site moves by itself."""
 News = Literal["published", "already published", "refused", "already refused", "inconclusive"]
 
 
@@ -82,14 +84,13 @@ def publish(place: Place, revision: str, tier: str, observer: Observer, *, fresh
     if verdict.verdict != "kept":
         refused: News = "already refused" if known else "refused"
         return Outcome(record, verdict, None, "inconclusive" if verdict.verdict == "inconclusive" else refused)
-    if known is not None and known.receipt is not None:
-        if is_newest(place, record.run_id):
-            show_live(place, netlify, known.receipt, config, why="newest kept run", note=observer.note)
-        return Outcome(record, verdict, known.receipt, "already published")
-    receipt = deliver(place, netlify, record, config, observer.note)
-    if is_newest(place, record.run_id):
-        show_live(place, netlify, receipt, config, why="newest kept run", note=observer.note)
-    return Outcome(record, verdict, receipt, "published")
+    if known is not None and known.line.pruned:
+        observer.note(f"its deploy was pruned {known.line.pruned}: publisher verify {known.line.snapshot} --repair")
+        return Outcome(record, verdict, known.last_receipt, "already published")
+    before = known.receipt if known else None
+    receipt = before or deliver(place, netlify, record, config, observer.note)
+    show_live(place, netlify, receipt, config, why=NEWEST, note=observer.note)
+    return Outcome(record, verdict, receipt, "already published" if before else "published")
 
 
 def enter(place: Place, record: Record) -> tuple[Record, Verdict, Run | None]:
@@ -152,14 +153,8 @@ def finish(place: Place, run: Run, observer: Observer) -> Receipt:
     netlify = place.netlify(config)
     check_settings(netlify)
     receipt = deliver(place, netlify, record, config, observer.note)
-    if is_newest(place, run.run_id):
-        show_live(place, netlify, receipt, config, why="newest kept run", note=observer.note)
+    show_live(place, netlify, receipt, config, why=NEWEST, note=observer.note)
     return receipt
-
-
-def is_newest(place: Place, run_id: str) -> bool:
-    """Return whether no later published run exists: an older one that is finished late does not take the live site."""
-    return all(run.run_id <= run_id for run in place.runs() if run.receipt is not None)
 
 
 def reconcile(place: Place, observer: Observer) -> list[Receipt]:

@@ -1,8 +1,8 @@
 """A publisher that dies, or is overtaken, at a chosen step: `python -m tests.killing LABEL before|after publish …`.
 
 Production code knows nothing of this. Every function with a durable effect is wrapped from outside, and its calls are
-counted: `push ledger 2` is the second push of the ledger, `step 9` the ninth step of any kind. Without arguments it is a server: imported once, it forks
-for each command, because starting Python anew costs more than publishing.
+counted: `push ledger 2` is the second push of the ledger, `step 9` the ninth step of any kind. Without arguments it is
+a server: imported once, it forks for each command, because starting Python anew costs more than publishing.
 """
 
 from __future__ import annotations
@@ -94,13 +94,12 @@ class Steps:
 def install(order: Order) -> None:
     """Wrap every function with a durable effect."""
     steps = Steps(order)
-    steps.wrap(Repository, "push", lambda _, remote, moves: [f"push {_short(name)}" for name in moves])
+    steps.wrap(Repository, "push", lambda _, __, moves: [f"push {_short(name)}" for name in moves])
     steps.wrap(Repository, "move_refs", lambda _, moves: [f"move {_short(name)}" for name in moves])
     steps.wrap(Repository, "write_commit", lambda *_, **__: ["commit"])
     steps.wrap(Web, "request", lambda _, method, *__, what, **___: [] if method == "GET" else [f"{method} {what}"])
     steps.wrap(Journal, "append", lambda *_: ["journal"])
     steps.wrap(measure.Measurement, "forget_journal", lambda *_: ["forget journal"])
-    steps.wrap(Pending, "store", lambda *_: ["store pending"])
     steps.wrap(Pending, "discard", lambda *_: ["discard pending"])
     original = files.atomic_write
     for module in [module for name, module in sys.modules.items() if name.startswith("publisher")]:
@@ -169,12 +168,13 @@ class Forks:
         """Run commands side by side and return what they came to, exit code -9 for one that was killed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        files = [{name: str(self._folder / f"{name}{number}") for name in ("out", "err")} for number in range(len(orders))]
+        names = ("out", "err")
+        files = [{name: str(self._folder / f"{name}{number}") for name in names} for number in range(len(orders))]
         lines = [asdict(order) | paths for order, paths in zip(orders, files, strict=True)]
         self._process.stdin.write(json.dumps(lines) + "\n")
         self._process.stdin.flush()
         codes = json.loads(self._process.stdout.readline())
-        said = [[Path(paths[name]).read_text("utf-8") for name in ("out", "err")] for paths in files]
+        said = [[Path(paths[name]).read_text("utf-8") for name in names] for paths in files]
         return [Done(code, out, err) for code, (out, err) in zip(codes, said, strict=True)]
 
     def close(self) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.model
 pytest.importorskip("llama_cpp")
 
-WARM = Sampling(temperature=1.0, max_tokens=64)
-GREEDY = Sampling(max_tokens=64)
+WARM = Sampling(temperature=1.0, max_tokens=96)
+GREEDY = Sampling(max_tokens=96)
 
 
 def requests(problems: int, samples: int) -> list[Request]:
@@ -85,13 +85,13 @@ def test_the_seed_decides() -> None:
 
 def test_greedy_is_the_limit_of_sampling() -> None:
     """Temperature 0 and top_k 1 draw the same tokens."""
-    one = Sampling(temperature=1.0, top_k=1, max_tokens=64)
+    one = Sampling(temperature=1.0, top_k=1, max_tokens=96)
     assert texts(requests(12, 1), sampling=GREEDY) == texts(requests(12, 1), sampling=one)
 
 
 def test_every_filter_can_be_set() -> None:
     """A chain of top_k, top_p and min_p runs and still answers."""
-    whole = Sampling(temperature=0.6, top_k=20, top_p=0.9, min_p=0.05, max_tokens=64)
+    whole = Sampling(temperature=0.6, top_k=20, top_p=0.9, min_p=0.05, max_tokens=96)
     completions, _ = run(requests(8, 1), sampling=whole)
     assert sum(completion.finish == "stop" for completion in completions.values()) == 8
 

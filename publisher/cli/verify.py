@@ -23,9 +23,9 @@ def command(ctx: click.Context, snapshots: tuple[str, ...], everything: bool, re
     chosen = named if named and not everything else [run for run in place.runs() if run.receipt]
     found = []
     for run in chosen:
-        if run.receipt is None:
+        if run.last_receipt is None:
             continue
-        report = upkeep.check(place, run, run.receipt)
+        report = upkeep.check(place, run, run.last_receipt)
         if report.problems and repair and not report.private:
             note(f"repairing {run.line.snapshot}")
             report = upkeep.check(place, run, upkeep.restore_snapshot(place, run, note))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -105,6 +105,8 @@ class _Seen:
 
 
 _SEEN: WeakKeyDictionary[Repository, _Seen] = WeakKeyDictionary()
+_VALUES: WeakKeyDictionary[Repository, dict[str, Any]] = WeakKeyDictionary()
+"""Stored values by the hash of their blob."""
 
 
 def read_runs(ledger: Ledger, at: str | None = None) -> list[Run]:
@@ -220,10 +222,13 @@ def pins(ledger: Ledger) -> dict[str, Pin]:
 
 
 def _all_below(ledger: Ledger, prefix: str, kind: type[T]) -> list[T]:
-    """Return every stored value below a folder of the ledger, in the order of its paths."""
-    paths = sorted(ledger.paths(below=prefix).items())
-    blobs = ledger.repository.read_many([blob for _, blob in paths])
-    return [schema.decode(data, kind, path) for (path, _), data in zip(paths, blobs, strict=True) if data]
+    """Return every stored value below a folder of the ledger, in the order of its paths; what is known is not read."""
+    known: dict[str, Any] = _VALUES.setdefault(ledger.repository, {})
+    blobs = sorted(ledger.paths(below=prefix).items())
+    news = [(path, blob) for path, blob in blobs if blob not in known]
+    for (path, blob), data in zip(news, ledger.repository.read_many([blob for _, blob in news]), strict=True):
+        known[blob] = schema.decode(data or b"", kind, path)
+    return [known[blob] for _, blob in blobs]
 
 
 def live_file(move: LiveMove, number: int) -> dict[str, bytes]:

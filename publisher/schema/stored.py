@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TypeVar
 
 import msgspec
@@ -41,6 +42,7 @@ def decode(data: bytes, kind: type[T], where: str) -> T:
         raise StorageError(f"{where} does not fit schema {wanted}: {error}") from error
 
 
+@functools.cache
 def _schema_of(kind: type[Struct]) -> int:
     """Return the version that a stored type declares, or 0 for a type that is only ever inside another."""
     for field in msgspec.structs.fields(kind):
