@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.made import GitFolder, record, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 SITE = "demo"
 ADDRESS = f"http://{{}}--{SITE}.localhost"
@@ -72,14 +72,16 @@ class Project:
         """Commit something and leave a measured run of it in the pending folder, as `publisher bench` does."""
         commit = self.folder.commit({"number.txt": f"{number} {time.time_ns()}"})
         started = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
-        Pending(self.folder.path / ".git" / "publisher" / "runs").store(record(commit, started=started), pack_samples([]))
+        pending = Pending(self.folder.path / ".git" / "publisher" / "runs")
+        pending.store(record(commit, started=started), pack_samples([]))
         return commit
 
 
 def make(path: Path, count: int) -> Project:
     """Make a project with `count` published runs in `path`."""
     folder = GitFolder.create(path / "work")
-    first = folder.commit({"publisher.toml": CONFIG, "netlify.toml": BUILD, "build.sh": BUILD_SCRIPT, "s.jsonl": "{}\n"})
+    files = {"publisher.toml": CONFIG, "netlify.toml": BUILD, "build.sh": BUILD_SCRIPT, "s.jsonl": "{}\n"}
+    first = folder.commit(files)
     names = [f"snapshot-{number:012x}" for number in range(count)]
     commits = _import_snapshots(folder, first, names, path / "marks")
     deploys = [new_id() for _ in names]
@@ -156,7 +158,10 @@ def _fill_host(path: Path, names: list[str], commits: list[str], deploys: list[s
     store.load(SITE, "live", time.time())
     store.save_site(msgspec.structs.replace(store.site, published=deploys[-1]))
     entry: Entry = store.blobs.add(canonical_json({}))
-    write: Callable[[Path, Site | Deploy | Manifest], int] = lambda to, what: to.write_bytes(compact_json(what))
+
+    def write(to: Path, what: Site | Deploy | Manifest) -> None:
+        to.write_bytes(compact_json(what))
+
     for folder in ("deploys", "manifests"):
         (path / folder).mkdir(exist_ok=True)
     for number, (name, commit, deploy) in enumerate(zip(names, commits, deploys, strict=True), 1):

@@ -77,8 +77,8 @@ class Oracle:
         folders: dict[str, dict[str, Any]] = {}
         for path, blob in tree.items():
             if path.startswith("runs/"):
-                _, run, name = path.split("/")
-                folders.setdefault(run, {"run_id": run})[name] = blob
+                _, run_id, name = path.split("/")
+                folders.setdefault(run_id, {"run_id": run_id})[name] = blob
         for run in folders.values():
             self._read(run)
         runs: dict[str, list[dict[str, Any]]] = {}

@@ -35,7 +35,7 @@ def test_a_stored_file_that_does_not_fit_says_how(change: tuple[bytes, bytes], w
 def test_the_error_tree_in_the_docstring_is_complete() -> None:
     """Every error class stands in the drawing with its exit code, below its parent."""
     drawn = dict(re.findall(r"(\w+Error) +(\d)", errors.__doc__ or ""))
-    members = inspect.getmembers(errors, inspect.isclass)
+    members: list[tuple[str, type[PublisherError]]] = inspect.getmembers(errors, inspect.isclass)
     classes = {name: kind for name, kind in members if kind.__module__ == errors.__name__}
     assert set(drawn) == set(classes) - {"PublisherError"}
     assert all(int(code) == classes[name].exit_code for name, code in drawn.items())
