@@ -14,7 +14,7 @@ import msgspec
 
 from publisher.files import canonical_json, compact_json
 from publisher.ledger import history
-from publisher.netlify.host.records import SCHEMA, Deploy, Entry, Manifest, Site, new_id
+from publisher.netlify.host.records import SCHEMA, Deploy, Entry, Manifest, new_id
 from publisher.netlify.host.store import Store
 from publisher.place import Pending
 from publisher.samples import pack_samples
@@ -167,6 +167,8 @@ def _fill_host(path: Path, names: list[str], commits: list[str], deploys: list[s
     for number, (name, commit, deploy) in enumerate(zip(names, commits, deploys, strict=True), 1):
         made = Deploy(schema=SCHEMA, id=deploy, number=number, state="ready", context="branch-deploy", branch=name,
                       title=name, created_at=time.time(), updated_at=time.time(), source="hook", commit=commit)
-        write(path / "deploys" / f"{deploy}.json", made)
-        write(path / "manifests" / f"{deploy}.json", Manifest(schema=SCHEMA, files={"snapshot.json": entry}))
+        manifest = Manifest(schema=SCHEMA, files={"snapshot.json": entry})
+        # Without the store's fsyncs: this only sets the scene.
+        (path / "deploys" / f"{deploy}.json").write_bytes(compact_json(made))
+        (path / "manifests" / f"{deploy}.json").write_bytes(compact_json(manifest))
     store.close()

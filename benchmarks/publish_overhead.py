@@ -3,7 +3,8 @@
     python benchmarks/publish_overhead.py [--runs 10,1000,10000] [--repeat 5] [--json OUT]
 
 Every run is the whole command in a new process, with a run that was measured before and a build that takes no time; the
-peer is a shell script that does the naive thing: a `git notes` entry, a push, and `curl` on the build hook.
+peer is a shell script that does the naive thing: a `git notes` entry, a push, `curl` on the build hook, and waiting for
+the deploy. It looks at nothing before or after, keeps no snapshot, checks no file and moves no live site.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ from publisher.web import Web
 
 PEER = """set -e
 git notes --ref=bench add -F "$RECORD" HEAD
-git push --quiet origin refs/notes/bench
-curl --silent --show-error --fail --request POST --data '{}' "$NETLIFY_BUILD_HOOK?trigger_branch=main"
+git push --quiet origin refs/notes/bench "HEAD:refs/heads/$BRANCH"
+curl --silent --fail --request POST --data '{}' "$NETLIFY_BUILD_HOOK?trigger_branch=$BRANCH"
+until curl --silent --fail --output /dev/null "http://$BRANCH--demo.localhost:${NETLIFY_API_URL##*:}/snapshot.json"; do
+  sleep 0.2
+done
 """
 CLEAN = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 IDENTITY = {f"GIT_{role}_{part}": "p@x.invalid" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
@@ -94,7 +98,7 @@ class Bench:
     def peer(self, number: int) -> float:
         """Do the naive thing for one more commit."""
         self.project.folder.commit({"number.txt": f"peer {number}"})
-        return timed(["bash", "-c", PEER], self.environment, self.project.folder.path)
+        return timed(["bash", "-c", PEER], self.environment | {"BRANCH": f"peer-{number}"}, self.project.folder.path)
 
     def roll_back(self, number: int) -> float:
         """Go back to another old snapshot."""

@@ -257,3 +257,11 @@ def test_rendering_what_is_no_snapshot(project: Project) -> None:
     """A plain commit says what a snapshot is instead of failing on a missing file."""
     refused(project.run("render", "--into", str(project.folder.path / "dist")), 2, "not a snapshot")
     assert not (project.folder.path / "dist").exists()
+
+
+def test_a_dry_run_leaves_no_trace_in_the_ledger(project: Project) -> None:
+    """Publishing can be rehearsed without a hook: verdict and exit code are the real ones, nothing is written."""
+    done = project.run("publish", "--dry-run")
+    assert (done.code, "would be recorded" in done.out) == (0, True)
+    assert project.folder.git("for-each-ref", "refs/heads/ledger") == ""
+    assert project.run("reconcile", "--dry-run").out == ""

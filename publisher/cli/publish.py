@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -14,16 +15,23 @@ from publisher.cli.progress import Watch
 from publisher.cli.shared import echo_json, open_place
 from publisher.report import verdict_lines, verdict_markdown
 
+if TYPE_CHECKING:
+    from publisher.place import Place
+
 
 @click.command("publish")
 @click.argument("revision", default="HEAD", metavar="[REV]")
 @click.option("--tier", default="", help="Which tier to run (default: the first with publish = true).")
 @click.option("--fresh", is_flag=True, help="Measure again with new seeds, even if this commit has been measured.")
+@click.option("--dry-run", is_flag=True, help="Measure and judge only; say what would be done with the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_context
-def command(ctx: click.Context, revision: str, tier: str, fresh: bool, as_json: bool) -> None:
+def command(ctx: click.Context, revision: str, tier: str, fresh: bool, dry_run: bool, as_json: bool
+            ) -> None:
     """Bench, judge and record commit REV (default: HEAD); when kept, publish its snapshot and show it live."""
     place = open_place(ctx)
+    if dry_run:
+        ctx.exit(_rehearse(place, revision, tier))
     with Watch() as watch:
         outcome = pipeline.publish(place, revision, tier, watch, fresh=fresh)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -36,3 +44,15 @@ def command(ctx: click.Context, revision: str, tier: str, fresh: bool, as_json: 
         click.echo("\n".join(verdict_lines(outcome.record, outcome.verdict)))
         click.echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
     ctx.exit(EXIT_CODES[outcome.verdict.verdict])
+
+
+def _rehearse(place: Place, revision: str, tier: str) -> int:
+    """Measure and judge a commit, say what publishing would do, and return the exit code that it would have."""
+    place.ledger.sync()
+    with Watch() as watch:
+        record = pipeline.bench(place, revision, tier, watch)
+    verdict = pipeline.judge(place, record)
+    click.echo("\n".join(verdict_lines(record, verdict)))
+    then = "snapshot branch, build hook, verification, live site" if verdict.verdict == "kept" else "no build"
+    click.echo(f"would be recorded in the ledger; then: {then}")
+    return EXIT_CODES[verdict.verdict]

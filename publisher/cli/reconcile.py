@@ -9,10 +9,17 @@ from publisher.cli.shared import Notes, open_place
 
 
 @click.command("reconcile")
+@click.option("--dry-run", is_flag=True, help="Only list what is not finished.")
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, dry_run: bool) -> None:
     """Bring every kept run that is not published yet to its end: snapshot branch, deploy, receipt."""
-    receipts = pipeline.reconcile(open_place(ctx), Notes())
+    place = open_place(ctx)
+    if dry_run:
+        place.ledger.sync()
+        for run in pipeline.unfinished(place):
+            click.echo(f"would finish {run.run_id}")
+        return
+    receipts = pipeline.reconcile(place, Notes())
     for receipt in receipts:
         click.echo(f"published: {receipt.address}")
     if not receipts:

@@ -3,7 +3,7 @@
   "use strict";
 
   // A button that copies what stands beside it; without this script the text is selected by a click.
-  document.querySelectorAll(".copyable").forEach(function (box) {
+  function addCopy(box) {
     if (!navigator.clipboard) { return; }
     var button = document.createElement("button");
     button.type = "button";
@@ -15,6 +15,24 @@
       });
     });
     box.appendChild(button);
+  }
+  document.querySelectorAll(".copyable").forEach(addCopy);
+
+  // The deploy's own address is the one thing that the page cannot know when it is rendered.
+  document.querySelectorAll("[data-deploy]").forEach(function (place) {
+    if (location.protocol === "file:") { return; }
+    fetch(place.dataset.deploy).then(function (answer) { return answer.json(); }).then(function (deploy) {
+      if (!/^https?:\/\/[0-9a-z.:-]+$/.test(deploy.permalink)) { return; }
+      var box = document.createElement("div");
+      var code = document.createElement("code");
+      box.className = "copyable";
+      code.tabIndex = 0;
+      code.textContent = deploy.permalink;
+      box.appendChild(code);
+      place.textContent = "The address of this very deploy:";
+      place.after(box);
+      addCopy(box);
+    }).catch(function () { /* the sentence with its link stays */ });
   });
 
   // Under a chart: the figures of the mark below the pointer or in focus. Arrow keys go from mark to mark.
