@@ -253,7 +253,10 @@ def test_the_child_dies_with_its_parent(number: signal.Signals) -> None:
         child = Path("/proc") / parent.stdout.readline().strip()
         assert child.exists()
         parent.send_signal(number)
-        parent.wait(10)
+        try:
+            parent.wait(10)
+        finally:
+            parent.kill()
     deadline = time.monotonic() + 5
     while child.exists() and "Z" not in (child / "stat").read_text():
         assert time.monotonic() < deadline, "the child outlived its parent"
