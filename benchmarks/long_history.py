@@ -158,10 +158,6 @@ def _fill_host(path: Path, names: list[str], commits: list[str], deploys: list[s
     store.load(SITE, "live", time.time())
     store.save_site(msgspec.structs.replace(store.site, published=deploys[-1]))
     entry: Entry = store.blobs.add(canonical_json({}))
-
-    def write(to: Path, what: Site | Deploy | Manifest) -> None:
-        to.write_bytes(compact_json(what))
-
     for folder in ("deploys", "manifests"):
         (path / folder).mkdir(exist_ok=True)
     for number, (name, commit, deploy) in enumerate(zip(names, commits, deploys, strict=True), 1):

@@ -98,28 +98,29 @@ def enter(place: Place, record: Record) -> tuple[Record, Verdict, Run | None]:
 
     Returns the record that counts, its verdict, and its run where it was there before.
     """
-    def equal() -> Run | None:
-        wanted = (record.commit.sha, record.tier, record.fingerprint, record.salt)
-        return next((run for run in place.runs() if run.line.identity == wanted), None)
-
     for _ in range(ATTEMPTS):
-        known = equal()
+        known = equal_run(place, record)
         if known is not None:
             place.pending.discard(record.run_id)
             return place.record(known.run_id), stored_verdict(place, known.run_id), known
         verdict = judge(place, record)
         files = history.run_files(record, verdict, place.pending.samples(record.run_id))
-        # The verdict holds for the history that it was made from: if that grew meanwhile, judge again.
-        grown = partial(_has_moved, place, place.ledger.head)
-        if place.ledger.append(files, f"{verdict.verdict}: {record.run_id}\n", unless=grown):
+        overtaken = partial(_is_overtaken, place, record, verdict)
+        if place.ledger.append(files, f"{verdict.verdict}: {record.run_id}\n", unless=overtaken):
             place.pending.discard(record.run_id)
             return record, verdict, None
-    raise LostRaceError("other publishers keep adding to the ledger", hint="run the same command again")
+    raise LostRaceError("other publishers keep changing the history", hint="run the same command again")
 
 
-def _has_moved(place: Place, head: str | None) -> bool:
-    """Return whether the ledger is no longer where it was."""
-    return place.ledger.head != head
+def equal_run(place: Place, record: Record) -> Run | None:
+    """Return the ledger's run that measured the same commit in the same way, where there is one."""
+    wanted = (record.commit.sha, record.tier, record.fingerprint, record.salt)
+    return next((run for run in place.runs() if run.line.identity == wanted), None)
+
+
+def _is_overtaken(place: Place, record: Record, verdict: Verdict) -> bool:
+    """Return whether the ledger has changed so that a run is there already or would be judged in another way now."""
+    return equal_run(place, record) is not None or judge(place, record).rules != verdict.rules
 
 
 def stored_verdict(place: Place, run_id: str) -> Verdict:

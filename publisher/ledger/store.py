@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 BRANCH = "refs/heads/ledger"
-ATTEMPTS = 12
+ATTEMPTS = 40
 AUTHOR_NAME = "publisher"
 AUTHOR_EMAIL = "publisher@snapshot.invalid"
 _README = b"""# Ledger
