@@ -54,7 +54,7 @@ def fault_proxy(target_port: int) -> Iterator[Proxy]:  # noqa: C901 - one handle
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
             fault = proxy.take(self.requestline)
-            if fault in {"429", "500", "503"}:
+            if fault in {"422", "429", "500", "503"}:
                 self.reply(int(fault), {"Retry-After": "0"}, b"")
             elif fault == "redirect":
                 self.reply(302, {"Location": "http://127.0.0.1:9/elsewhere"}, b"")
