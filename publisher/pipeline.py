@@ -140,6 +140,20 @@ def finish_others(place: Place, commit: str, observer: Observer) -> None:
             finish(place, run, observer)
         except (DeployError, NetworkError, GitError) as error:
             observer.note(f"{run.run_id} is still not published: {error.message}")
+    try:
+        finish_move(place, observer)
+    except (DeployError, NetworkError, GitError) as error:
+        observer.note(f"the live site is still not moved: {error.message}")
+
+
+def finish_move(place: Place, observer: Observer) -> None:
+    """Show the newest published run live, where its publisher was interrupted just before that."""
+    newest = next((run for run in reversed(place.runs()) if run.receipt is not None), None)
+    if newest is None or newest.receipt is None:
+        return
+    if all(move.run_id != newest.run_id for move in history.live_moves(place.ledger)):
+        config, _ = place.config(newest.line.commit)
+        show_live(place, place.netlify(config), newest.receipt, config, why=NEWEST, note=observer.note)
 
 
 def unfinished(place: Place) -> list[Run]:
@@ -161,4 +175,6 @@ def finish(place: Place, run: Run, observer: Observer) -> Receipt:
 def reconcile(place: Place, observer: Observer) -> list[Receipt]:
     """Finish every kept run that was not published to the end, oldest first, and return the new receipts."""
     place.ledger.sync()
-    return [finish(place, run, observer) for run in unfinished(place)]
+    receipts = [finish(place, run, observer) for run in unfinished(place)]
+    finish_move(place, observer)
+    return receipts

@@ -90,3 +90,15 @@ def test_production_deploys_keep_to_the_months_budget(tmp_path: Path) -> None:
         first, second = project.log()
         assert second["receipt"] is not None
         assert live(project) == first["run_id"]
+
+
+def test_a_live_move_that_was_missed_is_made_up_for(tmp_path: Path) -> None:
+    """When publishing broke off just before the live move, the next publish makes it, even of a refused commit."""
+    with published(tmp_path) as (project, proxy):
+        proxy.faults += [("/restore", "500")] * 3
+        assert project.run("publish").code == 3
+        assert live(project) == ""
+        project.folder.commit({"publisher.toml": config("builtin:abacus@early")}, "Worse")
+        done = project.run("publish")
+        assert done.code == 1, done.err
+        assert live(project) == project.log()[0]["run_id"]
