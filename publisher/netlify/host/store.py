@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CACHED_MANIFESTS = 256
+_LETTING_GO = 1.0
+"""Seconds that a lock may outlive the host that held it: until a process that it was starting has begun."""
 _ID = re.compile(r"[0-9a-f]{24}\Z")
 Record = TypeVar("Record", Site, Deploy, Build, Manifest, Upload)
 
@@ -212,6 +215,20 @@ def branch_label(branch: str, site: str) -> str:
     return re.sub(r"[^a-z0-9-]", "-", branch.lower())[: 63 - len(site) - 2].strip("-")
 
 
+def _hold(handle: int) -> None:
+    """Lock a file, waiting a moment: a host that was killed while it started a build lets go when that has begun."""
+    deadline = time.monotonic() + _LETTING_GO
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
 def _take_hold(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -219,7 +236,7 @@ def _take_hold(folder: Path) -> int:
     except OSError as error:
         raise storage_error(error, folder) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(handle)
     except OSError as error:
         os.close(handle)
         message = f"another host is using {folder}"
