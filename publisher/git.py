@@ -217,11 +217,6 @@ class Repository:
         output = _execute(["rev-parse", "--verify", "--quiet", "--end-of-options", name], self.root)
         return output.stdout.decode().strip() or None
 
-    def refs(self, prefix: str) -> dict[str, str]:
-        """Return {full ref name: hash} of the refs below `prefix`."""
-        listing = self.text("for-each-ref", "--format=%(objectname) %(refname)", prefix)
-        return {name: sha for sha, name in (line.split(" ", 1) for line in listing.splitlines())}
-
     def remotes(self) -> list[str]:
         """Return the names of the remotes."""
         return self.text("remote").splitlines()
@@ -233,10 +228,6 @@ class Repository:
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Return whether `older` can be reached from `newer`."""
         return _execute(["merge-base", "--is-ancestor", _checked(older), _checked(newer)], self.root).code == 0
-
-    def first_parents(self, sha: str, count: int = 100) -> list[str]:
-        """Return `sha` and its first-parent ancestors, newest first, at most `count`."""
-        return self.text("rev-list", "--first-parent", f"--max-count={count}", _checked(sha)).splitlines()
 
     # -- writing -------------------------------------------------------------------------------------------------
 

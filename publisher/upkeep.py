@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from publisher.deliver import check_settings, repair, show_live
 from publisher.errors import DeployError, LostRaceError, NetworkError, UsageError
-from publisher.files import canonical_json, sha256_hex
+from publisher.files import sha256_hex
 from publisher.ledger import history, snapshots
 from publisher.netlify import deploys, verify
 from publisher.place import now
@@ -112,7 +112,7 @@ def check(place: Place, run: Run, receipt: Receipt) -> verify.Verification:
 
 def record_digest(place: Place, run: Run) -> str:
     """Return the SHA-256 of a run's record as it is stored."""
-    return sha256_hex(canonical_json(place.record(run.run_id)))
+    return sha256_hex(place.ledger.read(f"{history.folder(run.run_id)}/record.json") or b"")
 
 
 def restore_snapshot(place: Place, run: Run, note: Note) -> Receipt:

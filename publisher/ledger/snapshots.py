@@ -35,11 +35,6 @@ class Snapshot:
     commit: str
     record_sha256: str
 
-    @property
-    def ref(self) -> str:
-        """The full ref name of the branch."""
-        return f"refs/heads/{self.branch}"
-
 
 def branch_name(commit: str, number: int = 1) -> str:
     """Return the name of the `number`-th snapshot branch of a commit."""
@@ -55,14 +50,11 @@ def ensure_snapshot(ledger: Ledger, run_id: str, *, site: str, address: Callable
     record = read_part(ledger, run_id, "record.json", Record)
     for number in range(1, MOST):
         branch = branch_name(record.commit.sha, number)
-        there = _existing(ledger, f"refs/heads/{branch}")
-        if there is not None and _run_of(ledger, there) != run_id:
-            continue
-        snapshot = _build(ledger, record, branch, site, address)
-        if there is None:
-            there = _claim(ledger, snapshot)
-        if _run_of(ledger, there) == run_id:
-            return Snapshot(branch, there, snapshot.record_sha256)
+        ref = f"refs/heads/{branch}"
+        there = _existing(ledger, ref) or _claim(ledger, ref, _build(ledger, record, branch, site, address))
+        shown = trailers(ledger.repository.commit(there).message)
+        if shown.get("Run") == run_id:
+            return Snapshot(branch, there, shown.get("Record-digest", "").removeprefix("sha256:"))
     raise GitError(f"{record.commit.sha} already has {MOST} snapshots")
 
 
@@ -76,26 +68,21 @@ def _existing(ledger: Ledger, ref: str) -> str | None:
     return theirs
 
 
-def _claim(ledger: Ledger, snapshot: Snapshot) -> str:
-    """Create the branch, here and on the remote, unless somebody else was first; return the commit that it has."""
+def _claim(ledger: Ledger, ref: str, commit: str) -> str:
+    """Create a branch, here and on the remote, unless somebody else was first; return the commit that it has."""
     repository = ledger.repository
     try:
         if ledger.remote:
-            repository.push(ledger.remote, {snapshot.ref: (snapshot.commit, None)})
-        here = repository.ref(snapshot.ref)
-        if here != snapshot.commit:
-            repository.move_refs({snapshot.ref: (snapshot.commit, here)})
+            repository.push(ledger.remote, {ref: (commit, None)})
+        here = repository.ref(ref)
+        if here != commit:
+            repository.move_refs({ref: (commit, here)})
     except LostRaceError:
-        there = _existing(ledger, snapshot.ref)
+        there = _existing(ledger, ref)
         if there is None:
             raise
         return there
-    return snapshot.commit
-
-
-def _run_of(ledger: Ledger, commit: str) -> str:
-    """Return the run that a snapshot commit says it shows."""
-    return trailers(ledger.repository.commit(commit).message).get("Run", "")
+    return commit
 
 
 def trailers(message: str) -> dict[str, str]:
@@ -104,8 +91,8 @@ def trailers(message: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in last.splitlines() if ": " in line)
 
 
-def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Callable[[str], str]) -> Snapshot:
-    """Write the snapshot commit of a run; nothing points to it yet."""
+def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Callable[[str], str]) -> str:
+    """Write the snapshot commit of a run, to which nothing points yet, and return it."""
     repository = ledger.repository
     place = folder(record.run_id)
     entered = _entered(ledger, f"{place}/verdict.json")
@@ -119,11 +106,8 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     history = History(site=site, headline=verdict.headline, lines=_named(lines, own))
     files = {f"{FOLDER}/{name}": data for name, data in {**parts, "history.json": canonical_json(history)}.items()}
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
-    commit = repository.write_commit(
-        files, message=_message(record, verdict, entered, digest), author=author(moment),
-        parent=record.commit.sha,
-    )
-    return Snapshot(branch, commit, digest)
+    return repository.write_commit(files, message=_message(record, verdict, entered, digest), author=author(moment),
+                                   parent=record.commit.sha)
 
 
 def _entered(ledger: Ledger, path: str) -> str:
