@@ -91,6 +91,8 @@ def _deploy(place: Place, netlify: Netlify, record: Record, snapshot: Snapshot, 
     digest = replacing.manifest_sha256 if replacing else ""
     found = verify.require(verify.verify(address, record_sha256=snapshot.record_sha256, commit=snapshot.commit,
                                          manifest_sha256=digest))
+    if found.headers:
+        note(f"every byte is right, but headers differ ({found.headers[0]}, …): publisher verify {snapshot.branch}")
     number = replacing.number + 1 if replacing else 1
     receipt = Receipt(
         run_id=record.run_id, number=number, snapshot=snapshot.branch, commit=snapshot.commit,

@@ -119,6 +119,11 @@ class Place:
         """Return the client of the site that a configuration names."""
         return Netlify(Settings.of(config.netlify.site, self.environment))
 
+    def client_of(self, run: Run) -> tuple[Netlify, Config]:
+        """Return the client and the configuration that a run's own commit asks for."""
+        config, _ = self.config(run.line.commit)
+        return self.netlify(config), config
+
     def runs(self) -> list[Run]:
         """Return every run in the ledger, oldest first."""
         return history.read_runs(self.ledger)

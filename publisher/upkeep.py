@@ -1,4 +1,4 @@
-"""What maintainers do with published snapshots: roll the live site back, pin, repair and prune."""
+"""What maintainers do with published snapshots: roll the live site back, pin and prune."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from publisher.deliver import check_settings, repair, show_live
-from publisher.errors import DeployError, LostRaceError, NetworkError, UsageError
-from publisher.files import sha256_hex
+from publisher.errors import LostRaceError, NetworkError, UsageError
 from publisher.ledger import history, snapshots
 from publisher.netlify import deploys, verify
 from publisher.place import now
@@ -17,7 +16,6 @@ from publisher.schema import LiveMove, Pin, Pruned, Receipt
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from publisher.config import Config
     from publisher.ledger.history import Run
     from publisher.netlify.client import Netlify
     from publisher.place import Place
@@ -56,12 +54,6 @@ def _before_live(place: Place, published: Sequence[Run], steps: int) -> Run:
     return published[shown - steps]
 
 
-def client_of(place: Place, run: Run) -> tuple[Netlify, Config]:
-    """Return the Netlify client and the configuration of a snapshot's commit."""
-    config, _ = place.config(run.line.commit)
-    return place.netlify(config), config
-
-
 # -- live ----------------------------------------------------------------------------------------------------------
 
 
@@ -72,7 +64,7 @@ def rollback(place: Place, wanted: str, *, why: str, lock: bool, note: Note) -> 
     """
     place.ledger.sync()
     run = find_snapshot(place, wanted)
-    netlify, config = client_of(place, run)
+    netlify, config = place.client_of(run)
     receipt = run.receipt
     if receipt is None or (netlify.settings.token and not is_there(netlify, receipt)):
         note(f"{run.line.snapshot} is not deployed any more: repairing it first")
@@ -95,33 +87,6 @@ def is_there(netlify: Netlify, receipt: Receipt) -> bool:
         return False
 
 
-# -- verify and repair ---------------------------------------------------------------------------------------------
-
-
-def check(place: Place, run: Run, receipt: Receipt) -> verify.Verification:
-    """Compare what a snapshot's address serves with its manifest, whose digest is in the receipt.
-
-    A site that does not answer at all, or not with a manifest, is reported as missing it.
-    """
-    try:
-        return verify.verify(receipt.address, record_sha256=record_digest(place, run), commit=receipt.commit,
-                             manifest_sha256=receipt.manifest_sha256)
-    except DeployError:
-        return verify.Verification(receipt.address, missing=["manifest.json"])
-
-
-def record_digest(place: Place, run: Run) -> str:
-    """Return the SHA-256 of a run's record as it is stored."""
-    return sha256_hex(place.ledger.read(f"{history.folder(run.run_id)}/record.json") or b"")
-
-
-def restore_snapshot(place: Place, run: Run, note: Note) -> Receipt:
-    """Deploy a damaged or lost snapshot again from git, byte for byte; the live site is not touched."""
-    netlify, config = client_of(place, run)
-    check_settings(netlify)
-    return repair(place, netlify, place.record(run.run_id), config, note)
-
-
 # -- pins ----------------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +105,7 @@ def pin(place: Place, wanted: str, name: str, *, move: bool, note: Note) -> Pin:
     """Give a snapshot a memorable branch address and return the pin; one that exists is moved only with `move`."""
     place.ledger.sync()
     run = find_snapshot(place, wanted)
-    netlify, config = client_of(place, run)
+    netlify, config = place.client_of(run)
     check_name(name, netlify.settings.site)
     check_settings(netlify)
     known = history.pins(place.ledger).get(name)
@@ -190,7 +155,7 @@ def prunable(place: Place) -> list[Run]:
     published = [run for run in place.runs() if run.receipt]
     if not published:
         return []
-    _, config = client_of(place, published[-1])
+    _, config = place.client_of(published[-1])
     keep = config.netlify.keep
     kept = {run.run_id for run in published[-keep.last:]}
     kept |= {run_id for suite in _suites(published) for run_id in _best(published, suite, keep.best_per_suite)}
@@ -213,7 +178,7 @@ def _best(runs: Sequence[Run], suite: str, count: int) -> list[str]:
 
 def prune(place: Place, run: Run, note: Note) -> None:
     """Delete a snapshot's deploys and its branch; its record stays, and says so."""
-    netlify, _ = client_of(place, run)
+    netlify, _ = place.client_of(run)
     branch = run.line.snapshot
     receipt = run.receipt
     if receipt is None:

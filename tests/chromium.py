@@ -87,8 +87,8 @@ class Browser:
             self._read()
 
     def value(self, expression: str) -> Any:
-        """Return what a JavaScript expression comes to in the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return what a JavaScript expression comes to in the page; a promise is waited for."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         return answer["result"].get("value")
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:

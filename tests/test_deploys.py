@@ -174,3 +174,29 @@ def test_a_site_that_differs_from_its_manifest_is_refused(tmp_path: Path, data: 
         with pytest.raises(DeployError, match="does not serve what was rendered") as caught:
             require(report)
         assert f"{kind}: page.html" in caught.value.detail
+
+
+HEADERS = "/*\n  X-Content-Type-Options: nosniff\n/assets/*\n  Cache-Control: public, max-age=60\n"
+
+
+@pytest.mark.parametrize(("sent", "wrong"), [
+    (HEADERS, []),
+    (HEADERS.replace("public, max-age=60", "max-age=60,public"), []),
+    (HEADERS.replace("60", "61"), ["assets/page.html: Cache-Control differs"]),
+    (HEADERS.replace("/*\n", "/nowhere\n", 1),
+     [f"{path}: X-Content-Type-Options is missing" for path in ("assets/page.html", "snapshot.json")]),
+    (HEADERS + "/assets/*\n  Content-Type: text/plain\n", ["assets/page.html: Content-Type is not text/html"]),
+])  # fmt: skip
+def test_the_headers_that_were_rendered_are_looked_for(tmp_path: Path, sent: str, wrong: list[str]) -> None:
+    """A header that is missing or says something else is named; order and spaces of its parts make no difference."""
+    manifest = canonical_json({"schema": 1, "files": {
+        name: {"sha256": sha256_hex(data), "size": len(data)}
+        for name, data in (("assets/page.html", PAGE), ("snapshot.json", SNAPSHOT))
+    }, "headers": {"/*": {"X-Content-Type-Options": "nosniff"}, "/assets/*": {"Cache-Control": "public, max-age=60"}}})
+    with stage(tmp_path) as on:
+        on.folder.commit({"site/manifest.json": manifest, "site/assets/page.html": PAGE, "site/_headers": sent})
+        on.folder.git("branch", "--force", "snapshot-1", "main")
+        on.wanted = replace(on.wanted, commit=on.folder.git("rev-parse", "HEAD"))
+        on.ensure()
+        report = require(verify(on.netlify.settings.address_of("snapshot-1"), record_sha256="a" * 64))
+        assert (report.headers, report.problems) == (wrong, len(wrong))

@@ -35,6 +35,8 @@ PATHS = (
     "about/",
 )
 
+DEPLOY = "5f" * 12
+
 
 class Host(http.server.SimpleHTTPRequestHandler):
     """Serve a folder with the headers that its `_headers` has for every path."""
@@ -73,7 +75,7 @@ def browser() -> Iterator[Browser]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a believable site."""
     folder = tmp_path_factory.mktemp("site")
-    render(source(snapshot_tree(folder / "tree")), folder / "dist")
+    render(source(snapshot_tree(folder / "tree"), deploy_id=DEPLOY), folder / "dist")
     with served(folder / "dist") as url:
         yield url
 
@@ -128,6 +130,22 @@ def test_without_javascript_everything_is_there(browser: Browser, address: str) 
     assert browser.value("getComputedStyle(document.querySelector('.pin code')).userSelect") == "all"
     browser.open(address, width=1280)
     assert browser.value("document.querySelectorAll('.copyable button').length") > 2
+
+
+@pytest.mark.parametrize("path", ["", "pin/"])
+def test_both_addresses_can_be_copied(browser: Browser, address: str, path: str) -> None:
+    """The branch's address and the deploy's stand beside a button; without scripts a link leads to the latter."""
+    shown = "[...document.querySelectorAll('.copyable')].map(box => [box.querySelector('code').textContent.trim()"
+    browser.open(address + path, width=1280)
+    browser.value("fetch('/deploy.json').then(answer => answer.text())")  # it comes behind the page's own
+    boxes = browser.value(shown + ", box.querySelectorAll('button').length])")
+    pin = browser.value("document.querySelector('link[rel=canonical]').href").removesuffix("/").removesuffix("/pin")
+    deploy = f"https://{DEPLOY}--{pin.partition('--')[2]}"
+    assert [pin, 1] in boxes
+    assert [deploy, 1] in boxes
+    browser.open(address + path, width=1280, scripts=False)
+    assert pin in browser.value("[...document.querySelectorAll('main code')].map(code => code.textContent.trim())")
+    assert browser.value("document.querySelector('[data-deploy] a').href") == f"{address}deploy.json"
 
 
 def test_the_chart_can_be_read_with_the_keyboard(browser: Browser, address: str) -> None:

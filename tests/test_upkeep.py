@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from publisher.audit import Progress, audit
 from publisher.errors import DeployError, UsageError
 from publisher.netlify.budget import check_production, wait_for_build
 from publisher.netlify.client import Netlify, Settings
 from publisher.netlify.host import HostInfo, HostOptions, running
+from publisher.place import Place
 from publisher.upkeep import check_name
 from publisher.web import Web
 from tests.project import Done, Project, config
@@ -70,6 +72,7 @@ def test_snapshots_can_be_pinned_repaired_rolled_back_and_pruned(site: Site) -> 
     oldest, middle, newest = site.names
     pins(site, oldest, middle)
     repairs(site, middle)
+    verifies(site, oldest, middle)
     rolls_back_to_what_is_gone(site, middle, newest)
     prunes(site, oldest, middle, newest)
 
@@ -98,6 +101,21 @@ def repairs(site: Site, middle: str) -> None:
     assert done.code == 0, done.err
     assert site.shown(site.netlify.settings.address_of(middle)) == middle
     assert site.netlify.site().published_deploy == before
+
+
+def verifies(site: Site, oldest: str, middle: str) -> None:
+    """Check that a verification of all that was interrupted goes on: what was whole is not fetched again."""
+    place = Place.open(site.project.folder.path, site.project.environment)
+    runs = [run for run in place.runs() if run.receipt]
+    first = audit(place, runs, Progress.of(place), mend=False, note=lambda _: None)
+    assert (next(first)[0].problems, next(first)[0].problems) == (0, 0)
+    (deploy,) = site.netlify.deploys(branch=oldest)
+    site.netlify.delete(deploy.id)
+    done = site.run("verify", "--all")
+    assert (done.code, done.out.count("✓"), done.out.count("before the interruption")) == (0, 3, 2)
+    assert site.run("verify", "--all").code == 3, "the one above came to its end, so this one starts over"
+    assert site.run("verify", middle).code == 0
+    assert site.run("verify", oldest, "--repair").code == 0
 
 
 def rolls_back_to_what_is_gone(site: Site, middle: str, newest: str) -> None:

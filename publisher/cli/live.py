@@ -21,7 +21,7 @@ def command(ctx: click.Context, unlock: bool, as_json: bool) -> None:
     place.ledger.sync()
     moves = live_moves(place.ledger)
     if unlock and moves:
-        netlify, _ = upkeep.client_of(place, upkeep.find_snapshot(place, moves[-1].run_id))
+        netlify, _ = place.client_of(upkeep.find_snapshot(place, moves[-1].run_id))
         netlify.unlock(moves[-1].deploy_id)
     if as_json:
         echo_json(msgspec.to_builtins(moves[-1]) if moves else None)

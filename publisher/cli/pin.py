@@ -29,7 +29,7 @@ def command(ctx: click.Context, snapshot: str | None, name: str | None, move: bo
         raise UsageError("a pin needs a name", hint=f"publisher pin {snapshot} math-v3")
     if dry_run:
         run = upkeep.find_snapshot(place, snapshot)
-        netlify, _ = upkeep.client_of(place, run)
+        netlify, _ = place.client_of(run)
         upkeep.check_name(name, netlify.settings.site)
         click.echo(f"would pin {run.line.snapshot} as {netlify.settings.address_of(name)}")
         return

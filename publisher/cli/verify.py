@@ -2,42 +2,74 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from publisher import upkeep
+from publisher.audit import Progress, audit
 from publisher.cli.shared import echo_json, note, open_place
-from publisher.errors import DeployError
+from publisher.errors import DeployError, UsageError
+from publisher.report import plain
+
+if TYPE_CHECKING:
+    from publisher.netlify.verify import Verification
+
+SHOWN = 5
+"""Faults of one snapshot that are named; --json has all."""
 
 
 @click.command("verify", context_settings={"ignore_unknown_options": True})
 @click.argument("snapshots", nargs=-1, metavar="[SNAPSHOT]...")
 @click.option("--all", "everything", is_flag=True, help="Verify every published snapshot (the default).")
 @click.option("--repair", is_flag=True, help="Deploy lost or damaged snapshots again from git, byte for byte.")
+@click.option("--fresh", is_flag=True, help="Do not go on where a verification of all was interrupted: start over.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.pass_context
-def command(ctx: click.Context, snapshots: tuple[str, ...], everything: bool, repair: bool, as_json: bool) -> None:
-    """Fetch every file of each SNAPSHOT from its permanent address and compare it with the manifest's digests."""
+def command(ctx: click.Context, snapshots: tuple[str, ...], everything: bool, repair: bool, fresh: bool,
+            as_json: bool) -> None:
+    """Fetch every file of each SNAPSHOT from its permanent address and compare its digest and headers."""
+    if everything and snapshots:
+        raise UsageError("--all goes without names", hint="publisher verify --all")
     place = open_place(ctx)
     place.ledger.sync()
-    named = [upkeep.find_snapshot(place, name) for name in snapshots]
-    chosen = named if named and not everything else [run for run in place.runs() if run.receipt]
+    chosen = [upkeep.find_snapshot(place, name) for name in snapshots]
+    progress = None if chosen else Progress.of(place, fresh=fresh)
     found = []
-    for run in chosen:
-        if run.last_receipt is None:
-            continue
-        report = upkeep.check(place, run, run.last_receipt)
-        if report.problems and repair and not report.private:
-            note(f"repairing {run.line.snapshot}")
-            report = upkeep.check(place, run, upkeep.restore_snapshot(place, run, note))
+    for report, known in audit(place, chosen or [run for run in place.runs() if run.receipt], progress,
+                               mend=repair, note=note):
         found.append(report)
         if not as_json:
-            mark = "✗" if report.problems else "✓"
-            click.echo(f"{mark} {report.address}: {report.files} files, {len(report.missing)} missing, "
-                       f"{len(report.changed)} changed, {len(report.private)} private")
+            _show(report, known=known)
     if as_json:
         echo_json([{"address": report.address, "files": report.files, "missing": report.missing,
-                    "changed": report.changed, "private": report.private} for report in found])
+                    "changed": report.changed, "private": report.private, "headers": report.headers}
+                   for report in found])
+    damaged = sum(report.damaged > 0 for report in found)
+    if damaged:
+        raise DeployError(f"{_of(damaged, found)} not serve what was rendered",
+                          hint="make branch deploys public" if all(report.private for report in found if report.damaged)
+                          else "publisher verify --repair")
     wrong = sum(report.problems > 0 for report in found)
     if wrong:
-        raise DeployError(f"{wrong} of {len(found)} snapshots do not serve what was rendered",
-                          hint="publisher verify --repair")
+        raise DeployError(f"{_of(wrong, found)} not send the headers that were rendered",
+                          hint="look for [[headers]] in netlify.toml, plugins and edge functions")
+
+
+def _of(count: int, found: list[Verification]) -> str:
+    return f"{count} of {len(found)} snapshots {'does' if count == 1 else 'do'}"
+
+
+def _show(report: Verification, *, known: bool) -> None:
+    """Print one snapshot's line, and below it what is wrong."""
+    counts = [(len(report.missing), "missing"), (len(report.changed), "changed"), (len(report.private), "private"),
+              (len(report.headers), "wrong headers")]
+    words = ", ".join([f"{report.files} files", *(f"{count} {word}" for count, word in counts)])
+    before = " (looked at before the interruption)" if known else ""
+    click.echo(f"{'✗' if report.problems else '✓'} {report.address}: {words}{before}")
+    faults = [f"{word}: {path}" for word in ("missing", "changed", "private") for path in getattr(report, word)]
+    faults += [f"header: {sentence}" for sentence in report.headers]
+    for fault in faults[:SHOWN]:
+        click.echo(f"    {plain(fault)}")
+    if len(faults) > SHOWN:
+        click.echo(f"    … and {len(faults) - SHOWN} more")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,10 +16,18 @@ from publisher.errors import DeployError
 from publisher.files import sha256_hex
 from publisher.web import Web
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PARALLEL = 8
 LARGEST = 64 << 20
 MOST_FILES = 54_000
 _SAFE = "/-._~!$&'()*+,;=:@"
+_TYPES = {
+    ".html": {"text/html"}, ".css": {"text/css"}, ".js": {"text/javascript", "application/javascript"},
+    ".svg": {"image/svg+xml"}, ".json": {"application/json"},
+}  # fmt: skip
+"""The types that a browser which is told `nosniff` insists on."""
 
 
 class ManifestEntry(msgspec.Struct, frozen=True):
@@ -31,11 +42,23 @@ class Manifest(msgspec.Struct, frozen=True):
 
     schema: int
     files: dict[str, ManifestEntry]
+    headers: dict[str, dict[str, str]] = {}
+
+    def headers_of(self, path: str) -> dict[str, str]:
+        """Return the headers that a file has to come with; of two rules for one name the later counts."""
+        found: dict[str, str] = {}
+        for pattern, headers in self.headers.items():
+            if f"/{path}" == pattern or (pattern.endswith("/*") and f"/{path}".startswith(pattern[:-1])):
+                found |= headers
+        return found
 
 
 @dataclass(slots=True)
 class Verification:
-    """What was found at an address; nothing is wrong when `problems` is empty."""
+    """What was found at an address; nothing is wrong when `problems` is 0.
+
+    `missing`, `changed` and `private` are paths, `headers` are sentences: path, header, what is wrong with it.
+    """
 
     address: str
     manifest_sha256: str = ""
@@ -43,15 +66,21 @@ class Verification:
     missing: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     private: list[str] = field(default_factory=list)
+    headers: list[str] = field(default_factory=list)
+
+    @property
+    def damaged(self) -> int:
+        """How many files are not as the manifest says, byte for byte."""
+        return len(self.missing) + len(self.changed) + len(self.private)
 
     @property
     def problems(self) -> int:
-        """How many files are not as the manifest says."""
-        return len(self.missing) + len(self.changed) + len(self.private)
+        """How many files and headers are not as the manifest says."""
+        return self.damaged + len(self.headers)
 
 
 def verify(address: str, *, record_sha256: str, commit: str = "", manifest_sha256: str = "") -> Verification:
-    """Fetch the manifest and every file that it lists from `address` and compare digests.
+    """Fetch the manifest and every file that it lists from `address` and compare digests and headers.
 
     `record_sha256` and `commit` are the record and the snapshot commit that `snapshot.json` has to name;
     `manifest_sha256`, where known, is the only manifest that will do. Raises DeployError when there is no manifest to
@@ -63,30 +92,34 @@ def verify(address: str, *, record_sha256: str, commit: str = "", manifest_sha25
         return report
     local = threading.local()
 
-    def look(path: str) -> tuple[str, str]:
+    def look(path: str) -> tuple[str, str, list[str]]:
         if not hasattr(local, "web"):
             local.web = Web()
-        return path, _look(local.web, address, path, manifest.files[path])
+        return path, *_look(local.web, address, path, manifest)
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        for path, fault in pool.map(look, sorted(manifest.files)):
+        for path, fault, headers in pool.map(look, sorted(manifest.files)):
             if fault:
                 getattr(report, fault).append(path)
+            report.headers += headers
     report.files = len(manifest.files)
-    if not report.problems:
+    if not report.damaged:
         _check_record(address, record_sha256, commit)
     return report
 
 
 def require(report: Verification) -> Verification:
-    """Return the report when nothing is wrong; DeployError that lists what is, by kind, otherwise."""
-    if not report.problems:
+    """Return the report when every byte is right; DeployError that lists what is not, by kind, otherwise.
+
+    A header that differs is no reason: it may be the whole site's setting, and the pages carry their policy themselves.
+    """
+    if not report.damaged:
         return report
     if report.private:
         raise DeployError(f"{report.address} is private: it asks for a login",
                           hint="Netlify → Access control → make branch deploys public, then run it again")
     listing = [f"missing: {path}" for path in report.missing] + [f"changed: {path}" for path in report.changed]
-    raise DeployError(f"{report.address} does not serve what was rendered: {report.problems} of {report.files} files",
+    raise DeployError(f"{report.address} does not serve what was rendered: {report.damaged} of {report.files} files",
                       detail="\n".join(listing[:20]), hint="publisher verify --repair")
 
 
@@ -110,17 +143,37 @@ def _manifest(address: str, report: Verification, wanted: str) -> Manifest | Non
     return manifest
 
 
-def _look(web: Web, address: str, path: str, entry: ManifestEntry) -> str:
-    """Fetch one file; return what is wrong with it, or nothing."""
+def _look(web: Web, address: str, path: str, manifest: Manifest) -> tuple[str, list[str]]:
+    """Fetch one file; return what is wrong with it, or nothing, and what is wrong with its headers."""
+    entry = manifest.files[path]
     url = f"{address}/{urllib.parse.quote(path, safe=_SAFE)}"
     answer = web.request("GET", url, what=path, limit=min(LARGEST, entry.size + (1 << 20)))
     if _is_private(answer.status):
-        return "private"
+        return "private", []
     # 404.html is a page like any other here, but is served with its own status.
     expected = {200, 404} if path == "404.html" else {200}
     if answer.status not in expected:
-        return "missing"
-    return "" if len(answer.body) == entry.size and sha256_hex(answer.body) == entry.sha256 else "changed"
+        return "missing", []
+    same = len(answer.body) == entry.size and sha256_hex(answer.body) == entry.sha256
+    return "" if same else "changed", _wrong_headers(path, manifest.headers_of(path), answer.headers)
+
+
+def _wrong_headers(path: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each header that is missing or says something else; the values stay unquoted: not ours."""
+    wrong = []
+    for name, value in wanted.items():
+        shown = found.get(name.lower())
+        if shown is None or _directives(shown) != _directives(value):
+            wrong.append(f"{path}: {name} {'is missing' if shown is None else 'differs'}")
+    types = _TYPES.get(PurePosixPath(path).suffix)
+    if types and found.get("content-type", "").partition(";")[0].strip().lower() not in types:
+        wrong.append(f"{path}: Content-Type is not {min(types)}")
+    return wrong
+
+
+def _directives(value: str) -> list[str]:
+    """Return what a header says, whatever its order, spaces and case: hosts write them anew."""
+    return sorted(" ".join(part.split()).lower() for part in re.split("[,;]", value))
 
 
 def _check_record(address: str, record_sha256: str, commit: str) -> None:

@@ -39,7 +39,7 @@ def build(source: Source) -> dict[str, bytes]:
     """
     snapshot = gather(source)
     files = Site(snapshot).render()
-    files[MANIFEST] = manifest(files)
+    files[MANIFEST] = manifest(files, feeds.headers(snapshot))
     files[DEPLOY] = feeds.deploy_json(snapshot, source)
     return dict(sorted(files.items()))
 

@@ -12,6 +12,8 @@ from publisher.render.svg import number
 from publisher.render.tables import permanent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from publisher.render.gather import Snapshot, Source
     from publisher.schema import HistoryLine
 
@@ -132,11 +134,11 @@ def policy() -> str:
     )
 
 
-def headers(snapshot: Snapshot) -> bytes:
-    """Return `_headers`: the policy, what other sites may read, and what a browser may keep for ever."""
+def headers(snapshot: Snapshot) -> dict[str, dict[str, str]]:
+    """Return headers by path: the policy, what other sites may read, and what a browser may keep for ever."""
     # Asking for upgrades on a plain http host would make its own pages unreachable.
     upgrade = "; upgrade-insecure-requests" if snapshot.main.startswith("https:") else ""
-    rules = {
+    return {
         "/*": {
             "Content-Security-Policy": f"{policy()}; frame-ancestors 'none'{upgrade}",
             "X-Content-Type-Options": "nosniff",
@@ -147,6 +149,10 @@ def headers(snapshot: Snapshot) -> bytes:
         "/assets/*": {"Cache-Control": "public, max-age=31536000, immutable"},
         **{f"/{name}": {"Access-Control-Allow-Origin": "*"} for name in OPEN},
     }
+
+
+def headers_file(rules: Mapping[str, Mapping[str, str]]) -> bytes:
+    """Return `_headers`, which gives Netlify the headers by path."""
     blocks = (
         "\n".join([path, *(f"  {name}: {value}" for name, value in rule.items())]) for path, rule in rules.items()
     )

@@ -33,6 +33,7 @@ _ATTRIBUTES = {
     "h3": {"id"},
     "h4": {"id"},
     "ol": {"start"},
+    "p": {"data-deploy"},
     "th": {"scope"},
 }
 _EXTENSIONS = ("tables", "fenced_code", "sane_lists", "def_list", "toc")

@@ -104,7 +104,7 @@ class Site:
             "history.json": self.snapshot.history_bytes,
             "badge.json": feeds.badge_json(self.snapshot),
             "robots.txt": b"User-agent: *\nAllow: /\n",
-            "_headers": feeds.headers(self.snapshot),
+            "_headers": feeds.headers_file(feeds.headers(self.snapshot)),
             "_redirects": feeds.redirects(self.snapshot),
         }
         return dict(sorted(self.files.items()))

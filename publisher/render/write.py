@@ -19,8 +19,10 @@ CONFIGURATION = ("_headers", "_redirects")
 """Read by the host and not served as files, so nobody can fetch them."""
 
 
-def manifest(files: Mapping[str, bytes]) -> bytes:
+def manifest(files: Mapping[str, bytes], headers: Mapping[str, Mapping[str, str]]) -> bytes:
     """Return `manifest.json`: digest and size of every file that can be fetched, and of the host's configuration.
+
+    With it go the `headers` that files have to come with, by path, so that anybody can check these as well.
 
     Two files are not in it: the manifest itself, and `deploy.json`, which differs from deploy to deploy.
     """
@@ -33,6 +35,7 @@ def manifest(files: Mapping[str, bytes]) -> bytes:
             "schema": 1,
             "files": {name: entry for name, entry in entries.items() if name not in CONFIGURATION},
             "config": {name: entry for name, entry in entries.items() if name in CONFIGURATION},
+            "headers": headers,
         }
     )
 

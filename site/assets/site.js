@@ -9,13 +9,19 @@
     button.type = "button";
     button.textContent = "Copy";
     button.addEventListener("click", function () {
-      navigator.clipboard.writeText(box.querySelector("code").textContent).then(function () {
+      navigator.clipboard.writeText(box.querySelector("code").textContent.trim()).then(function () {
         button.textContent = "Copied";
         setTimeout(function () { button.textContent = "Copy"; }, 1600);
       });
     });
     box.appendChild(button);
   }
+  document.querySelectorAll(".prose pre").forEach(function (block) {
+    var box = document.createElement("div");
+    box.className = "copyable";
+    block.replaceWith(box);
+    box.appendChild(block);
+  });
   document.querySelectorAll(".copyable").forEach(addCopy);
 
   // The deploy's own address is the one thing that the page cannot know when it is rendered.
