@@ -120,13 +120,15 @@ class GateConfig(Section, frozen=True, kw_only=True):
 
 
 class EngineConfig(Section, frozen=True, kw_only=True):
-    """How inference is scheduled; 0 lets the engine choose."""
+    """How inference is scheduled; 0 lets the engine choose. Slots and threads are those of one of the `engines`."""
 
     mode: Literal["reproducible", "fast"] = "reproducible"
+    engines: Annotated[int, Meta(ge=0, le=256, description="0 (chosen) to 256")] = 0
     slots: Annotated[int, Meta(ge=0, le=256, description="0 (chosen) to 256")] = 0
     threads: Annotated[int, Meta(ge=0, le=1024, description="0 (chosen) or more")] = 0
     batch: Annotated[int, Meta(ge=0, le=65_536, description="0 (chosen) or more")] = 0
-    flash_attention: bool = False
+    flash_attention: bool | Literal["auto"] = "auto"
+    kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
     timeout: Annotated[float, Meta(gt=0, description="seconds without any progress before a run is given up")] = 600.0
 
 

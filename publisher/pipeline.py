@@ -55,7 +55,8 @@ def bench(place: Place, revision: str, tier: str, observer: Observer, *, fresh: 
     started = dt.datetime.now(dt.UTC)
     job = Job(place.repository, commit, config, digest, tier, place.repository.is_dirty(),
               started.isoformat() if fresh else "", started)
-    measurement = measure(job, workspace=place.workspace, reusable=place.reusable, observer=observer)
+    measurement = measure(job, workspace=place.workspace, reusable=place.reusable, observer=observer,
+                          lengths=lambda: place.lengths(tier))
     place.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()
     return measurement.record

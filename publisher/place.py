@@ -145,6 +145,15 @@ class Place:
         readable = [run for run in known if run.line.verdict != "unreadable"]
         return self.record(readable[-1].run_id) if readable else None
 
+    def lengths(self, tier: str) -> dict[tuple[str, str], float]:
+        """Return the mean tokens of an answer by (suite, problem), from the newest readable run of a tier."""
+        lines = [run for run in self.runs() if run.line.tier == tier and run.line.verdict != "unreadable"]
+        data = self.ledger.read(f"{history.folder(lines[-1].run_id)}/samples.jsonl.gz") if lines else None
+        found: dict[tuple[str, str], list[int]] = {}
+        for sample in unpack_samples(data, LARGEST_SAMPLES) if data else ():
+            found.setdefault((sample.suite, sample.problem), []).append(sample.tokens)
+        return {key: sum(tokens) / len(tokens) for key, tokens in found.items()}
+
     def reusable(self, generation: str) -> Iterable[tuple[str, list[Sample]]]:
         """Yield (run id, samples) of the runs whose samples any run of the same generation may take over."""
         for record in self.pending.records():

@@ -63,6 +63,8 @@ class Engine:
         )
         if _stamp(descriptor) != before:
             raise ModelError("the model file changed while it was being loaded", hint="run the same command again")
+        if not options.ends:
+            self._model.ends = frozenset()
         self._prompts = _prompts(header, options, bos=self._model.bos, eos=self._model.eos)
         offloaded, _ = self._log.offloaded()
         self._size = sizing.choose(options, header, self._model, gpu=offloaded > 0)
@@ -71,6 +73,7 @@ class Engine:
         self.identity: EngineIdentity = identity.describe(
             options, self._size, self._model, self._log, experts=self._experts
         )
+        self._planned_memory = self._log.host_buffers()
         self._scheduler: Scheduler | None = None
         self._meter = EnergyMeter()
 
@@ -86,7 +89,7 @@ class Engine:
             batch=size.batch,
             threads=size.threads,
             streams=not size.unified,
-            flash_attention=self._options.flash_attention,
+            flash_attention=size.flash,
             kv_type=self._options.kv_type,
         )
 
@@ -101,9 +104,16 @@ class Engine:
             "beat": self._beat,
         }
         if not size.unified:
-            # On a GPU, moving cells through host memory costs more than evaluating the prompt once more.
-            fixed = self._options.mode == "reproducible"
-            return Streams(self._model, self._context, fixed=fixed, copy_prompts=not size.gpu, **common)
+            exact = self._options.mode == "reproducible"
+            return Streams(
+                self._model,
+                self._context,
+                fixed=exact and (size.gpu or self._experts),
+                least=2 if exact else 1,
+                # On a GPU, moving cells through host memory costs more than evaluating the prompt once more.
+                copy_prompts=not size.gpu,
+                **common,
+            )
         return Unified(self._model, self._context, cells=size.cells, **common)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
@@ -144,7 +154,7 @@ class Engine:
     def statistics(self) -> dict[str, float]:
         """Return the figures of the last `generate`, or of the one in progress; memory in bytes, energy in joules."""
         figures = self._scheduler.figures.as_statistics(self._size.slots) if self._scheduler else {}
-        memory = {"peak_memory": float(identity.peak_memory())}
+        memory = {"peak_memory": float(identity.peak_memory()), "planned_memory": float(self._planned_memory)}
         if self._size.gpu:
             memory["gpu_memory"] = float(identity.gpu_memory())
         return {**figures, **memory, **self._meter.joules()}

@@ -53,7 +53,7 @@ def _options(options: EngineOptions, size: Size, *, experts: bool) -> dict[str, 
     reproducible = options.mode == "reproducible"
     switches = {
         "extra_bufts": "off" if reproducible else "on",
-        "flash_attention": "on" if options.flash_attention else "off",
+        "flash_attention": "on" if size.flash else "off",
         "isa": system_info(),
         "kv_type": options.kv_type,
         "kv_unified": "on" if size.unified else "off",
@@ -62,7 +62,7 @@ def _options(options: EngineOptions, size: Size, *, experts: bool) -> dict[str, 
         "sampler": "cpu",
         "tiled_mm": "forced" if reproducible else "auto",
     }
-    if not reproducible or size.gpu or options.flash_attention or experts:
+    if not reproducible or size.gpu or size.flash or experts:
         # Here the shape of a batch reaches into the arithmetic.
         switches |= {"slots": str(size.slots), "threads": str(size.threads), "n_ubatch": str(size.batch)}
     return switches

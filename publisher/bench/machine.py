@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from publisher import __version__
@@ -26,14 +27,41 @@ def identify() -> MachineIdentity:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An NVIDIA GPU: its name for CUDA_VISIBLE_DEVICES, its product name, and its memory in bytes."""
+
+    index: str
+    name: str
+    memory: int
+
+
 def gpus() -> list[str]:
-    """Return the names of the NVIDIA GPUs, or nothing where there is no driver."""
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    """Return the product names of the NVIDIA GPUs, or nothing where there is no driver."""
+    return [card.name for card in _cards()]
+
+
+def visible_gpus() -> list[Card]:
+    """Return the NVIDIA GPUs that CUDA would show to a process started from here."""
+    cards = _cards()
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return cards
+    known = {card.index: card for card in cards}
+    wanted = [name.strip() for name in chosen.split(",")]
+    # A GPU may also be named by its UUID; then nobody but CUDA knows which it is, and one engine sees them all.
+    return [known[name] for name in wanted] if all(name in known for name in wanted) else []
+
+
+def _cards() -> list[Card]:
+    command = ["nvidia-smi", "--query-gpu=index,memory.total,name", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
+    rows = [line.split(",", 2) for line in done.stdout.splitlines() if line.count(",") >= 2]
+    found = [[part.strip() for part in row] for row in rows] if done.returncode == 0 else []
+    return [Card(index, name, int(memory) << 20 if memory.isdigit() else 0) for index, memory, name in found]
 
 
 def instructions() -> list[str]:

@@ -6,19 +6,21 @@ import concurrent.futures
 import contextlib
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from publisher.bench.fleet import Fleet
+from publisher.bench.forecast import Forecast
 from publisher.bench.graders import GRADERS, Grade, grade
 from publisher.bench.graders.extract import LIMIT
 from publisher.bench.journal import Journal, journal_path
 from publisher.bench.plan import Job, Plan, PlannedSuite, Wanted, plan
 from publisher.bench.protocol import EngineOptions, Request
 from publisher.bench.record import build_record, sampling_of
-from publisher.bench.worker import Engine
 from publisher.errors import GraderError, ModelError
+from publisher.files import sha256_hex
 from publisher.samples import pack_samples
 from publisher.schema import Sample
 
@@ -33,12 +35,16 @@ if TYPE_CHECKING:
 
     Reusable = Callable[[str], Iterable[tuple[str, Iterable[Sample]]]]
     """Generation digest -> (run id, samples) of earlier runs, newest first."""
+    Lengths = Callable[[], Mapping[tuple[str, str], float]]
+    """Tokens of an answer by (suite, problem), as an earlier run of whatever model had them."""
 
 __all__ = ["Job", "Measurement", "Observer", "Plan", "measure", "plan"]
 
 MAX_ERRORS = 0.05
 """The share of a suite's samples that may fail before the run does."""
 _GRADERS_AT_ONCE = 2
+_PROOF = 64
+"""Tokens of each sample that a GPU has to repeat."""
 
 
 class Observer(Protocol):
@@ -97,11 +103,13 @@ def key_of(wanted: Wanted) -> tuple[str, str, int]:
     return wanted.suite, wanted.problem.id, wanted.sample
 
 
-def measure(job: Job, *, workspace: Path, reusable: Reusable, observer: Observer) -> Measurement:
+def measure(job: Job, *, workspace: Path, reusable: Reusable, observer: Observer,
+            lengths: Lengths = dict) -> Measurement:  # fmt: skip
     """Run the model over the suites of a tier and return the record, with every sample in its order.
 
-    Samples that an interrupted run or an earlier one of the same generation has are not generated again. Raises
-    ModelError or GraderError when more than 5 % of a suite's samples fail; those that were good stay in the journal.
+    Samples that an interrupted run or an earlier one of the same generation has are not generated again; those of
+    problems whose answers were the longest (`lengths`) start first. Raises ModelError or GraderError when more than 5 %
+    of a suite's samples fail; those that were good stay in the journal.
     """
     begun = time.monotonic()
     planned = plan(job, observer.note)
@@ -117,14 +125,18 @@ def measure(job: Job, *, workspace: Path, reusable: Reusable, observer: Observer
         counts = [(part.suite.name, len(part.suite.problems) * part.samples) for part in planned.suites]
         observer.planned(job.config.model.name, counts, len(missing))
         with _naming(job.config.model.source):
-            engine = stack.enter_context(Engine(_options(job, planned, len(missing))))
-        for sample in _generated(run, engine, missing, threads):
+            engine = stack.enter_context(Fleet(_options(job, planned, len(missing)), engines=job.config.engine.engines))
+        requests = _requests(missing, lengths, sampling_of(job).max_tokens)
+        repeated = _prove(engine, requests)
+        forecast = Forecast({request.key: request.expected for request in requests})
+        for sample, key in _generated(run, engine, missing, requests, threads):
             _keep(run, sample, journal)
-            observer.sampled(sample, engine.statistics())
+            forecast.finished(key, sample.tokens)
+            observer.sampled(sample, _with_time_left(engine, forecast))
         samples = [run.done[key_of(wanted)] for wanted in planned.wanted]
         record = build_record(
             job, planned, facts=engine.facts, engine=engine.identity, samples=samples,
-            duration=time.monotonic() - begun, statistics=engine.statistics(), reused=run.reused,
+            duration=time.monotonic() - begun, statistics=engine.statistics() | repeated, reused=run.reused,
         )  # fmt: skip
     return Measurement(record, samples, path)
 
@@ -170,28 +182,60 @@ def _reuse(run: _Run, reusable: Reusable, observer: Observer) -> None:
         observer.note(f"{count} samples are the same as in {run_id}")
 
 
-def _generated(run: _Run, engine: Engine, missing: Sequence[Wanted],
-               threads: concurrent.futures.Executor) -> Iterator[Sample]:  # fmt: skip
-    """Yield the missing samples as they are graded; generation never waits for a slow comparison."""
+def _requests(missing: Sequence[Wanted], lengths: Lengths, limit: int) -> list[Request]:
+    """Return a request for each missing sample, with the length that is expected of it, at most `limit` tokens.
+
+    The longest come first, so that none of them is the last one running; problems of which nothing is known take the
+    typical length, in an order that has nothing to do with the suite's, so that the first answers are like the rest.
+    """
+    known = lengths() if missing else {}
+    typical = sum(known.values()) / len(known) if known else limit
+    requests = [
+        Request(number, wanted.problem.problem, wanted.seed, f"{wanted.suite}/{wanted.problem.id}",
+                expected=max(1, min(limit, round(known.get((wanted.suite, wanted.problem.id), typical)))))
+        for number, wanted in enumerate(missing)
+    ]  # fmt: skip
+    return sorted(requests, key=lambda request: (-request.expected, sha256_hex(request.group.encode()), request.key))
+
+
+def _prove(engine: Fleet, requests: Sequence[Request]) -> dict[str, float]:
+    """On a GPU, in reproducible mode, generate the beginnings of a few samples twice; ModelError when they differ."""
+    identity = engine.identity
+    if not requests or identity.mode != "reproducible" or not identity.gpu_layers_offloaded:
+        return {}
+    few = [replace(request, max_tokens=_PROOF) for request in requests[: identity.slots * identity.engines]]
+    changed = engine.changed(few)
+    if changed:
+        raise ModelError(f"the GPU answered {len(changed)} of {len(few)} samples differently the second time",
+                         hint='set  [engine] mode = "fast"  if answers that cannot be repeated will do')
+    return {"repeated_samples": float(len(few))}
+
+
+def _with_time_left(engine: Fleet, forecast: Forecast) -> dict[str, float]:
+    """Return the engine's figures with the seconds that the run still takes."""
+    figures = engine.statistics()
+    at_once = engine.identity.slots * engine.identity.engines
+    left = forecast.left(figures.get("seconds", 0.0), figures.get("decode_tokens", 0.0), at_once)
+    return {**figures, "seconds_left": left}
+
+
+def _generated(run: _Run, engine: Fleet, missing: Sequence[Wanted], requests: Sequence[Request],
+               threads: concurrent.futures.Executor) -> Iterator[tuple[Sample, int]]:  # fmt: skip
+    """Yield the missing samples as they are graded, with their keys; generation never waits for a slow comparison."""
     if not missing:
         return
-    requests = [
-        Request(number, wanted.problem.problem, wanted.seed, f"{wanted.suite}/{wanted.problem.id}")
-        for number, wanted in enumerate(missing)
-    ]
-    pending: set[concurrent.futures.Future[Sample]] = set()
+    pending: dict[concurrent.futures.Future[Sample], int] = {}
     failure: ModelError | None = None
     try:
         try:
             for completion in engine.generate(requests):
-                pending.add(threads.submit(_graded, run, missing[completion.key], completion))
-                done, pending = concurrent.futures.wait(pending, timeout=0)
-                for future in done:
-                    yield future.result()
+                pending[threads.submit(_graded, run, missing[completion.key], completion)] = completion.key
+                for future in [future for future in pending if future.done()]:
+                    yield future.result(), pending.pop(future)
         except ModelError as error:
             failure = error  # what was finished before it is still graded and kept
-        for future in concurrent.futures.as_completed(pending):
-            yield future.result()
+        for future in concurrent.futures.as_completed(list(pending)):
+            yield future.result(), pending.pop(future)
         if failure:
             raise failure
     finally:
@@ -278,6 +322,6 @@ def _options(job: Job, planned: Plan, workload: int) -> EngineOptions:
         model=planned.model.path, sha256=planned.model.sha256, context=config.model.context,
         gpu_layers=config.model.gpu_layers, mode=config.engine.mode, slots=config.engine.slots,
         threads=config.engine.threads, batch=config.engine.batch, flash_attention=config.engine.flash_attention,
-        timeout=config.engine.timeout, sampling=sampling_of(job), system=config.prompt.system,
-        template=config.prompt.template, workload=workload,
+        kv_type=config.engine.kv_type, timeout=config.engine.timeout, sampling=sampling_of(job),
+        system=config.prompt.system, template=config.prompt.template, workload=workload,
     )  # fmt: skip

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LIBRARY = llama_cpp.llama_cpp._lib  # noqa: SLF001 - the one copy of the library that is in use; loading by name maps a second
 _OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
+_BUFFER = re.compile(r" (CPU\w*|\w+_Host) +(?:model|KV|RS|output|compute) buffer size = +([\d.]+) MiB")
 _TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0, "q4_0": llama_cpp.GGML_TYPE_Q4_0}
 
 
@@ -46,6 +47,11 @@ class Log:
         """Return how many of how many layers llama.cpp says that it put on a GPU; (0, 0) where it says nothing."""
         found = [match for line in self.lines if (match := _OFFLOADED.search(line))]
         return (int(found[-1][1]), int(found[-1][2])) if found else (0, 0)
+
+    def host_buffers(self) -> int:
+        """Return the bytes of host memory that llama.cpp set aside: weights, cache, results and compute buffers."""
+        sizes = (float(match[2]) for line in self.lines if (match := _BUFFER.search(line)))
+        return int(sum(sizes) * (1 << 20))
 
 
 class Model:

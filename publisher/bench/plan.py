@@ -113,14 +113,14 @@ def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> 
     engine, model = config.engine, config.model
     parts: dict[str, object] = {
         "model": model_sha256, "context": model.context, "prompt": prompt_sha256, "sampling": model.sampling,
-        "mode": engine.mode, "flash_attention": engine.flash_attention, "engine": engine_build(),
-        "recipe": RECIPE,
+        "mode": engine.mode, "flash_attention": engine.flash_attention, "kv_type": engine.kv_type,
+        "engine": engine_build(), "recipe": RECIPE,
         "instructions": machine.instructions(), "gpu_layers": str(model.gpu_layers),
         "gpus": machine.gpus() if model.gpu_layers else [],
     }  # fmt: skip
-    if engine.mode == "fast" or engine.flash_attention or parts["gpus"]:
+    if engine.mode == "fast" or engine.flash_attention is True or parts["gpus"]:
         # Only there do the shapes of a step, and so the rounding of its sums, follow from these.
-        parts["shapes"] = [engine.slots, engine.threads, engine.batch, len(os.sched_getaffinity(0))]
+        parts["shapes"] = [engine.engines, engine.slots, engine.threads, engine.batch, len(os.sched_getaffinity(0))]
     return sha256_hex(canonical_json(parts))
 
 

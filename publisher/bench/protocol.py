@@ -29,7 +29,9 @@ class EngineOptions:
 
     `sha256` "" means that the file is not pinned. `workload` is the number of samples that will be asked for, where it
     is known: a context is not made larger than they need. `stop` ends a sample at a text, which is not part of it.
-    `cells` is the size of the KV cache in fast mode, in tokens (0: chosen), `kv_type` its precision.
+    `cells` is the size of the KV cache in fast mode, in tokens (0: chosen), `kv_type` its precision. `gpus` are the
+    only ones that the engine may see, as CUDA_VISIBLE_DEVICES names them (empty: all). Without `ends`, samples go on to
+    their limit whatever the model says, for measuring speed.
     """
 
     model: Path
@@ -40,7 +42,7 @@ class EngineOptions:
     slots: int
     threads: int
     batch: int
-    flash_attention: bool
+    flash_attention: bool | Literal["auto"]
     timeout: float
     sampling: Sampling
     system: str
@@ -49,6 +51,8 @@ class EngineOptions:
     stop: tuple[str, ...] = ()
     cells: int = 0
     kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    gpus: tuple[str, ...] = ()
+    ends: bool = True
 
 
 @dataclass(frozen=True, slots=True)

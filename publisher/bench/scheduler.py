@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 # The address alone: a pointer object a step would cost more than everything else around it.
 _logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", LIBRARY))
-_CHECK_EVERY = 64
-"""Every so many steps all logits are searched for NaN; in the others those of the tokens that were drawn."""
+_CHECK_EVERY = 16
+"""Every so many steps all logits are searched for NaN; when a sample ends, those of the tokens that were drawn."""
 
 
 @dataclass(slots=True, eq=False)
@@ -204,31 +204,33 @@ class Scheduler(abc.ABC):
             self._address = address
         return self._view[:rows]
 
-    def _draw(self, chains: Sequence[Any], rows: int) -> tuple[list[int], npt.NDArray[np.bool_] | None]:
-        """Draw a token for each of the first `rows` rows, into `batch.tokens` too; rows whose chain is None get 0.
-
-        Returns the tokens, and which rows have no usable logits, or None where all have.
-        """
-        scores = self._scores(rows)
+    def _draw(self, chains: Sequence[Any], rows: int) -> list[int]:
+        """Draw a token for each of the first `rows` rows, into `batch.tokens` too; rows whose chain is None get 0."""
         if self._greedy:
-            drawn = scores.argmax(axis=1).tolist()
+            drawn: list[int] = self._scores(rows).argmax(axis=1).tolist()
         else:
             pointer, sample = self.context.pointer, llama_cpp.llama_sampler_sample
             drawn = [0 if chain is None else sample(chain, pointer, row) for row, chain in enumerate(chains)]
         self.batch.tokens[:rows] = drawn
-        picked = scores[self._index[:rows], drawn]
+        return drawn
+
+    def _unusable(self, drawn: list[int]) -> list[int]:
+        """Return the rows of the last step whose logits are not all finite."""
+        rows = len(drawn)
+        scores = self._scores(rows)
+        suspects = scores[self._index[:rows], drawn]
         if self.figures.steps % _CHECK_EVERY == 0:
-            picked = picked + scores.sum(axis=1)
-        return drawn, None if math.isfinite(picked.sum()) else ~np.isfinite(picked)
+            suspects = suspects + scores.sum(axis=1)
+        return [] if math.isfinite(suspects.sum()) else np.flatnonzero(~np.isfinite(suspects)).tolist()
 
     # -- a sample's end -----------------------------------------------------------------------------------------
 
-    def _take(
-        self, jobs: Sequence[Job | None], drawn: list[int], bad: npt.NDArray[np.bool_] | None
-    ) -> list[tuple[int, Finish, str]]:
+    def _take(self, jobs: Sequence[Job | None], drawn: list[int]) -> list[tuple[int, Finish, str]]:
         """Give each sample its token; return the rows whose samples have ended, how, and why if by an error.
 
-        This is the one loop over rows in Python; what it does for every token is counted in tenths of microseconds.
+        This is the one loop over rows in Python; what it does for every token is counted in tenths of microseconds. A
+        NaN stays in a sample's cells and so in all its later logits: looking now and then, and before a sample ends, is
+        enough.
         """
         ended: list[tuple[int, Finish, str]] = []
         ends, stops = self.model.ends, self._stops
@@ -236,9 +238,7 @@ class Scheduler(abc.ABC):
             if job is None:
                 continue
             token, out = drawn[row], job.out
-            if bad is not None and bad[row]:
-                ended.append((row, "error", f"the model computed NaN for token {len(out) + 1}"))
-            elif token in ends:
+            if token in ends:
                 ended.append((row, "stop", ""))
             else:
                 if not out:
@@ -248,7 +248,21 @@ class Scheduler(abc.ABC):
                     ended.append((row, "stop", ""))
                 elif len(out) >= job.limit:
                     ended.append((row, "length", ""))
+        if ended or self.figures.steps % _CHECK_EVERY == 0:
+            ended = self._with_faults(ended, jobs, drawn)
         return ended
+
+    def _with_faults(
+        self, ended: list[tuple[int, Finish, str]], jobs: Sequence[Job | None], drawn: list[int]
+    ) -> list[tuple[int, Finish, str]]:
+        """Return the ended rows with those added, or turned into errors, whose logits cannot be used; in order."""
+        faults: list[tuple[int, Finish, str]] = []
+        for row in self._unusable(drawn):
+            job = jobs[row]
+            if job is not None:
+                faults.append((row, "error", f"the model computed NaN by token {len(job.out)}"))
+        rows = {row for row, _, _ in faults}
+        return sorted([*faults, *(one for one in ended if one[0] not in rows)]) if faults else ended
 
     def _stopped(self, job: Job, token: int) -> bool:
         """Return whether the text now contains a stop string, wherever its tokens' borders are."""

@@ -1,11 +1,11 @@
 """Scheduling with a stream of cells for every sequence: prompts evaluated alone, then decoding steps.
 
-With `fixed` shapes, answers depend on nothing but each sample's own prompt and seed: a prompt is evaluated in pieces
-that depend only on positions, and every decoding step has exactly as many rows as there are slots, idle ones filled
-with a dummy token, so that ggml's kernels see one shape. On CPU (with repacked weights and flash attention off and
-one matrix tiling forced) a sample is then the same bits whatever the slots, the threads, the order and the
-interruptions. Without it, rows behind the last busy slot are left out; fast mode uses this where samples are long,
-because in a unified cache each row has to look at every other sample's cells.
+Answers depend on nothing but each sample's own prompt and seed: a prompt is evaluated in pieces that depend only on
+positions, and in a decoding step every row looks at its own cells alone. On CPU (with repacked weights and flash
+attention off, one matrix tiling forced, and never a single row) a sample is then the same bits whatever the slots, the
+threads, the order and the interruptions. With `fixed` shapes, for GPUs, every step has exactly as many rows as there
+are slots, idle ones filled with a dummy token; otherwise rows behind the last busy slot are left out. Fast mode comes
+here where samples are long, because in a unified cache each row has to look at every other sample's cells.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _IDLE_CELLS = 64
 class Streams(Scheduler):
     """One stream a slot."""
 
-    def __init__(self, *arguments: Any, fixed: bool, copy_prompts: bool, **options: Any) -> None:
-        """Schedule on the context; `copy_prompts` reuses an evaluated prompt's cells for a problem's next samples.
+    def __init__(self, *arguments: Any, fixed: bool, least: int, copy_prompts: bool, **options: Any) -> None:
+        """Schedule on the context, `least` rows a step; `copy_prompts` reuses a prompt's cells for its next samples.
 
         The option `batch` is how many tokens of a prompt are evaluated at a time: it is part of the arithmetic.
         """
         super().__init__(*arguments, **options)
         self._piece = int(options["batch"])
-        self._fixed, self._copy = fixed, copy_prompts
+        self._fixed, self._least, self._copy = fixed, least, copy_prompts
         self._rows = self.context.sequences
         self._jobs: list[Job | None] = [None] * self._rows
         self._chains: list[Any] = [None] * self._rows
@@ -56,7 +56,8 @@ class Streams(Scheduler):
             while free and queue.waiting:
                 self._admit(queue, free.pop())
             if not self._fixed:
-                self._rows = max(row for row, job in enumerate(self._jobs) if job is not None) + 1
+                last = max(row for row, job in enumerate(self._jobs) if job is not None)
+                self._rows = max(self._least, last + 1)
             for row, finish, reason in self._step(self.slots - len(free), queue.waiting):
                 job = self._jobs[row]
                 self._vacate(row)
@@ -110,9 +111,9 @@ class Streams(Scheduler):
                 if self._jobs[row] is None:
                     self._vacate(row)
         self._decode(rows)
-        drawn, bad = self._draw(self._chains[:rows], rows)
+        drawn = self._draw(self._chains[:rows], rows)
         batch.positions[:rows] += 1
-        ended = self._take(self._jobs[:rows], drawn, bad)
+        ended = self._take(self._jobs[:rows], drawn)
         if ended:
             figures.kv_high = max(figures.kv_high, int(batch.positions[:rows].sum()))
         self._count_step(active, waiting, time.perf_counter() - started)

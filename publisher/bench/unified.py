@@ -214,9 +214,9 @@ class Unified(Scheduler):
         self.figures.kv_high = max(self.figures.kv_high, self._used)
         ended: list[tuple[int, Finish, str]] = []
         if rows:
-            drawn, bad = self._draw(self._chains, rows)
+            drawn = self._draw(self._chains, rows)
             self.batch.positions[:rows] += 1
-            ended = self._take(self._jobs, drawn, bad)
+            ended = self._take(self._jobs, drawn)
         self._count(rows, end - rows, queue, time.perf_counter() - started)
         for row, finish, reason in reversed(ended):
             yield self._finish(row, queue, finish, reason)

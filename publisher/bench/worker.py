@@ -22,7 +22,7 @@ from publisher.bench.protocol import Answer, Beat, Failed, Finished, FrameReader
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from publisher.bench.protocol import Completion, EngineOptions, ModelFacts, Request
@@ -42,42 +42,69 @@ class Engine:
 
     def __init__(self, options: EngineOptions) -> None:
         """Remember the options; nothing is started before the `with` block is entered."""
-        self._options = options
+        self.options = options
         self._child: _Child | None = None
         self._statistics: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Start the child and tell it to load the model; raises ModelError when the file cannot be opened.
+
+        Call it from a thread that lives as long as the engine: the child dies with the thread that started it.
+        """
+        try:
+            descriptor = os.open(self.options.model, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ModelError(
+                f"cannot open the model {self.options.model}: {error.strerror}", hint="is model.source right?"
+            ) from error
+        try:
+            self._child = _Child(self.options, descriptor)
+        finally:
+            os.close(descriptor)
+        self._child.say(Load(protocol.options_to_plain(self.options), descriptor))
+
+    def wait(self) -> None:
+        """Wait until the model is loaded; raises ModelError when it cannot be."""
+        loaded = self._running().hear("loading the model")
+        if not isinstance(loaded, Loaded):
+            raise self._running().failure(f"said {type(loaded).__name__} instead of Loaded")
+        self.facts, self.identity = loaded.facts, loaded.identity
+
+    def stop(self) -> None:
+        """Kill the child from whatever thread; who waits for it then gets a ModelError."""
+        child = self._child
+        if child is not None:
+            child.stop()
+
+    def end(self) -> None:
+        """End the child and let go of everything."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
 
     def __enter__(self) -> Self:
         """Start the child and load the model; raises ModelError when either fails."""
         try:
-            descriptor = os.open(self._options.model, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise ModelError(
-                f"cannot open the model {self._options.model}: {error.strerror}", hint="is model.source right?"
-            ) from error
-        try:
-            self._child = _Child(self._options, descriptor)
-        finally:
-            os.close(descriptor)
-        try:
-            self._child.say(Load(protocol.options_to_plain(self._options), descriptor))
-            loaded = self._child.hear("loading the model")
-            if not isinstance(loaded, Loaded):
-                raise self._child.failure(f"said {type(loaded).__name__} instead of Loaded")
+            self.start()
+            self.wait()
         except BaseException:
-            self._child.kill()
+            self.end()
             raise
-        self.facts, self.identity = loaded.facts, loaded.identity
         return self
+
+    def _running(self) -> _Child:
+        if self._child is None:
+            raise ModelError("the engine is not running", hint="enter its with block first")
+        return self._child
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish.
 
         Raises ModelError when the child fails. Leaving the loop early ends the child: this engine is then used up.
         """
-        child = self._child
-        if child is None:
-            raise ModelError("the engine is not running", hint="enter its with block first")
+        child = self._running()
         finished = False
+        child.statistics = {}
         try:
             child.say(Generate(list(requests)))
             while not isinstance(message := child.hear("generating"), Finished):
@@ -91,13 +118,6 @@ class Engine:
                 child.kill()
                 self._child = None
 
-    def changed(self, requests: Sequence[Request], texts: Mapping[int, str]) -> list[int]:
-        """Generate some samples again and return the keys of those whose text is not the one in `texts`.
-
-        On a GPU this is the proof that a reproducible run is one; on a CPU it costs little and says the same.
-        """
-        return [done.key for done in self.generate(requests) if done.text != texts[done.key]]
-
     def statistics(self) -> dict[str, float]:
         """Return the figures of the last `generate`, at most a second old while it runs; empty before."""
         if self._child is not None:
@@ -108,9 +128,7 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the child."""
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
+        self.end()
 
 
 class _Child:
@@ -132,7 +150,7 @@ class _Child:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=(theirs_in, theirs_out, model),
-                env=child_environment(forced_tiling=options.mode == "reproducible"),
+                env=child_environment(forced_tiling=options.mode == "reproducible", gpus=options.gpus),
             )
         finally:
             os.close(theirs_in)
@@ -220,6 +238,10 @@ class _Child:
             detail="\n".join(lines[-_LOG_LINES:]),
         )
 
+    def stop(self) -> None:
+        """Kill the process and leave the rest to whoever listens to it."""
+        self._process.kill()
+
     def kill(self) -> None:
         """End the process, keep what it had written to stderr, and close the pipes; more than once is no harm."""
         if self._to < 0:
@@ -238,9 +260,11 @@ class _Child:
         self._to = self._from = -1
 
 
-def child_environment(*, forced_tiling: bool = False) -> dict[str, str]:
-    """Return a child's environment: this package's place, ggml's switches, and little else."""
+def child_environment(*, forced_tiling: bool = False, gpus: Sequence[str] = ()) -> dict[str, str]:
+    """Return a child's environment: this package's place, ggml's switches, and little else; `gpus` are all it sees."""
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     environment |= {
         "GGML_NO_BACKTRACE": "1",  # an abort would start a debugger
         "LC_ALL": "C.UTF-8",

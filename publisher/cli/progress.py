@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from publisher.cli.shared import note
 from publisher.report import one_line, plain
@@ -28,7 +28,8 @@ class Watch:
     def __init__(self) -> None:
         """Start with nothing to show; `planned` gives it its length."""
         self._bar = _bar() if sys.stderr.isatty() else None
-        self._task = self._bar.add_task("", total=None, right="", rate="", visible=False) if self._bar else None
+        self._task = (self._bar.add_task("", total=None, visible=False, right="", rate="", left="")
+                      if self._bar else None)
         self._total = self._done = self._right = self._tokens = 0
         self._started = self._said = time.monotonic()
 
@@ -50,7 +51,7 @@ class Watch:
         if self._bar and self._task is not None:
             self._bar.update(self._task, total=total, description=one_line(model, 24), visible=True)
 
-    def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:  # noqa: ARG002 - an Observer
+    def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
         """Count a finished sample."""
         self._done += 1
         self._right += sample.outcome == "right"
@@ -58,12 +59,13 @@ class Watch:
         passed = time.monotonic() - self._started
         rate = self._tokens / passed if passed > 0 else 0.0
         share = 100 * self._right / self._done
+        left = statistics.get("seconds_left", 0.0)
         if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=self._done, right=f"{share:.1f} % right", rate=f"{rate:,.0f} tok/s")
+            self._bar.update(self._task, completed=self._done, right=f"{share:.1f} % right", rate=f"{rate:,.0f} tok/s",
+                             left=f"{_clock(left)} left")
         elif time.monotonic() - self._said > EVERY or self._done == self._total:
             self._said = time.monotonic()
-            left = passed / self._done * (self._total - self._done)
-            note(f"{self._done}/{self._total} samples, {share:.1f} % right, {rate:,.0f} tokens/s, {left:.0f} s left")
+            note(f"{self._done}/{self._total} samples, {share:.1f} % right, {rate:,.0f} tokens/s, {_clock(left)} left")
 
     def note(self, text: str) -> None:
         """Say something without breaking the bar."""
@@ -77,5 +79,12 @@ def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
         TextColumn("{task.fields[right]}", markup=False), TextColumn("{task.fields[rate]}", markup=False),
-        TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+        TextColumn("{task.fields[left]}", markup=False), console=Console(stderr=True), transient=True,
     )
+
+
+def _clock(seconds: float) -> str:
+    """Return a duration as people say it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -71,7 +71,7 @@ class SuiteIdentity(Struct, frozen=True, kw_only=True):
 
 
 class EngineIdentity(Struct, frozen=True, kw_only=True):
-    """What ran the model and how."""
+    """What ran the model and how; context, slots, threads and batch are those of one of the `engines`."""
 
     name: str
     version: str
@@ -87,6 +87,7 @@ class EngineIdentity(Struct, frozen=True, kw_only=True):
     threads: int
     batch: int
     system_info: str
+    engines: int = 1
     options: dict[str, str] = msgspec.field(default_factory=dict)
 
 
