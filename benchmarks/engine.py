@@ -2,24 +2,30 @@
 
     benchmarks/build_peers PEERS && python benchmarks/engine.py --peers PEERS --models MODELS [--json OUT] [--gpu]
 
-Medians of `--repeat` runs. Sampling in ours is seeded, one chain a sequence; llama-batched-bench samples nothing.
+All contenders take turns, `--repeat` times, because a machine's speed drifts; a ratio is the median of the turns'
+ratios. Sampling in ours is seeded, one chain a sequence; llama-batched-bench samples nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import statistics
-import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from contenders import Job, Setting, batched_bench, measure_ours, measure_sequential, server
+from contenders import Job, Ours, Sequential, Server, Setting, batched_bench
+from models import model
 
 import publisher.bench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Turns = dict[str, list[float]]
 
 BUILTIN = Path(publisher.bench.__file__).parent / "builtin" / "abacus-final-q8_0.gguf"
 WORDS = "the number of apples in the basket and the price of a ticket for two days is how many coins on the table"
@@ -36,16 +42,19 @@ def steady(sequences: int, tokens: int) -> Job:
     return Job("", (words(24, 1),), ((tokens,) * sequences,))
 
 
-def whole(problems: int, samples: int, low: int, high: int) -> Job:
-    """Return problems with samples of mixed lengths and a shared system prompt."""
+def whole(turn: int, problems: int, samples: int, low: int, high: int) -> Job:
+    """Return problems with samples of mixed lengths and a shared beginning.
+
+    Each turn has other problems: a server would still have the last turn's in its cache.
+    """
     generator = random.Random(7)  # noqa: S311 - lengths, no secret
     lengths = tuple(tuple(generator.randint(low, high) for _ in range(samples)) for _ in range(problems))
-    return Job(words(20, 2), tuple(words(8, 10 + number) for number in range(problems)), lengths)
+    return Job(words(20, 2), tuple(words(8, 1000 * turn + number) for number in range(problems)), lengths)
 
 
-def even(problems: int, samples: int, tokens: int) -> Job:
+def even(turn: int, problems: int, samples: int, tokens: int) -> Job:
     """Return problems whose samples are equally long, as llama-server's n_cmpl needs."""
-    job = whole(problems, samples, 1, 2)
+    job = whole(turn, problems, samples, 1, 2)
     return Job(job.system, job.problems, ((tokens,) * samples,) * problems)
 
 
@@ -55,81 +64,110 @@ class Table:
     def __init__(self) -> None:
         self.figures: dict[str, dict[str, Any]] = {}
 
-    def add(self, name: str, values: list[float]) -> float:
-        """Add the runs of one measurement and return their median."""
-        median = statistics.median(values)
-        self.figures[name] = {"median": median, "runs": [round(value, 2) for value in values]}
-        print(f"{name:58} {median:10.1f} tok/s   ({min(values):.1f} to {max(values):.1f})", flush=True)
-        return median
+    def turns(self, title: str, contenders: Mapping[str, Callable[[int], float]], repeat: int) -> Turns:
+        """Let every contender run turn 1, then turn 2, up to `repeat`; print and return tokens a second."""
+        found: Turns = {name: [] for name in contenders}
+        for turn in range(1, repeat + 1):
+            for name, run in contenders.items():
+                found[name].append(run(turn))
+        for name, values in found.items():
+            median = statistics.median(values)
+            self.figures[f"{title} {name}"] = {"median": median, "runs": [round(value, 2) for value in values]}
+            print(f"{title} {name:40} {median:10.1f} tok/s   ({min(values):.1f} to {max(values):.1f})", flush=True)
+        return found
 
-    def ratio(self, name: str, ours: float, theirs: float, wanted: float) -> None:
-        """Add how many times as fast ours is, and what was wanted."""
-        value = ours / theirs
+    def ratio(self, title: str, turns: Turns, ours: str, peers: list[str], wanted: float) -> None:
+        """Print how many times as fast ours is as the peer that is best by its median, turn by turn."""
+        best = max(peers, key=lambda name: statistics.median(turns[name]))
+        value = statistics.median(one / other for one, other in zip(turns[ours], turns[best], strict=True))
+        self.figure(f"{title} {ours} / {best}", value, wanted)
+
+    def figure(self, name: str, value: float, wanted: float) -> None:
+        """Print a ratio and what was wanted."""
         self.figures[name] = {"ratio": value, "wanted": wanted}
-        print(f"  {name:56} {value:10.3f} x       (wanted {wanted})", flush=True)
+        print(f"  {name:56} {value:8.3f}   (wanted {wanted})", flush=True)
+
+
+def same(run: Callable[[], float]) -> Callable[[int], float]:
+    """Return a contender that does the same in each turn."""
+    return lambda _: run()
+
+
+def on(jobs: Callable[[int], Job], run: Callable[[Job], float]) -> Callable[[int], float]:
+    """Return a contender that does each turn's job."""
+    return lambda turn: run(jobs(turn))
 
 
 def decode(table: Table, title: str, setting: Setting, options: argparse.Namespace, *, tokens: int) -> None:
-    """Measure steady decoding at several numbers of sequences."""
-    size: dict[str, Any] = {"prompt": 128, "tokens": tokens, "sequences": options.sequences, "repeat": options.repeat}
-    shared = batched_bench(options.peers, setting, **size, unified=True)
-    apart = batched_bench(options.peers, setting, **size, unified=False)
+    """Measure steady decoding at several numbers of sequences, each with an engine of as many slots."""
     for count in options.sequences:
-        theirs = max(
-            table.add(f"{title} {count:3} llama-batched-bench -kvu", shared[count]),
-            table.add(f"{title} {count:3} llama-batched-bench", apart[count]),
-        )
-        job = steady(count, tokens)
-        fast = measure_ours(setting, "fast", count, job, repeat=options.repeat)
-        ours = table.add(f"{title} {count:3} ours, fast", [one["decode"] for one in fast])
-        exact = measure_ours(setting, "reproducible", count, job, repeat=options.repeat)
-        slow = table.add(f"{title} {count:3} ours, reproducible", [one["decode"] for one in exact])
-        table.ratio(f"{title} {count:3} fast / batched-bench, better", ours, theirs, 0.96)
-        table.ratio(f"{title} {count:3} reproducible / fast", slow, ours, 0.5 if "builtin" in title else 0.92)
+        job, name = steady(count, tokens), f"{title} decode {count:3}"
+        with Ours(setting, "fast", count, tokens) as fast, Ours(setting, "reproducible", count, tokens) as exact:
+            for one in (fast, exact):
+                one.run(steady(count, 4))
+
+            bench = partial(batched_bench, options.peers, setting, prompt=128, tokens=tokens, sequences=count)
+            turns = table.turns(name, {
+                "batched-bench -kvu": same(partial(bench, unified=True)),
+                "fast": same(partial(fast.run, job, "decode")),
+                "batched-bench": same(partial(bench, unified=False)),
+                "reproducible": same(partial(exact.run, job, "decode")),
+            }, options.repeat)  # fmt: skip
+        table.ratio(name, turns, "fast", ["batched-bench -kvu", "batched-bench"], 0.96)
+        table.ratio(name, turns, "reproducible", ["fast"], 0.5 if "builtin" in title else 0.92)
 
 
 def jobs(table: Table, title: str, setting: Setting, options: argparse.Namespace, size: tuple[int, int, int]) -> None:
     """Measure whole jobs of `size`: problems, samples each, tokens of the longest."""
     problems, samples, longest = size
-    mixed, equal = whole(problems, samples, longest // 8, longest), even(problems, samples, longest // 2)
-    runs = measure_ours(setting, "fast", options.slots, mixed, repeat=options.repeat)
-    ours = table.add(f"{title} job ours, fast", [one["total"] for one in runs])
-    busy = statistics.median(one["occupancy_before_tail"] for one in runs)
-    table.figures[f"{title} job occupancy"] = {"ratio": busy, "wanted": 0.9}
-    print(f"  {'occupancy until the queue is empty':56} {busy:10.3f}")
-    runs = measure_ours(setting, "reproducible", options.slots, mixed, repeat=options.repeat)
-    table.add(f"{title} job ours, reproducible", [one["total"] for one in runs])
-    alone = table.add(f"{title} job llama_cpp.Llama", measure_sequential(setting, mixed, repeat=options.repeat))
-    table.ratio(f"{title} job fast / Llama", ours, alone, 2.5 if "builtin" in title else 2.1)
-    best = max(
-        table.add(
-            f"{title} job llama-server -np {slots}",
-            server(options.peers, setting, mixed, slots=slots, repeat=options.repeat),
-        )
-        for slots in options.server_slots
-    )
-    table.ratio(f"{title} job fast / llama-server, best", ours, best, 1.8)
-    runs = measure_ours(setting, "fast", options.slots, equal, repeat=options.repeat)
-    ours = table.add(f"{title} equal job ours, fast", [one["total"] for one in runs])
-    shared = table.add(
-        f"{title} equal job llama-server -np {options.slots} n_cmpl",
-        server(options.peers, setting, equal, slots=options.slots, repeat=options.repeat, share=True),
-    )
-    table.ratio(f"{title} equal job fast / llama-server n_cmpl", ours, shared, 0.97)
+    mixed = partial(whole, problems=problems, samples=samples, low=longest // 8, high=longest)
+    equal = partial(even, problems=problems, samples=samples, tokens=longest // 2)
+    engines = options.engines or (setting.threads if "builtin" in title else 1)
+    with contextlib.ExitStack() as stack:
+        fast = stack.enter_context(Ours(setting, "fast", options.slots, longest, engines=engines))
+        exact = stack.enter_context(Ours(setting, "reproducible", options.slots, longest, engines=engines))
+        alone = stack.enter_context(Sequential(setting))
+        servers = {slots: stack.enter_context(Server(options.peers, setting, slots)) for slots in options.server_slots}
+        fast.run(steady(1, 4))
+        exact.run(steady(1, 4))
+        alone.run(steady(1, 4))
+        for server in servers.values():
+            server.run(steady(1, 4))
+        named = {f"llama-server -np {slots}": server for slots, server in servers.items()}
+        turns = table.turns(f"{title} job", {
+            "fast": on(mixed, fast.run), "reproducible": on(mixed, exact.run), "llama_cpp.Llama": on(mixed, alone.run),
+            **{name: on(mixed, server.run) for name, server in named.items()},
+        }, options.repeat)  # fmt: skip
+        table.ratio(f"{title} job", turns, "fast", ["llama_cpp.Llama"], 2.5 if "builtin" in title else 2.1)
+        table.ratio(f"{title} job", turns, "fast", list(named), 1.8)
+        table.ratio(f"{title} job", turns, "reproducible", ["fast"], 0.5 if "builtin" in title else 0.92)
+        _figures(table, title, fast, exact)
+        shared = {f"{name} n_cmpl": on(equal, partial(server.run, share=True)) for name, server in named.items()}
+        turns = table.turns(f"{title} equal job", {"fast": on(equal, fast.run), **shared}, options.repeat)
+        table.ratio(f"{title} equal job", turns, "fast", list(shared), 0.97)
+
+
+def _figures(table: Table, title: str, fast: Ours, exact: Ours) -> None:
+    """Print occupancy while samples wait, and memory beside what llama.cpp set aside."""
+    for mode, one in (("fast", fast), ("reproducible", exact)):
+        last = one.figures[-1]
+        table.figure(f"{title} {mode}: occupancy while samples wait", last["occupancy_before_tail"], 0.9)
+        table.figure(f"{title} {mode}: memory / llama.cpp's buffers", last["peak_memory"] / last["planned_memory"], 1.1)
 
 
 def main() -> None:
     """Measure everything that was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    numbers: Any = {"type": lambda text: [int(one) for one in text.split(",")]}
     parser.add_argument("--peers", type=Path, required=True, help="what build_peers made")
     parser.add_argument("--models", type=Path, required=True, help="cache for the models that are made")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--slots", type=int, default=16)
-    parser.add_argument(
-        "--sequences", type=lambda text: [int(one) for one in text.split(",")], default=[1, 4, 8, 16, 32]
-    )
-    parser.add_argument("--server-slots", type=lambda text: [int(one) for one in text.split(",")], default=[4, 8, 16])
+    parser.add_argument("--engines", type=int, default=0, help="of ours in jobs; 0: builtin has one a thread")
+    parser.add_argument("--slots", type=int, default=16, help="of each of our engines in jobs")
+    parser.add_argument("--sequences", **numbers, default=[1, 4, 8, 16, 32])
+    parser.add_argument("--server-slots", **numbers, default=[4, 8, 16])
+    parser.add_argument("--flash", action="store_true", help="flash attention, for all contenders")
     parser.add_argument("--only", choices=["0.5b", "builtin"], help="measure one model only")
     parser.add_argument("--part", choices=["decode", "jobs"], help="measure one part only")
     parser.add_argument(
@@ -154,13 +192,12 @@ def _models(options: argparse.Namespace) -> list[tuple[str, Setting, int, tuple[
     layers = 99 if options.gpu else 0
     chosen = []
     if options.only != "builtin":
-        from models import model  # noqa: PLC0415 - needs the package gguf, the builtin model does not
-
         name = "qwen2.5-1.5b" if options.gpu else "qwen2.5-0.5b"
-        setting = Setting(str(model(name, options.models)), 512, options.threads, layers)
+        setting = Setting(str(model(name, options.models)), 512, options.threads, layers, options.flash)
         chosen.append((name, setting, 32, (8, 4, 64)))
     if options.only != "0.5b":
-        chosen.append(("builtin", Setting(str(BUILTIN), 512, min(1, options.threads), layers), 128, (64, 4, 64)))
+        setting = Setting(str(BUILTIN), 512, options.threads, layers, options.flash)
+        chosen.append(("builtin", setting, 128, (64, 4, 64)))
     return chosen
 
 

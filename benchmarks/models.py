@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import gguf
 import numpy as np
 
 from publisher.bench.quantize import quantize
@@ -59,6 +59,8 @@ def model(name: str, folder: Path) -> Path:
 
 def _write(path: Path, name: str, shape: Shape) -> None:
     """Write the F16 model."""
+    import gguf  # noqa: PLC0415 - a model that is in the cache does not need it
+
     writer = gguf.GGUFWriter(str(path), "qwen2")
     writer.add_name(f"random weights in the shape of {name}")
     writer.add_file_type(1)
@@ -100,8 +102,10 @@ def _write(path: Path, name: str, shape: Shape) -> None:
     writer.close()
 
 
-def _add_tokenizer(writer: gguf.GGUFWriter, size: int) -> None:
+def _add_tokenizer(writer: Any, size: int) -> None:
     """Add a byte-level tokenizer; the tokens that a trained one would have beyond bytes are placeholders."""
+    import gguf  # noqa: PLC0415
+
     symbols = _byte_symbols()
     merges = [f"{symbols[ord(first)]} {symbols[ord(second)]}" for first, second in zip("teaoi", "hrnfs", strict=True)]
     tokens = [*symbols, *(merge.replace(" ", "") for merge in merges), *SPECIAL]

@@ -40,13 +40,17 @@ class Outcome:
     news: News
 
 
-def bench(place: Place, revision: str, tier: str, observer: Observer, *, fresh: bool = False) -> Record:
-    """Measure a commit, or find the run that did, and return its record; a new one is left in the pending folder."""
+def bench(place: Place, revision: str, tier: str, observer: Observer, *, fresh: bool = False,
+          reuse: bool = True) -> Record:  # fmt: skip
+    """Measure a commit, or find the run that did, and return its record; a new one is left in the pending folder.
+
+    With `fresh` it is measured with new seeds; without `reuse` every sample is generated, whatever earlier runs have.
+    """
     commit = place.repository.resolve(revision)
     config, digest = place.config(commit)
     tier = tier or config.publishing_tier
     config.tier(tier)
-    known = None if fresh else place.measured(commit, tier)
+    known = place.measured(commit, tier) if reuse and not fresh else None
     if known is not None:
         observer.note(f"{known.run_id} measured this commit already (--fresh measures it again)")
         return known
@@ -55,8 +59,8 @@ def bench(place: Place, revision: str, tier: str, observer: Observer, *, fresh: 
     started = dt.datetime.now(dt.UTC)
     job = Job(place.repository, commit, config, digest, tier, place.repository.is_dirty(),
               started.isoformat() if fresh else "", started)
-    measurement = measure(job, workspace=place.workspace, reusable=place.reusable, observer=observer,
-                          lengths=lambda: place.lengths(tier))
+    measurement = measure(job, workspace=place.workspace, reusable=place.reusable if reuse else lambda _: (),
+                          observer=observer, lengths=lambda: place.lengths(tier))  # fmt: skip
     place.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()
     return measurement.record

@@ -197,3 +197,13 @@ def test_an_interrupted_run_goes_on(stage: tuple[Project, HostInfo]) -> None:
     again = project.run("publish")
     assert again.code in {0, 1}, again.err
     assert "of an interrupted run" in again.err
+
+
+def test_every_sample_is_generated_with_no_reuse(stage: tuple[Project, HostInfo]) -> None:
+    """A commit that has been measured is measured again, with the same seeds, and takes nothing over."""
+    project, _ = stage
+    project.folder.git("checkout", "--quiet", "main")
+    known = project.log()[-1]
+    record = project.run("bench", known["commit"], "--no-reuse", "--json").json
+    assert (record["reused"], record["run_id"] == known["run_id"]) == ({}, False)
+    assert record["results"][0]["score"] == known["scores"]["small"]["score"]

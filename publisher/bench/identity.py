@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from publisher.bench.protocol import EngineOptions
     from publisher.bench.sizing import Size
 
-_GPU_KINDS = {1: "GPU", 2: "IGPU"}
+GPU_KINDS = {1: "GPU", 2: "IGPU"}
 
 
 def describe(options: EngineOptions, size: Size, model: Model, log: Log, *, experts: bool) -> EngineIdentity:
@@ -70,7 +70,7 @@ def _options(options: EngineOptions, size: Size, *, experts: bool) -> dict[str, 
 
 def _backend(found: list[dict[str, Any]], offloaded: int) -> str:
     """Return the name of what does the calculation."""
-    graphics = [device for device in found if device["kind"] in _GPU_KINDS.values()]
+    graphics = [device for device in found if device["kind"] in GPU_KINDS.values()]
     return str(graphics[0]["name"]).rstrip("0123456789") if graphics and offloaded else "CPU"
 
 
@@ -114,7 +114,7 @@ def _device(index: int) -> dict[str, Any]:
     return {
         "name": _text("ggml_backend_dev_name", handle),
         "description": _text("ggml_backend_dev_description", handle),
-        "kind": _GPU_KINDS.get(kind, "CPU" if kind == 0 else "ACCEL"),
+        "kind": GPU_KINDS.get(kind, "CPU" if kind == 0 else "ACCEL"),
         "memory": total.value,
         "free": free.value,
     }
@@ -133,7 +133,7 @@ def _function(name: str, result: Any, *arguments: Any) -> Any:
 
 def gpu_memory() -> int:
     """Return the bytes in use on the GPUs, by whatever process."""
-    return sum(device["memory"] - device["free"] for device in devices() if device["kind"] in _GPU_KINDS.values())
+    return sum(device["memory"] - device["free"] for device in devices() if device["kind"] in GPU_KINDS.values())
 
 
 def peak_memory() -> int:

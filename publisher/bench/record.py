@@ -62,7 +62,8 @@ def build_record(job: Job, plan: Plan, *, facts: ModelFacts, engine: EngineIdent
         finished=_time(finished),
         duration=round(duration, 3),
         results=[
-            suite_result(part, [one for one in samples if one.suite == part.suite.name], slots=engine.slots)
+            suite_result(part, [one for one in samples if one.suite == part.suite.name],
+                         slots=engine.slots * engine.engines)
             for part in plan.suites
         ],
         statistics=dict(statistics),

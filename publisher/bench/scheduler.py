@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", LIBRARY))
 _CHECK_EVERY = 16
 """Every so many steps all logits are searched for NaN; when a sample ends, those of the tokens that were drawn."""
+_WORTH_SHARING = 8
+"""Tokens from which on a common beginning is evaluated apart."""
 
 
 @dataclass(slots=True, eq=False)
@@ -302,3 +304,14 @@ class Scheduler(abc.ABC):
             figures.busy_rows += rows
         elif rows < self.slots:
             figures.tail_seconds += seconds * (1 - rows / self.slots)
+
+
+def common_prefix(jobs: Sequence[Job]) -> int:
+    """Return how many first tokens the prompts of several problems share, each one's last left out; 0 if too few."""
+    prompts = list({job.request.group: job.prompt for job in jobs}.values())
+    if len(prompts) < 2:
+        return 0
+    shortest, longest = min(prompts), max(prompts)
+    ends = min(map(len, prompts)) - 1
+    shared = next((place for place in range(ends) if shortest[place] != longest[place]), max(0, ends))
+    return shared if shared >= _WORTH_SHARING else 0

@@ -20,11 +20,17 @@ SLOTS_CPU = 16
 SLOTS_SMALL = 8
 """A small model computes as fast with 8 rows as with 16, and in one cache for all has fewer cells to look at."""
 SLOTS_GPU = 64
+FEW = 4
+"""So few streams are not worth what sharing one cache would give: more samples side by side."""
 SMALL = 50_000_000
 """Below so many parameters a second thread costs more in waiting than it calculates."""
 BATCH = 512
 CELL = 256
 """llama.cpp pads a sequence's cells to a multiple of this."""
+_SHARE_CPU = 0.5
+"""The share of the available memory that the cache may take: the weights are still to be paged in."""
+_SHARE_GPU = 0.85
+"""The same of a GPU's free memory, where the weights are already; the rest is for compute buffers."""
 _BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 
 
@@ -51,16 +57,20 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -
             f"a KV cache of type {options.kv_type} needs flash attention", hint="set flash_attention = true"
         )
     context = min(options.context, header.context_trained or options.context)
-    whole = padded(context)
-    room = max(whole, int(_memory() / 2 / max(1.0, model.cell * _BYTES[options.kv_type])))
-    if whole * model.cell * _BYTES[options.kv_type] > _memory():
+    whole, memory = padded(context), (gpu and _gpu_memory()) or _memory()
+    cost = max(1.0, model.cell * _BYTES[options.kv_type])
+    if whole * cost > memory:
         raise ModelError(
-            f"a context of {context} tokens does not fit into {_memory() >> 20} MiB of memory",
+            f"a context of {context} tokens does not fit into {memory >> 20} MiB of memory",
             hint="lower model.context in publisher.toml",
         )
+    room = max(whole, int(memory * (_SHARE_GPU if gpu else _SHARE_CPU) / cost))
     small = options.mode == "fast" and header.parameters < SMALL
-    wanted = SLOTS_GPU if gpu else SLOTS_SMALL if small else SLOTS_CPU
-    slots = options.slots or _slots(options, wanted, room // whole)
+    wanted = options.slots or _wanted(options, SLOTS_GPU if gpu else SLOTS_SMALL if small else SLOTS_CPU)
+    apart = options.mode == "reproducible" or _long(options, model, header, wanted, context)
+    slots = max(1, min(wanted, room // whole)) if apart and not options.slots else wanted
+    unified = options.mode == "fast" and (not apart or slots * whole > room or slots < min(wanted, FEW))
+    slots = wanted if unified else slots
     return Size(
         slots=slots,
         rows=max(2, slots),
@@ -70,7 +80,7 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -
         batch=options.batch or BATCH,
         gpu=gpu,
         flash=flash,
-        unified=options.mode == "fast" and (slots * whole > room or not _long(options, model, header, slots, context)),
+        unified=unified,
     )
 
 
@@ -100,12 +110,9 @@ def padded(context: int) -> int:
     return -(-context // CELL) * CELL
 
 
-def _slots(options: EngineOptions, wanted: int, fitting: int) -> int:
-    """Return how many sequences to run at once: `wanted`, if they fit and there is so much work."""
-    slots = min(wanted, fitting) if options.mode == "reproducible" else wanted
-    if options.workload:
-        slots = min(slots, options.workload)
-    return max(1, slots)
+def _wanted(options: EngineOptions, usual: int) -> int:
+    """Return how many sequences to run at once: the usual number, if there is so much work."""
+    return max(1, min(usual, options.workload)) if options.workload else usual
 
 
 def _cores() -> int:
@@ -128,3 +135,8 @@ def _memory() -> int:
     except (OSError, ValueError):
         return available
     return min(available, int(limit) - used) if limit.isdigit() else available
+
+
+def _gpu_memory() -> int:
+    """Return the bytes that are free on the GPUs which this process sees."""
+    return sum(device["free"] for device in identity.devices() if device["kind"] in identity.GPU_KINDS.values())

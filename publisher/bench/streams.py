@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from publisher.bench.batch import Batch
-from publisher.bench.scheduler import Queue, Scheduler
+from publisher.bench.scheduler import Queue, Scheduler, common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,6 +41,7 @@ class Streams(Scheduler):
         self._jobs: list[Job | None] = [None] * self._rows
         self._chains: list[Any] = [None] * self._rows
         self._prompts: dict[str, Any] = {}
+        self._shared, self._beginning = 0, None
         self._prompt_batch = Batch(self._piece)
         self.batch.sequences[: self._rows] = self._index[: self._rows]
         self.batch.wanted[: self._rows] = 1
@@ -51,13 +52,14 @@ class Streams(Scheduler):
         self.figures.started = time.perf_counter()
         for row in range(self.context.sequences):
             self._vacate(row)
+        if self._copy:
+            self._begin_alike(jobs)
         free = list(range(self.slots - 1, -1, -1))
         while queue.waiting or len(free) < self.slots:
             while free and queue.waiting:
                 self._admit(queue, free.pop())
             if not self._fixed:
-                last = max(row for row, job in enumerate(self._jobs) if job is not None)
-                self._rows = max(self._least, last + 1)
+                self._rows = max(self._least, self._last() + 1)
             for row, finish, reason in self._step(self.slots - len(free), queue.waiting):
                 job = self._jobs[row]
                 self._vacate(row)
@@ -66,8 +68,28 @@ class Streams(Scheduler):
                 if job is not None:
                     queue.finished(job)
                     yield self._completion(job, finish, reason)
+            if not queue.waiting and not self._fixed:
+                self._close_ranks(free)
         self._prompts.clear()
+        self._shared, self._beginning = 0, None
         self.figures.ended = time.perf_counter()
+
+    def _last(self) -> int:
+        """Return the last busy row, -1 if there is none."""
+        return max((row for row, job in enumerate(self._jobs) if job is not None), default=-1)
+
+    def _close_ranks(self, free: list[int]) -> None:
+        """Move samples from the last rows to free ones before them, bit for bit, so that steps get shorter."""
+        while free and (last := self._last()) > free[-1]:
+            row = free.pop()
+            self.context.forget(row)
+            self.context.restore(self.context.save(last), row)
+            self._jobs[row], self._chains[row] = self._jobs[last], self._chains[last]
+            for column in (self.batch.tokens, self.batch.positions):
+                column[row] = column[last]
+            self._vacate(last)
+            free.append(last)
+            free.sort(reverse=True)
 
     def _vacate(self, row: int) -> None:
         """Empty a slot; its row carries a dummy token from now on."""
@@ -85,7 +107,7 @@ class Streams(Scheduler):
         if known is not None:
             self.context.restore(known, row)
         else:
-            self._evaluate(job, row)
+            self._evaluate(job.prompt[:-1], row)
             if self._copy and waiting > 1:
                 self._prompts[group] = self.context.save(row)
         if waiting == 1:
@@ -93,14 +115,29 @@ class Streams(Scheduler):
         self._jobs[row], self._chains[row] = job, job.chain.pointer
         self.batch.tokens[row], self.batch.positions[row] = job.token, job.position
 
-    def _evaluate(self, job: Job, row: int) -> None:
-        """Evaluate a prompt but for its last token, alone and in pieces."""
-        end = len(job.prompt) - 1
-        for start in range(0, end, self._piece):
-            piece = job.prompt[start : min(end, start + self._piece)]
-            self._decode(self._prompt_batch.put(0, piece, sequence=row, position=start), self._prompt_batch)
-        self.figures.prompt_tokens += end
-        self.figures.prompt_seconds += time.perf_counter() - job.admitted
+    def _begin_alike(self, jobs: Sequence[Job]) -> None:
+        """Evaluate what all prompts begin with, once, and keep its cells."""
+        shared = common_prefix(jobs)
+        if shared:
+            self._evaluate(jobs[0].prompt[:shared], 0)
+            self._shared, self._beginning = shared, self.context.save(0)
+            self._vacate(0)
+
+    def _evaluate(self, tokens: Sequence[int], row: int) -> None:
+        """Evaluate the beginning of a prompt, alone and in pieces; what all prompts share is there already."""
+        started, end = time.perf_counter(), len(tokens)
+        # One token alone would be calculated by another kernel than several together, and so to other bits.
+        begun = at = self._shared if end - self._shared != 1 else 0
+        if begun:
+            self.context.restore(self._beginning, row)
+        while at < end:
+            length = min(self._piece, end - at)
+            length -= length > 1 and end - at - length == 1
+            piece = tokens[at : at + length]
+            self._decode(self._prompt_batch.put(0, piece, sequence=row, position=at), self._prompt_batch)
+            at += length
+        self.figures.prompt_tokens += end - begun
+        self.figures.prompt_seconds += time.perf_counter() - started
 
     def _step(self, active: int, waiting: int) -> list[tuple[int, Finish, str]]:
         """Evaluate one row a slot, draw the next tokens and return the rows whose samples have ended."""

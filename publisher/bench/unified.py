@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from publisher.bench.scheduler import Queue, Scheduler
+from publisher.bench.scheduler import Queue, Scheduler, common_prefix
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ HOLDERS = 8
 """Sequences that hold evaluated prompts for samples which have no slot yet."""
 _MARGIN = 32
 """Cells that must be free for each sample before another one is let in."""
-_WORTH_SHARING = 8
 
 
 @dataclass(slots=True, eq=False)
@@ -83,15 +82,12 @@ class Unified(Scheduler):
 
     def _share_root(self, jobs: Sequence[Job]) -> None:
         """Evaluate the prefix that all prompts have in common, once."""
-        prompts = list({job.request.group: job.prompt for job in jobs}.values())
-        if len(prompts) < 2:
-            return
-        common = min(_common(prompts), min(map(len, prompts)) - 1)
-        if common < _WORTH_SHARING:
+        common = common_prefix(jobs)
+        if not common:
             return
         started = time.perf_counter()
         for start in range(0, common, self.batch.capacity):
-            piece = prompts[0][start : min(common, start + self.batch.capacity)]
+            piece = jobs[0].prompt[start : min(common, start + self.batch.capacity)]
             self._decode(self.batch.put(0, piece, sequence=self._root, position=start))
         self._shared = common
         self._used += common
@@ -259,10 +255,3 @@ def _move_last(items: list[Any], index: int) -> None:
     """Let the last item take the place of the one at `index`."""
     items[index] = items[-1]
     items.pop()
-
-
-def _common(prompts: list[list[int]]) -> int:
-    """Return how many first tokens all prompts share, each one's last token left out."""
-    shortest, longest = min(prompts), max(prompts)
-    ends = min(len(shortest), len(longest)) - 1
-    return next((place for place in range(ends) if shortest[place] != longest[place]), max(0, ends))

@@ -15,13 +15,14 @@ from publisher.report import verdict_lines
 @click.argument("revision", default="HEAD", metavar="[REV]")
 @click.option("--tier", default="", help="Which tier of publisher.toml to run (default: the one that is published).")
 @click.option("--fresh", is_flag=True, help="Measure again with new seeds, even if this commit has been measured.")
+@click.option("--no-reuse", is_flag=True, help="Generate every sample, even those that earlier runs have.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.pass_context
-def command(ctx: click.Context, revision: str, tier: str, fresh: bool, as_json: bool) -> None:
+def command(ctx: click.Context, revision: str, tier: str, fresh: bool, no_reuse: bool, as_json: bool) -> None:
     """Measure the model that commit REV (default: HEAD) describes, and keep the record for the gate."""
     place = open_place(ctx)
     with Watch() as watch:
-        record = pipeline.bench(place, revision, tier, watch, fresh=fresh)
+        record = pipeline.bench(place, revision, tier, watch, fresh=fresh, reuse=not no_reuse)
     if as_json:
         echo_json(msgspec.to_builtins(record))
         return

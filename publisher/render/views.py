@@ -282,6 +282,8 @@ def facts(snapshot: Snapshot) -> list[Facts]:
     record = snapshot.record
     model, engine, machine, sampling = record.model, record.engine, record.machine, record.sampling
     slots = text.plural(engine.slots, "slot")
+    if engine.engines > 1:
+        slots = f"{engine.engines} engines of {slots} each"
     groups = {
         "Commit": [
             ("commit", record.commit.sha, 1), ("subject", record.commit.subject, 0),
