@@ -99,10 +99,10 @@ def _long(options: EngineOptions, model: Model, header: Header, slots: int, cont
     """Return whether samples are so long that sharing one cache would cost more than it saves.
 
     In a unified cache each row multiplies with the cells of all samples. Compare that work with what the weights cost
-    anyway, for samples that are half as long as they may get: at half of it, streams are the faster by a tenth.
+    anyway, for samples that are half as long as they may get: from an eighth of it on, streams were never the slower.
     """
     cells = slots * min(context, options.sampling.max_tokens) / 2
-    return not options.cells and cells * model.attention > header.parameters / 2
+    return not options.cells and cells * model.attention > header.parameters / 8
 
 
 def padded(context: int) -> int:
