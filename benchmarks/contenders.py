@@ -38,7 +38,8 @@ class Setting:
     context: int
     threads: int
     gpu_layers: int = 0
-    flash: bool = False
+    flash: str = "default"
+    """Flash attention: "on", "off", or whatever the contender does by itself."""
 
     @property
     def offload(self) -> int | str:
@@ -46,9 +47,9 @@ class Setting:
         return "all" if self.gpu_layers else 0
 
     @property
-    def switch(self) -> str:
+    def switch(self) -> list[str]:
         """Flash attention as llama.cpp's programs want it."""
-        return "on" if self.flash else "off"
+        return [] if self.flash == "default" else ["-fa", self.flash]
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,9 @@ class Ours:
         values: dict[str, Any] = {
             "model": Path(setting.model), "sha256": "", "context": setting.context, "gpu_layers": setting.offload,
             "mode": mode, "slots": slots, "threads": max(1, setting.threads // engines), "batch": 0,
-            "flash_attention": setting.flash, "timeout": 600.0, "ends": False,
-            "sampling": Sampling(**SAMPLING, max_tokens=longest), "system": "", "template": "{problem}",
+            "flash_attention": "auto" if setting.flash == "default" else setting.flash == "on",
+            "timeout": 600.0, "ends": False, "sampling": Sampling(**SAMPLING, max_tokens=longest), "system": "",
+            "template": "{problem}",
         }  # fmt: skip
         self._values, self._engines = values, engines
         self.figures: list[dict[str, float]] = []
@@ -157,7 +159,7 @@ def _sequential(pipe: Connection, setting: Setting) -> None:
 
     llama = llama_cpp.Llama(
         setting.model, n_ctx=setting.context, n_threads=setting.threads, n_threads_batch=setting.threads,
-        n_gpu_layers=setting.gpu_layers, flash_attn=setting.flash, verbose=False,
+        n_gpu_layers=setting.gpu_layers, flash_attn=setting.flash == "on", verbose=False,
     )  # fmt: skip
     with contextlib.suppress(EOFError):
         while True:
@@ -195,7 +197,7 @@ def batched_bench(peers: Path, setting: Setting, *, prompt: int, tokens: int, se
     command = [
         str(peers / "bin" / "llama-batched-bench"), "-m", setting.model, "-c", str(context), "-b", "2048", "-ub", "512",
         "-npp", str(prompt), "-ntg", str(tokens), "-npl", str(sequences), "-pps", *(["-kvu"] if unified else []),
-        "-t", str(setting.threads), "-tb", str(setting.threads), "-fa", setting.switch, "-ngl", str(setting.gpu_layers),
+        "-t", str(setting.threads), "-tb", str(setting.threads), *setting.switch, "-ngl", str(setting.gpu_layers),
     ]  # fmt: skip
     # Its last line, which is the result, is now and then lost when it ends at once: its log has a thread of its own.
     for _ in range(10):
@@ -227,7 +229,7 @@ class Server:
         command = [
             str(self._peers / "bin" / "llama-server"), "-m", setting.model, "--host", "127.0.0.1",
             "--port", str(self._port), "-np", str(self._slots), "-c", str(setting.context * self._slots),
-            "-t", str(setting.threads), "-tb", str(setting.threads), "-fa", setting.switch,
+            "-t", str(setting.threads), "-tb", str(setting.threads), *setting.switch,
             "-ngl", str(setting.gpu_layers), "--no-webui", "-kvu",
         ]  # fmt: skip
         self._process = subprocess.Popen(

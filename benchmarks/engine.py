@@ -45,11 +45,11 @@ def steady(sequences: int, tokens: int) -> Job:
 def whole(turn: int, problems: int, samples: int, low: int, high: int) -> Job:
     """Return problems with samples of mixed lengths and a shared beginning.
 
-    Each turn has other problems: a server would still have the last turn's in its cache.
+    Each turn has other texts: a server would still have the last turn's in its cache.
     """
     generator = random.Random(7)  # noqa: S311 - lengths, no secret
     lengths = tuple(tuple(generator.randint(low, high) for _ in range(samples)) for _ in range(problems))
-    return Job(words(20, 2), tuple(words(8, 1000 * turn + number) for number in range(problems)), lengths)
+    return Job(words(20, -turn), tuple(words(8, 1000 * turn + number) for number in range(problems)), lengths)
 
 
 def even(turn: int, problems: int, samples: int, tokens: int) -> Job:
@@ -169,7 +169,10 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=16, help="of each of our engines in jobs")
     parser.add_argument("--sequences", **numbers, default=[1, 4, 8, 16, 32])
     parser.add_argument("--server-slots", **numbers, default=[4, 8, 16])
-    parser.add_argument("--flash", action="store_true", help="flash attention, for all contenders")
+    parser.add_argument(
+        "--flash", choices=["default", "on", "off"], default="default",
+        help="flash attention for all contenders; default: as each of them comes",
+    )  # fmt: skip
     parser.add_argument("--only", choices=["0.5b", "builtin"], help="measure one model only")
     parser.add_argument("--part", choices=["decode", "jobs"], help="measure one part only")
     parser.add_argument(

@@ -102,7 +102,7 @@ def audit(
             yield Verification(receipt.address, whole.manifest_sha256, whole.files), True
             continue
         report = check(place, run, receipt)
-        if mend and report.damaged and not report.private:
+        if mend and not report.private and (report.damaged or _is_replaced(place, run, receipt)):
             note(f"repairing {run.line.snapshot}")
             receipt = restore_snapshot(place, run, note)
             report = check(place, run, receipt)
@@ -111,6 +111,12 @@ def audit(
         yield report, False
     if progress:
         progress.end()
+
+
+def _is_replaced(place: Place, run: Run, receipt: Receipt) -> bool:
+    """Return whether a snapshot is whole but by another deploy than its receipt's: a repair was interrupted."""
+    netlify, _ = place.client_of(run)
+    return bool(netlify.settings.token) and not netlify.has(receipt.deploy_id)
 
 
 def check(place: Place, run: Run, receipt: Receipt) -> Verification:

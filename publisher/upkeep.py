@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from publisher.deliver import check_settings, repair, show_live
-from publisher.errors import LostRaceError, NetworkError, UsageError
+from publisher.errors import LostRaceError, UsageError
 from publisher.ledger import history, snapshots
 from publisher.netlify import deploys, verify
 from publisher.place import now
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from publisher.ledger.history import Run
-    from publisher.netlify.client import Netlify
     from publisher.place import Place
 
     Note = Callable[[str], None]
@@ -66,7 +65,7 @@ def rollback(place: Place, wanted: str, *, why: str, lock: bool, note: Note) -> 
     run = find_snapshot(place, wanted)
     netlify, config = place.client_of(run)
     receipt = run.receipt
-    if receipt is None or (netlify.settings.token and not is_there(netlify, receipt)):
+    if receipt is None or (netlify.settings.token and not netlify.has(receipt.deploy_id)):
         note(f"{run.line.snapshot} is not deployed any more: repairing it first")
         check_settings(netlify)
         receipt = repair(place, netlify, place.record(run.run_id), config, note)
@@ -75,16 +74,6 @@ def rollback(place: Place, wanted: str, *, why: str, lock: bool, note: Note) -> 
         netlify.lock(receipt.deploy_id)
         note("locked: no build is published by itself until  publisher live --unlock")
     return receipt, move
-
-
-def is_there(netlify: Netlify, receipt: Receipt) -> bool:
-    """Return whether the API still has a receipt's deploy, ready."""
-    try:
-        return netlify.deploy(receipt.deploy_id).ready
-    except NetworkError as error:
-        if error.status != 404:
-            raise
-        return False
 
 
 # -- pins ----------------------------------------------------------------------------------------------------------
@@ -151,10 +140,10 @@ def _push_pin(place: Place, name: str, commit: str, before: str | None) -> None:
 
 
 def prunable(place: Place) -> list[Run]:
-    """Return the published snapshots that no rule of `[netlify] keep` holds, oldest first."""
+    """Return the published snapshots that no rule of `[netlify] keep` holds, after those that are pruned by half."""
     published = [run for run in place.runs() if run.receipt]
     if not published:
-        return []
+        return half_pruned(place)
     _, config = place.client_of(published[-1])
     keep = config.netlify.keep
     kept = {run.run_id for run in published[-keep.last:]}
@@ -163,7 +152,15 @@ def prunable(place: Place) -> list[Run]:
     kept |= {move.run_id for move in history.live_moves(place.ledger)[-1:]}
     tagged = place.repository.tags() if keep.labels else {}
     labelled = {sha for tag, sha in tagged.items() if any(fnmatch.fnmatch(tag, label) for label in keep.labels)}
-    return [run for run in published if run.run_id not in kept and run.line.commit not in labelled]
+    given_up = [run for run in published if run.run_id not in kept and run.line.commit not in labelled]
+    return half_pruned(place) + given_up
+
+
+def half_pruned(place: Place) -> list[Run]:
+    """Return the snapshots that the ledger says are pruned and whose branches are still there, oldest first."""
+    pruned = [run for run in place.runs() if run.line.pruned]
+    there = snapshots.remaining(place.ledger, [run.line.snapshot for run in pruned]) if pruned else set()
+    return [run for run in pruned if run.line.snapshot in there]
 
 
 def _suites(runs: Sequence[Run]) -> set[str]:
@@ -177,16 +174,16 @@ def _best(runs: Sequence[Run], suite: str, count: int) -> list[str]:
 
 
 def prune(place: Place, run: Run, note: Note) -> None:
-    """Delete a snapshot's deploys and its branch; its record stays, and says so."""
+    """Delete a snapshot's deploys and last its branch; its record stays, and says so."""
     netlify, _ = place.client_of(run)
-    branch = run.line.snapshot
-    receipt = run.receipt
+    branch, receipt = run.line.snapshot, run.last_receipt
     if receipt is None:
         return
-    made = Pruned(run_id=run.run_id, snapshot=branch, commit=receipt.commit, number=receipt.number, who=place.who,
-                  time=now())
-    # The ledger first: a snapshot that is half deleted is then known to be on its way out, and running again ends it.
-    place.ledger.append(history.pruned_file(made), f"Prune {branch}\n")
+    if not run.line.pruned:
+        made = Pruned(run_id=run.run_id, snapshot=branch, commit=receipt.commit, number=receipt.number, who=place.who,
+                      time=now())
+        # The ledger first: a snapshot that is half deleted is then known to be on its way out.
+        place.ledger.append(history.pruned_file(made), f"Prune {branch}\n")
     for deploy in netlify.deploys(branch=branch):
         netlify.delete(deploy.id)
     snapshots.delete_branch(place.ledger, branch, receipt.commit)

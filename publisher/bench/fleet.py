@@ -80,10 +80,9 @@ class Fleet:
     def identity(self) -> EngineIdentity:
         """What calculates; slots and threads are those of one engine, devices those of all."""
         first, *others = (engine.identity for engine in self._engines)
-        devices = list(first.devices)
-        for other in others:
-            devices += [device for device in other.devices if device not in devices or other.gpu_layers_offloaded]
-        return msgspec.structs.replace(first, devices=devices, engines=len(self._engines))
+        # Each engine calls the one GPU that it sees by the same name.
+        more = [device for other in others for device in other.devices if not device.startswith("CPU")]
+        return msgspec.structs.replace(first, devices=[*first.devices, *more], engines=len(self._engines))
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish.
@@ -156,8 +155,8 @@ def crew(options: EngineOptions, engines: int) -> list[EngineOptions]:
     """Return the options of each engine: how many there are, which GPUs each one sees, its threads and its work."""
     cards = machine.visible_gpus() if options.gpu_layers else []
     count = engines or _chosen(options, cards)
-    cards = cards if len(cards) > 1 else []
-    count = min(count, len(cards)) if cards else count
+    if cards:
+        count = min(count, len(cards))
     if count == 1:
         return [options]
     threads = options.threads or max(1, len(os.sched_getaffinity(0)) // count)

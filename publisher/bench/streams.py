@@ -55,20 +55,23 @@ class Streams(Scheduler):
         if self._copy:
             self._begin_alike(jobs)
         free = list(range(self.slots - 1, -1, -1))
+        changed = True
         while queue.waiting or len(free) < self.slots:
-            while free and queue.waiting:
-                self._admit(queue, free.pop())
-            if not self._fixed:
-                self._rows = max(self._least, self._last() + 1)
+            if changed:
+                while free and queue.waiting:
+                    self._admit(queue, free.pop())
+                if not self._fixed:
+                    self._rows = max(self._least, self._last() + 1)
+            changed = False
             for row, finish, reason in self._step(self.slots - len(free), queue.waiting):
-                job = self._jobs[row]
+                job, changed = self._jobs[row], True
                 self._vacate(row)
                 free.append(row)
                 free.sort(reverse=True)
                 if job is not None:
                     queue.finished(job)
                     yield self._completion(job, finish, reason)
-            if not queue.waiting and not self._fixed:
+            if changed and not queue.waiting and not self._fixed:
                 self._close_ranks(free)
         self._prompts.clear()
         self._shared, self._beginning = 0, None

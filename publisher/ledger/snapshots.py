@@ -19,7 +19,7 @@ from publisher.ledger.store import Ledger, author
 from publisher.schema import History, HistoryLine, Record, SnapshotName, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 LIVE = "refs/heads/live"
 FOLDER = "ledger"
@@ -154,6 +154,14 @@ def move_live(ledger: Ledger, commit: str, before: str | None) -> None:
     here = repository.ref(LIVE)
     if here != commit:
         repository.move_refs({LIVE: (commit, here)})
+
+
+def remaining(ledger: Ledger, branches: Iterable[str]) -> set[str]:
+    """Return those of some snapshot branches that are still there: on the remote, or here if there is none."""
+    if ledger.remote:
+        found = ledger.repository.remote_refs(ledger.remote, "refs/heads/snapshot-*")
+        return {branch for branch in branches if f"refs/heads/{branch}" in found}
+    return {branch for branch in branches if ledger.repository.ref(f"refs/heads/{branch}")}
 
 
 def delete_branch(ledger: Ledger, branch: str, commit: str) -> None:

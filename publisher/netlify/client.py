@@ -173,6 +173,15 @@ class Netlify:
         """Return one deploy."""
         return self._call("GET", f"/deploys/{_checked(deploy_id)}", Deploy, "the deploy")
 
+    def has(self, deploy_id: str) -> bool:
+        """Return whether a deploy is still there, ready."""
+        try:
+            return self.deploy(deploy_id).ready
+        except NetworkError as error:
+            if error.status != 404:
+                raise
+            return False
+
     def restore(self, deploy_id: str) -> Deploy:
         """Show a deploy at the site's main address."""
         return self._call("POST", f"/sites/{self._site()}/deploys/{_checked(deploy_id)}/restore", Deploy, "restore")
