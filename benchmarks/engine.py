@@ -53,8 +53,8 @@ def whole(turn: int, problems: int, samples: int, low: int, high: int) -> Job:
 
 
 def even(turn: int, problems: int, samples: int, tokens: int) -> Job:
-    """Return problems whose samples are equally long, as llama-server's n_cmpl needs."""
-    job = whole(turn, problems, samples, 1, 2)
+    """Return other problems, whose samples are equally long, as llama-server's n_cmpl needs."""
+    job = whole(turn + 1000, problems, samples, 1, 2)
     return Job(job.system, job.problems, ((tokens,) * samples,) * problems)
 
 
