@@ -106,7 +106,8 @@ def decode(table: Table, title: str, setting: Setting, options: argparse.Namespa
             for one in (fast, exact):
                 one.run(steady(count, 4))
 
-            bench = partial(batched_bench, options.peers, setting, prompt=128, tokens=tokens, sequences=count)
+            prompt = 1 + round(fast.figures[-1]["prompt_tokens"])  # the last token of a prompt is decoded
+            bench = partial(batched_bench, options.peers, setting, prompt=prompt, tokens=tokens, sequences=count)
             turns = table.turns(name, {
                 "batched-bench -kvu": same(partial(bench, unified=True)),
                 "fast": same(partial(fast.run, job, "decode")),
