@@ -71,7 +71,8 @@ class Unified(Scheduler):
         self.figures.started = time.perf_counter()
         self._share_root(jobs)
         while queue.waiting or self._jobs or self._waiting:
-            self._refill(queue)
+            if queue.waiting or self._prompts or self._waiting:
+                self._refill(queue)
             yield from self._step(queue)
         self.context.forget(self._root)
         self._used -= self._shared
