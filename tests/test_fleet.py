@@ -58,7 +58,7 @@ def test_each_gpu_has_an_engine_where_the_model_fits(monkeypatch: pytest.MonkeyP
 
 def test_a_small_model_has_an_engine_for_each_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many engines as processors, one thread each, if there is enough to do and nobody chose the threads."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    monkeypatch.setattr(machine, "cores", lambda: 4)
     found = crew(options(threads=0, workload=1000), 0)
     assert [(one.threads, one.workload) for one in found] == [(1, 250)] * 4
     assert len(crew(options(threads=0, workload=60), 0)) == 2

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import queue
 import threading
 from typing import TYPE_CHECKING, Self
@@ -83,6 +82,11 @@ class Fleet:
         # Each engine calls the one GPU that it sees by the same name.
         more = [device for other in others for device in other.devices if not device.startswith("CPU")]
         return msgspec.structs.replace(first, devices=[*first.devices, *more], engines=len(self._engines))
+
+    @property
+    def at_once(self) -> int:
+        """How many samples all engines run side by side."""
+        return sum(engine.identity.slots for engine in self._engines)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish.
@@ -159,7 +163,7 @@ def crew(options: EngineOptions, engines: int) -> list[EngineOptions]:
         count = min(count, len(cards))
     if count == 1:
         return [options]
-    threads = options.threads or max(1, len(os.sched_getaffinity(0)) // count)
+    threads = options.threads or max(1, machine.cores() // count)
     return [
         dataclasses.replace(
             options,
@@ -180,7 +184,7 @@ def _chosen(options: EngineOptions, cards: Sequence[machine.Card]) -> int:
         return min(len(cards), work) if alone else 1
     if options.threads or size > SMALL_FILE:
         return 1
-    return min(len(os.sched_getaffinity(0)), work, MOST)
+    return min(machine.cores(), work, MOST)
 
 
 def _size(model: Path) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
+import bisect
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,12 +20,17 @@ class Forecast:
         self._done = 0.0
         self._tokens = 0
         self._ratios: list[float] = []
+        """Lengths relative to what was expected, in ascending order."""
+        self._sum = self._squares = 0.0
 
     def finished(self, key: int, tokens: int) -> None:
         """Learn from the sample `key`."""
         self._done += self._expected[key]
         self._tokens += tokens
-        self._ratios.append(tokens / max(1, self._expected[key]))
+        ratio = tokens / max(1, self._expected[key])
+        bisect.insort(self._ratios, ratio)
+        self._sum += ratio
+        self._squares += ratio * ratio
 
     def left(self, seconds: float, generated: float, at_once: int) -> float:
         """Return the seconds left after `seconds`, in which `generated` tokens came out of `at_once` samples a time.
@@ -36,8 +42,9 @@ class Forecast:
         if not self._ratios or seconds <= 0:
             return 0.0
         generated = max(generated, float(self._tokens))
-        mean = statistics.fmean(self._ratios)
-        variation = statistics.pstdev(self._ratios) / mean if mean > 0 else 0.0
+        mean = self._sum / len(self._ratios)
+        variance = max(0.0, self._squares / len(self._ratios) - mean * mean)
+        variation = math.sqrt(variance) / mean if mean > 0 else 0.0
         running = min(at_once, len(self._expected) - len(self._ratios))
         typical = self._whole / len(self._expected)
         begun = self._done + running * typical * max(0.0, 1 - variation**2) / 2
@@ -48,5 +55,5 @@ class Forecast:
 
     def _tail(self, mean: float, variation: float, running: int) -> float:
         """Return by how much the last sample outlasts the mean of those that run when no other waits, per token due."""
-        longest = sorted(self._ratios)[int(len(self._ratios) * (1 - 1 / running))]
+        longest = self._ratios[int(len(self._ratios) * (1 - 1 / running))]
         return max(0.0, longest - mean * (1 + variation**2) / 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -46,22 +47,34 @@ def visible_gpus() -> list[Card]:
     cards = _cards()
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
-        return cards
+        return list(cards)
     known = {card.index: card for card in cards}
     wanted = [name.strip() for name in chosen.split(",")]
     # A GPU may also be named by its UUID; then nobody but CUDA knows which it is, and one engine sees them all.
     return [known[name] for name in wanted] if all(name in known for name in wanted) else []
 
 
-def _cards() -> list[Card]:
+@functools.cache
+def _cards() -> tuple[Card, ...]:
+    """Ask the driver's own program once; it takes longer than all else here."""
     command = ["nvidia-smi", "--query-gpu=index,memory.total,name", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return []
+        return ()
     rows = [line.split(",", 2) for line in done.stdout.splitlines() if line.count(",") >= 2]
     found = [[part.strip() for part in row] for row in rows] if done.returncode == 0 else []
-    return [Card(index, name, int(memory) << 20 if memory.isdigit() else 0) for index, memory, name in found]
+    return tuple(Card(index, name, int(memory) << 20 if memory.isdigit() else 0) for index, memory, name in found)
+
+
+def cores() -> int:
+    """Return how many processors this process may use, a container's limit included."""
+    processors = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return processors
+    return max(1, min(processors, int(quota) // int(period))) if quota.isdigit() else processors
 
 
 def instructions() -> list[str]:

@@ -203,7 +203,7 @@ def _prove(engine: Fleet, requests: Sequence[Request]) -> dict[str, float]:
     identity = engine.identity
     if not requests or identity.mode != "reproducible" or not identity.gpu_layers_offloaded:
         return {}
-    few = [replace(request, max_tokens=_PROOF) for request in requests[: identity.slots * identity.engines]]
+    few = [replace(request, max_tokens=_PROOF) for request in requests[: engine.at_once]]
     changed = engine.changed(few)
     if changed:
         raise ModelError(f"the GPU answered {len(changed)} of {len(few)} samples differently the second time",
@@ -214,8 +214,7 @@ def _prove(engine: Fleet, requests: Sequence[Request]) -> dict[str, float]:
 def _with_time_left(engine: Fleet, forecast: Forecast) -> dict[str, float]:
     """Return the engine's figures with the seconds that the run still takes."""
     figures = engine.statistics()
-    at_once = engine.identity.slots * engine.identity.engines
-    left = forecast.left(figures.get("seconds", 0.0), figures.get("decode_tokens", 0.0), at_once)
+    left = forecast.left(figures.get("seconds", 0.0), figures.get("decode_tokens", 0.0), engine.at_once)
     return {**figures, "seconds_left": left}
 
 

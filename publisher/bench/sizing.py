@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from publisher.bench import identity
+from publisher.bench import identity, machine
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -
         rows=max(2, slots),
         context=context,
         cells=options.cells or min(room, whole * (slots + 1)),
-        threads=options.threads or (1 if header.parameters < SMALL else _cores()),
+        threads=options.threads or (1 if header.parameters < SMALL else machine.cores()),
         batch=options.batch or BATCH,
         gpu=gpu,
         flash=flash,
@@ -113,16 +112,6 @@ def padded(context: int) -> int:
 def _wanted(options: EngineOptions, usual: int) -> int:
     """Return how many sequences to run at once: the usual number, if there is so much work."""
     return max(1, min(usual, options.workload)) if options.workload else usual
-
-
-def _cores() -> int:
-    """Return how many processors this process may use, a container's limit included."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return cores
-    return max(1, min(cores, int(quota) // int(period))) if quota.isdigit() else cores
 
 
 def _memory() -> int:
