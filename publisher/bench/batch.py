@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, Any
 
-import llama_cpp
 import numpy as np
+
+from publisher.bench.binding import llama
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,8 @@ class Batch:
         self._counts = np.ones(capacity, dtype=np.int32)
         # seq_id points to each row's own list of sequences: one number each here, so addresses into the column.
         self._addresses = self.sequences.ctypes.data + 4 * np.arange(capacity, dtype=np.uint64)
-        self._struct = llama_cpp.llama_batch()
-        kinds = dict(llama_cpp.llama_batch._fields_)
+        self._struct = llama.llama_batch()
+        kinds = dict(llama.llama_batch._fields_)
         columns: tuple[npt.NDArray[Any], ...] = (
             self.tokens,
             self.positions,

@@ -175,18 +175,17 @@ def _try_out(model: Path, problems: list[tuple[str, str]]) -> _Trial:
 
 def _main() -> None:
     """Print what llama.cpp says about itself."""
-    import llama_cpp  # noqa: PLC0415 - only the child may load it
+    from publisher.bench import binding, identity  # noqa: PLC0415 - only the child may load llama.cpp
 
-    from publisher.bench import identity  # noqa: PLC0415 - it imports llama_cpp
-
-    llama_cpp.llama_backend_init()
+    llama = binding.llama
+    llama.llama_backend_init()
     library = Library(
-        version=str(llama_cpp.__version__),
+        version=binding.version(),
         build=identity.build(),
         system_info=identity.system_info(),
         library_sha256=identity.library_digest(),
-        offload_supported=bool(llama_cpp.llama_supports_gpu_offload()),
-        max_sequences=int(llama_cpp.llama_max_parallel_sequences()),
+        offload_supported=bool(llama.llama_supports_gpu_offload()),
+        max_sequences=int(llama.llama_max_parallel_sequences()),
         devices=[Device(**facts) for facts in identity.devices()],
     )
     sys.stdout.buffer.write(msgspec.json.encode(library))

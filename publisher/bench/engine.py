@@ -7,15 +7,14 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-import llama_cpp
-
-from publisher.bench import identity, sizing
+from publisher.bench import identity, machine, sizing
+from publisher.bench.binding import llama
 from publisher.bench.gguf import read_header
 from publisher.bench.meter import EnergyMeter
 from publisher.bench.model import Context, Log, Model
 from publisher.bench.prompts import Prompts
 from publisher.bench.protocol import Completion, ModelFacts
-from publisher.bench.sampling import Chain
+from publisher.bench.sampling import Drawer
 from publisher.bench.scheduler import Job
 from publisher.bench.streams import Streams
 from publisher.bench.unified import HOLDERS, Unified
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from publisher.schema import EngineIdentity
 
 _PIECE = 16 << 20
+_DRAWERS = 8
+"""Threads that draw tokens where a GPU calculates; on a CPU llama.cpp's own threads would be in their way."""
 
 
 class Engine:
@@ -53,12 +54,13 @@ class Engine:
         self.facts = _facts(header, digest)
         _prompts(header, options)  # a template that cannot work is found before minutes are spent on loading
         self._log = Log()
-        llama_cpp.llama_backend_init()
+        llama.llama_backend_init()
         self._model = Model(
             f"/proc/self/fd/{descriptor}",
             self._log,
             gpu_layers=-1 if options.gpu_layers == "all" else options.gpu_layers,
             repack=options.mode == "fast",
+            mapped=sizing.mapped(header.size),
             beat=beat,
         )
         if _stamp(descriptor) != before:
@@ -74,6 +76,8 @@ class Engine:
             options, self._size, self._model, self._log, experts=self._experts
         )
         self._planned_memory = self._log.host_buffers()
+        sampling, at_once = options.sampling, min(_DRAWERS, machine.cores()) if self._size.gpu else 1
+        self._drawer = Drawer(sampling, at_once) if sampling.temperature else None
         self._scheduler: Scheduler | None = None
         self._meter = EnergyMeter()
 
@@ -99,7 +103,7 @@ class Engine:
         common: dict[str, Any] = {
             "slots": size.slots,
             "batch": size.batch,
-            "greedy": self._options.sampling.temperature == 0,
+            "drawer": self._drawer,
             "stops": self._options.stop,
             "beat": self._beat,
         }
@@ -147,9 +151,8 @@ class Engine:
 
     def _job(self, request: Request, prompt: list[int], submitted: float) -> Job:
         """Return the sample that a request asks for, cut at the context."""
-        sampling = self._options.sampling
-        limit = min(request.max_tokens or sampling.max_tokens, self._size.context - len(prompt))
-        return Job(request, prompt, limit, Chain(sampling, request.seed), submitted)
+        limit = min(request.max_tokens or self._options.sampling.max_tokens, self._size.context - len(prompt))
+        return Job(request, prompt, limit, submitted)
 
     def statistics(self) -> dict[str, float]:
         """Return the figures of the last `generate`, or of the one in progress; memory in bytes, energy in joules."""

@@ -6,12 +6,10 @@ import ctypes
 import functools
 import hashlib
 import resource
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import llama_cpp
-
-from publisher.bench.model import LIBRARY
+from publisher.bench import binding
+from publisher.bench.binding import function, llama
 from publisher.schema import EngineIdentity
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ def describe(options: EngineOptions, size: Size, model: Model, log: Log, *, expe
     found = devices()
     return EngineIdentity(
         name="llama.cpp",
-        version=str(llama_cpp.__version__),
+        version=binding.version(),
         build=build(),
         backend=_backend(found, offloaded),
         devices=[f"{device['name']}: {device['description']}" for device in found],
@@ -82,15 +80,14 @@ def build() -> str:
 
 def system_info() -> str:
     """Return the instruction sets and features that llama.cpp was built with and found."""
-    return " ".join(llama_cpp.llama_print_system_info().decode("utf-8", "replace").split())
+    return " ".join(llama.llama_print_system_info().decode("utf-8", "replace").split())
 
 
 @functools.cache
 def library_digest() -> str:
     """Return one digest of the shared libraries' bytes."""
-    folder = Path(llama_cpp.__file__).parent / "lib"
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("lib*.so")):
+    for path in sorted(binding.FOLDER.glob("lib*.so")):
         digest.update(path.name.encode() + b"\0")
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
@@ -99,18 +96,18 @@ def library_digest() -> str:
 
 def devices() -> list[dict[str, Any]]:
     """Return the devices that llama.cpp can calculate on, with their memory in bytes."""
-    count = _function("ggml_backend_dev_count", ctypes.c_size_t)()
+    count = function("ggml_backend_dev_count", ctypes.c_size_t)()
     return [_device(index) for index in range(count)]
 
 
 def _device(index: int) -> dict[str, Any]:
     """Return the facts of one device."""
-    handle = _function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)(index)
+    handle = function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)(index)
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     sizes = ctypes.POINTER(ctypes.c_size_t)
-    measure = _function("ggml_backend_dev_memory", None, ctypes.c_void_p, sizes, sizes)
+    measure = function("ggml_backend_dev_memory", None, ctypes.c_void_p, sizes, sizes)
     measure(handle, ctypes.byref(free), ctypes.byref(total))
-    kind = _function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)(handle)
+    kind = function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)(handle)
     return {
         "name": _text("ggml_backend_dev_name", handle),
         "description": _text("ggml_backend_dev_description", handle),
@@ -120,15 +117,10 @@ def _device(index: int) -> dict[str, Any]:
     }
 
 
-def _text(function: str, *arguments: Any) -> str:
+def _text(name: str, *arguments: Any) -> str:
     """Return the text that a function of ggml answers."""
-    answer = _function(function, ctypes.c_char_p, *[ctypes.c_void_p for _ in arguments])(*arguments)
+    answer = function(name, ctypes.c_char_p, *[ctypes.c_void_p for _ in arguments])(*arguments)
     return answer.decode("utf-8", "replace") if answer else ""
-
-
-def _function(name: str, result: Any, *arguments: Any) -> Any:
-    """Return a function of the libraries that are loaded; llama_cpp declares none of ggml's."""
-    return ctypes.CFUNCTYPE(result, *arguments)((name, LIBRARY))
 
 
 def gpu_memory() -> int:

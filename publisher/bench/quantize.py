@@ -114,16 +114,16 @@ def _version() -> str:
 
 def _main() -> None:
     """Quantize as the arguments say: source, target, llama.cpp's number of the quantization, 0 or 1 for again."""
-    import llama_cpp  # noqa: PLC0415 - only the child may load it
+    from publisher.bench.binding import llama  # noqa: PLC0415 - only the child may load it
 
     source, target, number, again = sys.argv[1:5]
-    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters = llama.llama_model_quantize_default_params()
     parameters.ftype = int(number)
     parameters.allow_requantize = again == "1"
     parameters.nthread = len(os.sched_getaffinity(0))
     # The package's own log callback hides the reason of a failure.
-    llama_cpp.llama_log_set(llama_cpp.llama_log_callback(), None)
-    sys.exit(1 if llama_cpp.llama_model_quantize(source.encode(), target.encode(), parameters) else 0)
+    llama.llama_log_set(llama.llama_log_callback(), None)
+    sys.exit(1 if llama.llama_model_quantize(source.encode(), target.encode(), parameters) else 0)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import llama_cpp
 import numpy as np
 
 from publisher.bench.batch import Batch
-from publisher.bench.model import LIBRARY
+from publisher.bench.binding import function, llama
 from publisher.bench.protocol import Completion
+from publisher.bench.sampling import Dice
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 
     from publisher.bench.model import Context, Model
     from publisher.bench.protocol import Finish, Request
-    from publisher.bench.sampling import Chain
+    from publisher.bench.sampling import Drawer
+
+    Ended = tuple[int, Finish, str]
+    """A row whose sample has ended, how, and why if by an error."""
 
 # The address alone: a pointer object a step would cost more than everything else around it.
-_logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", LIBRARY))
+_logits_address = function("llama_get_logits", ctypes.c_void_p, ctypes.c_void_p)
 _CHECK_EVERY = 16
-"""Every so many steps all logits are searched for NaN; when a sample ends, those of the tokens that were drawn."""
+"""Every so many steps all logits are searched for NaN; when samples end, those of the tokens that were drawn."""
 _WORTH_SHARING = 8
 """Tokens from which on a common beginning is evaluated apart."""
 
@@ -48,13 +51,14 @@ class Job:
     prompt: list[int]
     limit: int
     """Tokens that may be drawn."""
-    chain: Chain
     submitted: float
     out: list[int] = field(default_factory=list)
     admitted: float = 0.0
     first: float = 0.0
     tail: bytes = b""
     """The last bytes of the text, where stop strings are looked for."""
+    dice: Dice | None = None
+    """The sample's random numbers, from its first token on."""
     saved: Any = None
     """The sample's part of the KV cache while it waits after a preemption."""
 
@@ -168,18 +172,21 @@ class Scheduler(abc.ABC):
         *,
         slots: int,
         batch: int,
-        greedy: bool,
+        drawer: Drawer | None,
         stops: tuple[str, ...],
         beat: Callable[[str], None],
     ) -> None:
+        """Schedule on the context; without a `drawer` the likeliest token is taken."""
         self.model, self.context, self.slots = model, context, slots
         self.batch = Batch(max(batch, context.sequences))
         self.figures = Figures()
-        self._greedy = greedy
+        self._drawer = drawer
         self._stops = tuple(stop.encode() for stop in stops if stop)
         self._keep = max(map(len, self._stops), default=0) + 64
         self._beat = beat
         self._address = 0
+        self._look = 0
+        """The step from which on all logits are to be searched again."""
         self._view: npt.NDArray[np.float32] = np.zeros((0, model.tokens), dtype=np.float32)
         self._index = np.arange(self.batch.capacity)
 
@@ -191,7 +198,7 @@ class Scheduler(abc.ABC):
 
     def _decode(self, rows: int, batch: Batch | None = None) -> bool:
         """Evaluate the first `rows` rows of the batch; false when the cache has no room for them."""
-        code = llama_cpp.llama_decode(self.context.pointer, (batch or self.batch).struct(rows))
+        code = llama.llama_decode(self.context.pointer, (batch or self.batch).struct(rows))
         self._beat("generating")
         if code not in {0, 1}:
             raise ModelError(f"llama.cpp could not evaluate a batch of {rows} tokens (llama_decode returned {code})")
@@ -206,59 +213,86 @@ class Scheduler(abc.ABC):
             self._address = address
         return self._view[:rows]
 
-    def _draw(self, chains: Sequence[Any], rows: int) -> list[int]:
-        """Draw a token for each of the first `rows` rows, into `batch.tokens` too; rows whose chain is None get 0."""
-        if self._greedy:
-            drawn: list[int] = self._scores(rows).argmax(axis=1).tolist()
-        else:
-            pointer, sample = self.context.pointer, llama_cpp.llama_sampler_sample
-            drawn = [0 if chain is None else sample(chain, pointer, row) for row, chain in enumerate(chains)]
-        self.batch.tokens[:rows] = drawn
-        return drawn
+    def _throw(self, job: Job) -> int | None:
+        """Return where a sample's random numbers are, made when it gets its first slot; None where none are needed."""
+        if self._drawer is None:
+            return None
+        if job.dice is None:
+            job.dice = Dice(job.request.seed)
+        return job.dice.address
+
+    def _draw(self, dice: Sequence[int | None], rows: int) -> list[int]:
+        """Return a token for each of the first `rows` rows; 0 for rows without dice."""
+        if self._drawer is None:
+            return list(self._scores(rows).argmax(axis=1).tolist())
+        return self._drawer.draw(self.context.pointer, dice, self.model.tokens)
 
     def _unusable(self, drawn: list[int]) -> list[int]:
         """Return the rows of the last step whose logits are not all finite."""
         rows = len(drawn)
         scores = self._scores(rows)
         suspects = scores[self._index[:rows], drawn]
-        if self.figures.steps % _CHECK_EVERY == 0:
+        if self.figures.steps >= self._look:
+            self._look = self.figures.steps + _CHECK_EVERY
             suspects = suspects + scores.sum(axis=1)
         return [] if math.isfinite(suspects.sum()) else np.flatnonzero(~np.isfinite(suspects)).tolist()
 
+    def _advance(
+        self, jobs: Sequence[Job | None], dice: Sequence[int | None], *, end: int, most: int
+    ) -> tuple[int, list[Ended]]:
+        """Evaluate and draw until a sample ends, at most `most` times; return the steps done and the ended rows.
+
+        `end` are the rows of the first step, those of prompts behind the samples' included. What this does for every
+        step and row is all that Python does for a token; it is counted in tenths of microseconds. No steps are done
+        when the cache has no room.
+        """
+        rows, ends, decode, draw = len(jobs), self.model.ends, self._decode, self._draw
+        outs = [[] if job is None else job.out for job in jobs]
+        fresh = [job for job in jobs if job is not None and not job.out]
+        left = min(job.limit - len(job.out) for job in jobs if job is not None)
+        tokens, positions = self.batch.tokens[:rows], self.batch.positions[:rows]
+        drawn: list[int] = []
+        done = 0
+        while done < (1 if fresh or self._stops else min(most, left, _CHECK_EVERY)) and decode(end):
+            drawn = draw(dice, rows)
+            tokens[:] = drawn
+            positions += 1
+            for out, token in zip(outs, drawn, strict=True):
+                out.append(token)
+            done += 1
+            if not ends.isdisjoint(drawn):
+                break
+        for job in fresh:
+            job.first = time.perf_counter()
+        return done, self._ended(jobs, drawn) if done else []
+
     # -- a sample's end -----------------------------------------------------------------------------------------
 
-    def _take(self, jobs: Sequence[Job | None], drawn: list[int]) -> list[tuple[int, Finish, str]]:
-        """Give each sample its token; return the rows whose samples have ended, how, and why if by an error.
+    def _ended(self, jobs: Sequence[Job | None], drawn: list[int]) -> list[Ended]:
+        """Return the rows whose samples have ended with the last tokens, how, and why if by an error.
 
-        This is the one loop over rows in Python; what it does for every token is counted in tenths of microseconds. A
-        NaN stays in a sample's cells and so in all its later logits: looking now and then, and before a sample ends, is
-        enough.
+        A NaN stays in a sample's cells and so in all its later logits: to look for it here, every few steps and before
+        a sample ends, is enough.
         """
-        ended: list[tuple[int, Finish, str]] = []
+        ended: list[Ended] = []
         ends, stops = self.model.ends, self._stops
         for row, job in enumerate(jobs):
             if job is None:
                 continue
-            token, out = drawn[row], job.out
-            if token in ends:
+            if drawn[row] in ends:
+                job.out.pop()
                 ended.append((row, "stop", ""))
-            else:
-                if not out:
-                    job.first = time.perf_counter()
-                out.append(token)
-                if stops and self._stopped(job, token):
-                    ended.append((row, "stop", ""))
-                elif len(out) >= job.limit:
-                    ended.append((row, "length", ""))
-        if ended or self.figures.steps % _CHECK_EVERY == 0:
-            ended = self._with_faults(ended, jobs, drawn)
-        return ended
+            elif stops and self._stopped(job, drawn[row]):
+                ended.append((row, "stop", ""))
+            elif len(job.out) >= job.limit:
+                ended.append((row, "length", ""))
+        return self._with_faults(ended, jobs, drawn)
 
     def _with_faults(
-        self, ended: list[tuple[int, Finish, str]], jobs: Sequence[Job | None], drawn: list[int]
-    ) -> list[tuple[int, Finish, str]]:
+        self, ended: list[Ended], jobs: Sequence[Job | None], drawn: list[int]
+    ) -> list[Ended]:
         """Return the ended rows with those added, or turned into errors, whose logits cannot be used; in order."""
-        faults: list[tuple[int, Finish, str]] = []
+        faults: list[Ended] = []
         for row in self._unusable(drawn):
             job = jobs[row]
             if job is not None:
@@ -274,7 +308,8 @@ class Scheduler(abc.ABC):
 
     def _completion(self, job: Job, finish: Finish, reason: str = "") -> Completion:
         """Free a sample's samplers and return what it came to."""
-        job.chain.close()
+        if job.dice is not None:
+            job.dice.close()
         job.saved = None
         now = time.perf_counter()
         text = self.model.text(job.out)
@@ -292,16 +327,16 @@ class Scheduler(abc.ABC):
             reason=reason,
         )
 
-    def _count_step(self, rows: int, waiting: int, seconds: float) -> None:
-        """Count a decoding step with `rows` samples in it while `waiting` others had no slot."""
+    def _count_steps(self, steps: int, rows: int, waiting: int, seconds: float) -> None:
+        """Count decoding steps with `rows` samples in each while `waiting` others had no slot."""
         figures = self.figures
-        figures.steps += 1
-        figures.rows += rows
-        figures.decode_tokens += rows
+        figures.steps += steps
+        figures.rows += steps * rows
+        figures.decode_tokens += steps * rows
         figures.decode_seconds += seconds
         if waiting:
-            figures.busy_steps += 1
-            figures.busy_rows += rows
+            figures.busy_steps += steps
+            figures.busy_rows += steps * rows
         elif rows < self.slots:
             figures.tail_seconds += seconds * (1 - rows / self.slots)
 

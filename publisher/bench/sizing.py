@@ -109,6 +109,15 @@ def padded(context: int) -> int:
     return -(-context // CELL) * CELL
 
 
+def mapped(size: int) -> bool:
+    """Return whether llama.cpp should map a model of `size` bytes instead of reading it into memory of its own.
+
+    So it is where a GPU takes the weights, and where they would take more than half of what memory is available: the
+    system can drop mapped pages and read them again.
+    """
+    return 2 * size > _memory() or any(device["kind"] in identity.GPU_KINDS.values() for device in identity.devices())
+
+
 def _wanted(options: EngineOptions, usual: int) -> int:
     """Return how many sequences to run at once: the usual number, if there is so much work."""
     return max(1, min(usual, options.workload)) if options.workload else usual

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from publisher.bench.batch import Batch
 from publisher.bench.scheduler import Queue, Scheduler, common_prefix
+from publisher.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from publisher.bench.protocol import Completion, Finish
-    from publisher.bench.scheduler import Job
+    from publisher.bench.protocol import Completion
+    from publisher.bench.scheduler import Ended, Job
 
 _IDLE_CELLS = 64
-"""Cells that an idle slot's dummy tokens may fill before they are removed."""
+"""Cells that an idle slot's dummy tokens may fill before they are removed; a few more are no harm."""
 
 
 class Streams(Scheduler):
@@ -39,7 +40,9 @@ class Streams(Scheduler):
         self._fixed, self._least, self._copy = fixed, least, copy_prompts
         self._rows = self.context.sequences
         self._jobs: list[Job | None] = [None] * self._rows
-        self._chains: list[Any] = [None] * self._rows
+        self._dice: list[int | None] = [None] * self._rows
+        self._tidy = 0
+        """The step from which on idle slots are to be emptied again."""
         self._prompts: dict[str, Any] = {}
         self._shared, self._beginning = 0, None
         self._prompt_batch = Batch(self._piece)
@@ -87,7 +90,7 @@ class Streams(Scheduler):
             row = free.pop()
             self.context.forget(row)
             self.context.restore(self.context.save(last), row)
-            self._jobs[row], self._chains[row] = self._jobs[last], self._chains[last]
+            self._jobs[row], self._dice[row] = self._jobs[last], self._dice[last]
             for column in (self.batch.tokens, self.batch.positions):
                 column[row] = column[last]
             self._vacate(last)
@@ -97,7 +100,7 @@ class Streams(Scheduler):
     def _vacate(self, row: int) -> None:
         """Empty a slot; its row carries a dummy token from now on."""
         self.context.forget(row)
-        self._jobs[row] = self._chains[row] = None
+        self._jobs[row] = self._dice[row] = None
         self.batch.tokens[row] = self.batch.positions[row] = 0
 
     def _admit(self, queue: Queue, row: int) -> None:
@@ -115,7 +118,7 @@ class Streams(Scheduler):
                 self._prompts[group] = self.context.save(row)
         if waiting == 1:
             self._prompts.pop(group, None)
-        self._jobs[row], self._chains[row] = job, job.chain.pointer
+        self._jobs[row], self._dice[row] = job, self._throw(job)
         self.batch.tokens[row], self.batch.positions[row] = job.token, job.position
 
     def _begin_alike(self, jobs: Sequence[Job]) -> None:
@@ -142,19 +145,18 @@ class Streams(Scheduler):
         self.figures.prompt_tokens += end - begun
         self.figures.prompt_seconds += time.perf_counter() - started
 
-    def _step(self, active: int, waiting: int) -> list[tuple[int, Finish, str]]:
-        """Evaluate one row a slot, draw the next tokens and return the rows whose samples have ended."""
-        started = time.perf_counter()
-        batch, rows, figures = self.batch, self._rows, self.figures
-        if active < rows and figures.steps % _IDLE_CELLS == 0:
+    def _step(self, active: int, waiting: int) -> list[Ended]:
+        """Evaluate one row a slot and draw, a few times; return the rows whose samples have ended."""
+        started, rows, figures = time.perf_counter(), self._rows, self.figures
+        if active < rows and figures.steps >= self._tidy:
+            self._tidy = figures.steps + _IDLE_CELLS
             for row in range(rows):
                 if self._jobs[row] is None:
                     self._vacate(row)
-        self._decode(rows)
-        drawn = self._draw(self._chains[:rows], rows)
-        batch.positions[:rows] += 1
-        ended = self._take(self._jobs[:rows], drawn)
+        done, ended = self._advance(self._jobs[:rows], self._dice[:rows], end=rows, most=_IDLE_CELLS)
+        if not done:
+            raise ModelError("llama.cpp found no room in the KV cache for a sample that fits into its own stream")
         if ended:
-            figures.kv_high = max(figures.kv_high, int(batch.positions[:rows].sum()))
-        self._count_step(active, waiting, time.perf_counter() - started)
+            figures.kv_high = max(figures.kv_high, int(self.batch.positions[:rows].sum()))
+        self._count_steps(done, active, waiting, time.perf_counter() - started)
         return ended

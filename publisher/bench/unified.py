@@ -18,8 +18,8 @@ from publisher.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from publisher.bench.protocol import Completion, Finish
-    from publisher.bench.scheduler import Job
+    from publisher.bench.protocol import Completion
+    from publisher.bench.scheduler import Ended, Job
 
 HOLDERS = 8
 """Sequences that hold evaluated prompts for samples which have no slot yet."""
@@ -56,7 +56,7 @@ class Unified(Scheduler):
         self._shared = 0
         self._used = 0
         self._jobs: list[Job] = []
-        self._chains: list[Any] = []
+        self._dice: list[int | None] = []
         self._where: list[tuple[int, Prompt | None]] = []
         self._ahead = 1 + self.slots // 4
         """Samples whose prompts are to be ready before a slot is free, so that none waits for its prompt."""
@@ -161,7 +161,7 @@ class Unified(Scheduler):
     def _seat(self, job: Job, slot: int, prompt: Prompt | None) -> None:
         row = len(self._jobs)
         self._jobs.append(job)
-        self._chains.append(job.chain.pointer)
+        self._dice.append(self._throw(job))
         self._where.append((slot, prompt))
         self.batch.tokens[row], self.batch.positions[row] = job.token, job.position
         self.batch.sequences[row] = slot
@@ -179,7 +179,7 @@ class Unified(Scheduler):
         for column in (self.batch.tokens, self.batch.positions, self.batch.sequences):
             column[row] = column[last]
         _move_last(self._jobs, row)
-        _move_last(self._chains, row)
+        _move_last(self._dice, row)
         _move_last(self._where, row)
         return job
 
@@ -202,19 +202,21 @@ class Unified(Scheduler):
         rows = len(self._jobs)
         self.batch.wanted[:rows] = 1
         end, pieces = self._add_prompts(rows)
-        if not (end and self._decode(end)):
+        ended: list[Ended] = []
+        if rows:
+            alone = not (pieces or self._waiting)
+            most = (self._cells - self._used) // rows if alone else 1
+            done, ended = self._advance(self._jobs, self._dice, end=end, most=max(1, most))
+        else:
+            done = int(end > 0 and self._decode(end))
+        if not done:
             yield from self._overflow(queue)
             return
         for prompt, length in pieces:
             prompt.done += length
-        self._used += rows
+        self._used += done * rows
         self.figures.kv_high = max(self.figures.kv_high, self._used)
-        ended: list[tuple[int, Finish, str]] = []
-        if rows:
-            drawn = self._draw(self._chains, rows)
-            self.batch.positions[:rows] += 1
-            ended = self._take(self._jobs, drawn)
-        self._count(rows, end - rows, queue, time.perf_counter() - started)
+        self._count(done, rows, end - rows, queue, time.perf_counter() - started)
         for row, finish, reason in reversed(ended):
             yield self._finish(row, queue, finish, reason)
 
@@ -243,13 +245,13 @@ class Unified(Scheduler):
                 pieces.append((prompt, len(piece)))
         return end, pieces
 
-    def _count(self, rows: int, prompt_rows: int, queue: Queue, seconds: float) -> None:
-        """Count a mixed step; its time is shared out by rows."""
+    def _count(self, steps: int, rows: int, prompt_rows: int, queue: Queue, seconds: float) -> None:
+        """Count steps, or a mixed one; its time is shared out by rows."""
         share = rows / max(1, rows + prompt_rows)
         self.figures.prompt_tokens += prompt_rows
         self.figures.prompt_seconds += seconds * (1 - share)
         if rows:
-            self._count_step(rows, queue.waiting + len(self._waiting), seconds * share)
+            self._count_steps(steps, rows, queue.waiting + len(self._waiting), seconds * share)
 
 
 def _move_last(items: list[Any], index: int) -> None:

@@ -267,6 +267,7 @@ def child_environment(*, forced_tiling: bool = False, gpus: Sequence[str] = ()) 
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     environment |= {
         "GGML_NO_BACKTRACE": "1",  # an abort would start a debugger
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # weights and cache in huge pages, where the system has them
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
