@@ -126,6 +126,14 @@ def test_a_run_becomes_a_record(repository: GitFolder, tmp_path: Path) -> None:
 
 
 @model
+def test_a_sample_says_how_long_it_waited_and_took(repository: GitFolder, tmp_path: Path) -> None:
+    """With fewer slots than samples the last ones wait; a first token comes within the time that a sample took."""
+    samples = run(job(repository), tmp_path).samples
+    assert all(0 < sample.prompt_time <= sample.latency for sample in samples)
+    assert min(sample.queue for sample in samples) < max(sample.queue for sample in samples)
+
+
+@model
 def test_samples_stand_in_the_order_of_the_suite(repository: GitFolder, tmp_path: Path) -> None:
     """By problem as in the file, then by number, whatever finished first; each seed is the one of its place."""
     done = run(job(repository), tmp_path)

@@ -254,7 +254,8 @@ def _graded(run: _Run, wanted: Wanted, completion: Completion) -> Sample:
     sample = Sample(
         suite=wanted.suite, problem=wanted.problem.id, sample=wanted.sample, seed=wanted.seed, outcome="error",
         answer="", finish=completion.finish, prompt_tokens=completion.prompt_tokens, tokens=completion.tokens,
-        latency=round(completion.latency, 6), text=text[:clip], clipped=max(0, len(text) - clip),
+        latency=round(completion.latency, 6), queue=round(completion.queue, 6),
+        prompt_time=round(completion.prompt_time, 6), text=text[:clip], clipped=max(0, len(text) - clip),
     )  # fmt: skip
     return _scored(run, sample, wanted, scored)
 

@@ -288,9 +288,7 @@ class Scheduler(abc.ABC):
                 ended.append((row, "length", ""))
         return self._with_faults(ended, jobs, drawn)
 
-    def _with_faults(
-        self, ended: list[Ended], jobs: Sequence[Job | None], drawn: list[int]
-    ) -> list[Ended]:
+    def _with_faults(self, ended: list[Ended], jobs: Sequence[Job | None], drawn: list[int]) -> list[Ended]:
         """Return the ended rows with those added, or turned into errors, whose logits cannot be used; in order."""
         faults: list[Ended] = []
         for row in self._unusable(drawn):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SLOTS_CPU = 16
 """A step of 16 rows costs hardly more than one of 9 on CPUs, and more than 16 gain little."""
 SLOTS_SMALL = 8
-"""A small model computes as fast with 8 rows as with 16, and in one cache for all has fewer cells to look at."""
+"""In one cache for all, each further row of a small model costs more cells to look at than it saves."""
 SLOTS_GPU = 64
 FEW = 4
 """So few streams are not worth what sharing one cache would give: more samples side by side."""
@@ -64,9 +64,10 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -
             hint="lower model.context in publisher.toml",
         )
     room = max(whole, int(memory * (_SHARE_GPU if gpu else _SHARE_CPU) / cost))
-    small = options.mode == "fast" and header.parameters < SMALL
-    wanted = options.slots or _wanted(options, SLOTS_GPU if gpu else SLOTS_SMALL if small else SLOTS_CPU)
+    wanted = options.slots or _wanted(options, SLOTS_GPU if gpu else SLOTS_CPU)
     apart = options.mode == "reproducible" or _long(options, model, header, wanted, context)
+    if not apart and not options.slots and not gpu and header.parameters < SMALL:
+        wanted = min(wanted, SLOTS_SMALL)
     slots = max(1, min(wanted, room // whole)) if apart and not options.slots else wanted
     unified = options.mode == "fast" and (not apart or slots * whole > room or slots < min(wanted, FEW))
     slots = wanted if unified else slots

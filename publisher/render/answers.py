@@ -31,6 +31,8 @@ class AnswerView:
     seed: str
     tokens: str
     latency: str
+    first: str
+    """How long the first token took; empty where that is not known."""
     finish: str
     reason: str
     head: str
@@ -158,10 +160,15 @@ def _answer(sample: Sample, limit: int, *, few: bool) -> AnswerView:
     return AnswerView(
         number=sample.sample + 1, outcome=sample.outcome if sample.outcome in OUTCOMES else "error",
         answer=text.line(sample.answer, 200), seed=str(sample.seed), tokens=text.count(sample.tokens),
-        latency=text.duration(sample.latency), finish=sample.finish, reason=text.line(sample.reason, 300),
-        head=head, tail=tail, left_out=f"{text.plural(left_out, 'character')} left out" if left_out else "",
+        latency=text.duration(sample.latency), first=_first(sample), finish=sample.finish,
+        reason=text.line(sample.reason, 300), head=head, tail=tail,
+        left_out=f"{text.plural(left_out, 'character')} left out" if left_out else "",
         open=few and len(shown) <= SHORT_ANSWER,
     )  # fmt: skip
+
+
+def _first(sample: Sample) -> str:
+    return f"first after {text.duration(sample.prompt_time)}" if sample.prompt_time > 0 else ""
 
 
 def _tile(suite: str, page: int, problem: ProblemView) -> Tile:

@@ -203,9 +203,14 @@ class Sample(Struct, frozen=True, kw_only=True):
     prompt_tokens: int
     tokens: int
     latency: float
+    """Seconds from getting a slot to the end."""
     text: str
     clipped: int = 0
     """Characters of the text that were cut off to keep the file small."""
+    queue: float = 0.0
+    """Seconds from the run's start to getting a slot."""
+    prompt_time: float = 0.0
+    """Seconds of the latency until the first token: the prompt's evaluation, as far as it was not there already."""
     reason: str = ""
     kind: str = ""
     statement: str = ""
