@@ -69,6 +69,13 @@ def test_every_command_has_help(name: str) -> None:
     assert "Usage:" in done.stdout
 
 
+def test_a_file_that_the_system_refuses_is_one_clear_error(project: Project) -> None:
+    """A folder where a file of ours should be: the message names it, and there is no traceback."""
+    strange = project.folder.path / ".git" / "publisher" / "audit.jsonl"
+    strange.mkdir(parents=True)
+    refused(project.run("verify", "--fresh"), 3, str(strange), "directory")
+
+
 def test_help_loads_nothing_heavy() -> None:
     """Neither git, nor HTTP, nor llama.cpp is imported to print help."""
     heavy = ("git", "requests", "llama_cpp", "numpy", "rich")

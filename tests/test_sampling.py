@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from publisher.schema import Sampling
@@ -23,7 +24,8 @@ from publisher.bench.binding import llama  # noqa: E402
 from publisher.bench.model import Context as RealContext  # noqa: E402
 from publisher.bench.model import Log  # noqa: E402
 from publisher.bench.model import Model as RealModel  # noqa: E402
-from publisher.bench.sampling import Dice, Drawer, usable_seed  # noqa: E402
+from publisher.bench.nucleus import largest, nucleus  # noqa: E402
+from publisher.bench.sampling import Dice, Drawer, narrows, usable_seed  # noqa: E402
 
 ROWS = 12
 HOT = Sampling(temperature=8.0, top_k=50, top_p=0.99, min_p=0.001, max_tokens=1)
@@ -49,11 +51,12 @@ def step() -> Iterator[tuple[Model, Context]]:
 def drawn(step: tuple[Model, Context], sampling: Sampling, threads: int, times: int) -> list[list[int]]:
     """Return what some sequences draw, one time after the other; the fourth has no dice."""
     model, context = step
+    logits = np.ctypeslib.as_array(llama.llama_get_logits(context.pointer), shape=(ROWS, model.tokens))
     dice = [None if row == 3 else Dice(7 + row) for row in range(ROWS)]
-    drawer = Drawer(sampling, threads)
+    drawer = Drawer(sampling, model.tokens, threads)
     try:
         addresses = [one.address if one else None for one in dice]
-        return [drawer.draw(context.pointer, addresses, model.tokens) for _ in range(times)]
+        return [drawer.draw(context.pointer, addresses, lambda rows: logits[:rows]) for _ in range(times)]
     finally:
         drawer.close()
         for one in dice:
@@ -61,25 +64,91 @@ def drawn(step: tuple[Model, Context], sampling: Sampling, threads: int, times: 
                 one.close()
 
 
-def test_shared_filters_draw_what_a_chain_of_ones_own_draws(step: tuple[Model, Context]) -> None:
-    """Each sequence gets the tokens that llama.cpp's usual chain, one a sequence, would give it."""
+def by_chains(step: tuple[Model, Context], sampling: Sampling, times: int) -> list[list[int]]:
+    """Return what the same sequences draw with llama.cpp's usual chain, one a sequence."""
     _, context = step
-    expected: list[list[int]] = [[] for _ in range(8)]
+    expected: list[list[int]] = [[] for _ in range(times)]
     for row in range(ROWS):
         chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
         for sampler in (
-            llama.llama_sampler_init_top_k(50),
-            llama.llama_sampler_init_top_p(0.99, 1),
-            llama.llama_sampler_init_min_p(0.001, 1),
-            llama.llama_sampler_init_temp(8.0),
+            llama.llama_sampler_init_top_k(sampling.top_k),
+            llama.llama_sampler_init_top_p(sampling.top_p, 1),
+            llama.llama_sampler_init_min_p(sampling.min_p, 1),
+            llama.llama_sampler_init_temp(sampling.temperature),
             llama.llama_sampler_init_dist(usable_seed(7 + row)),
         ):
             llama.llama_sampler_chain_add(chain, sampler)
         for tokens in expected:
             tokens.append(0 if row == 3 else llama.llama_sampler_sample(chain, context.pointer, row))
         llama.llama_sampler_free(chain)
-    assert drawn(step, HOT, 1, 8) == expected
-    assert len({token for tokens in expected for token in tokens}) > 20
+    return expected
+
+
+def test_shared_filters_draw_what_a_chain_of_ones_own_draws(step: tuple[Model, Context]) -> None:
+    """Each sequence gets the tokens that llama.cpp's usual chain, one a sequence, would give it."""
+    found = drawn(step, HOT, 1, 8)
+    assert found == by_chains(step, HOT, 8)
+    assert len({token for tokens in found for token in tokens}) > 20
+
+
+@pytest.mark.parametrize(("top_p", "min_p"), [(0.95, 0.0), (0.999, 0.001), (1.0, 0.0005), (0.5, 0.0)])
+def test_a_nucleus_of_ones_own_draws_what_llama_cpp_draws(
+    step: tuple[Model, Context], top_p: float, min_p: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where top_p and min_p are worked out in whole rows, each sequence still gets llama.cpp's tokens."""
+    monkeypatch.setattr("publisher.bench.sampling.LARGE", 1)
+    sampling = Sampling(temperature=8.0, top_p=top_p, min_p=min_p)
+    assert narrows(sampling, 2)
+    assert drawn(step, sampling, 1, 40) == by_chains(step, sampling, 40)
+
+
+@pytest.mark.parametrize("spread", [0.01, 1.0, 4.0, 20.0])
+@pytest.mark.parametrize(("top_p", "min_p"), [(0.95, 0.0), (0.6, 0.0), (0.9, 0.02), (1.0, 0.1), (0.9999, 0.0)])
+def test_a_nucleus_is_what_its_definition_says(spread: float, top_p: float, min_p: float) -> None:
+    """The likeliest tokens, as many as reach top_p together, but none below min_p of the likeliest."""
+    scores = np.random.default_rng(3).normal(0, spread, 50_000).astype(np.float32)
+    exact = np.exp(scores.astype(np.float64) - scores.max())
+    order = np.argsort(-scores, kind="stable")
+    many = int(np.searchsorted(np.cumsum(exact[order]), top_p * exact.sum())) + 1 if top_p < 1 else len(order)
+    many = min(many, int((exact >= min_p).sum()))
+    found = nucleus(scores, top_p, min_p, np.zeros_like(scores))
+    assert abs(len(found) - many) <= 1 + many // 10_000  # sums in single precision
+    if top_p < 1:
+        shared = min(len(found), many)
+        assert np.array_equal(scores[found[:shared]], scores[order[:shared]])
+    else:
+        assert sorted(found.tolist()) == sorted(order[:many].tolist())
+
+
+@pytest.mark.parametrize("top_k", [1, 3, 40, 600, 5000])
+def test_the_largest_draw_what_llama_cpps_top_k_draws(
+    step: tuple[Model, Context], top_k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With top_k taken from whole rows, and top_p and min_p after it, each sequence still gets llama.cpp's tokens."""
+    monkeypatch.setattr("publisher.bench.sampling.LARGE", 1)
+    sampling = Sampling(temperature=8.0, top_k=top_k, top_p=0.99, min_p=0.0001)
+    assert drawn(step, sampling, 1, 40) == by_chains(step, sampling, 40)
+
+
+@pytest.mark.parametrize("size", [1, 100, 5_000, 50_001])
+@pytest.mark.parametrize("count", [1, 20, 390, 391, 4_000])
+def test_the_largest_are_the_largest(size: int, count: int) -> None:
+    """In falling order, equal ones by their number, as many as there are at most."""
+    scores = np.random.default_rng(size).integers(-200, 200, size).astype(np.float32)
+    assert largest(scores, count).tolist() == np.argsort(-scores, kind="stable")[:count].tolist()
+
+
+def test_the_largest_of_nan_is_some_token() -> None:
+    """Rows that hold nothing but NaN end in token 0."""
+    assert largest(np.full(50_000, np.nan, dtype=np.float32), 40).tolist() == [0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_row_that_is_no_distribution_gives_some_token(bad: float) -> None:
+    """NaN and infinity end in token 0, never in an exception or an endless search."""
+    scores = np.zeros(100, dtype=np.float32)
+    scores[7] = bad
+    assert nucleus(scores, 0.9, 0.0, np.zeros_like(scores)).tolist() == [0]
 
 
 @pytest.mark.parametrize("threads", [2, 5])

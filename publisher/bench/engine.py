@@ -77,7 +77,7 @@ class Engine:
         )
         self._planned_memory = self._log.host_buffers()
         sampling, at_once = options.sampling, min(_DRAWERS, machine.cores()) if self._size.gpu else 1
-        self._drawer = Drawer(sampling, at_once) if sampling.temperature else None
+        self._drawer = Drawer(sampling, self._model.tokens, at_once) if sampling.temperature else None
         self._scheduler: Scheduler | None = None
         self._meter = EnergyMeter()
 

@@ -8,8 +8,11 @@ import hashlib
 import resource
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from publisher.bench import binding
 from publisher.bench.binding import function, llama
+from publisher.bench.sampling import narrows
 from publisher.schema import EngineIdentity
 
 if TYPE_CHECKING:
@@ -39,11 +42,11 @@ def describe(options: EngineOptions, size: Size, model: Model, log: Log, *, expe
         threads=size.threads,
         batch=size.batch,
         system_info=system_info(),
-        options=_options(options, size, experts=experts),
+        options=_options(options, size, model, experts=experts),
     )
 
 
-def _options(options: EngineOptions, size: Size, *, experts: bool) -> dict[str, str]:
+def _options(options: EngineOptions, size: Size, model: Model, *, experts: bool) -> dict[str, str]:
     """Return the switches that decide a sample's bits; slots and threads only where they do.
 
     A mixture of experts multiplies the rows of each expert together, so how many those are depends on the company.
@@ -57,7 +60,7 @@ def _options(options: EngineOptions, size: Size, *, experts: bool) -> dict[str, 
         "kv_unified": "on" if size.unified else "off",
         "library": library_digest(),
         "prompt_piece": str(size.batch),
-        "sampler": "cpu",
+        "sampler": f"numpy {np.__version__}" if narrows(options.sampling, model.tokens) else "cpu",
         "tiled_mm": "forced" if reproducible else "auto",
     }
     if not reproducible or size.gpu or size.flash or experts:

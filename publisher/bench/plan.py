@@ -126,14 +126,15 @@ def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> 
 
 @functools.cache
 def engine_build() -> str:
-    """Return the version of the engine's package and a digest of its shared libraries, without loading them."""
+    """Return the versions of what calculates and a digest of the engine's shared libraries, without loading them."""
     found = importlib.util.find_spec("llama_cpp")
     folders = list(found.submodule_search_locations or []) if found else []
     if not folders:
         raise ModelError("the engine is not installed", hint="pip install 'snapshot-publisher[bench]'")
     libraries = sorted({path.resolve() for path in Path(folders[0]).glob("lib/*.so*")})
     digests = [f"{path.name} {sha256_file(path)}" for path in libraries]
-    return f"{ENGINE} {importlib.metadata.version(ENGINE)} {sha256_hex(chr(10).join(digests).encode())}"
+    versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in (ENGINE, "numpy"))
+    return f"{versions} {sha256_hex(chr(10).join(digests).encode())}"
 
 
 def _fingerprint(generation: str, planned: list[PlannedSuite]) -> str:

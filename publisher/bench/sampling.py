@@ -1,9 +1,8 @@
-"""Drawing tokens with llama.cpp's own samplers: filters that all sequences share, and each sequence's seeded draw.
+"""Drawing tokens: filters that all sequences share, and each sequence's seeded draw, with llama.cpp's own samplers.
 
 A chain of samplers holds a copy of the row that it draws from, 12 bytes for each entry of the vocabulary. One chain a
 sequence is therefore 29 MB at 16 sequences and 152,000 tokens, and goes through memory instead of the processor's
-cache: 0.20 ms a token where one chain for all takes 0.14 (Zen 3, top_k 40). The filters keep nothing from one token to
-the next, so sharing them changes no bit.
+cache. The filters keep nothing from one token to the next, so sharing them changes no bit.
 """
 
 from __future__ import annotations
@@ -13,14 +12,23 @@ import ctypes
 from typing import TYPE_CHECKING, Any
 
 from publisher.bench.binding import function, llama
+from publisher.bench.nucleus import Candidates, largest, nucleus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
+    from publisher.bench.nucleus import Row
     from publisher.schema import Sampling
+
+    Rows = npt.NDArray[np.float32]
 
 RANDOM_SEED = 0xFFFFFFFF
 """llama.cpp's seed for "surprise me"; a seed of ours must never be it."""
+LARGE = 16_384
+"""Tokens of a vocabulary from which on whole rows at a time are faster than a loop over their entries."""
 _MANY = 1_000_000
 """Logits of a step from which on handing rows to several threads costs less than it saves."""
 
@@ -47,17 +55,21 @@ class Dice:
 class Drawer:
     """Draws the tokens of a step: top_k, top_p, min_p and temperature, then each sequence's dice.
 
-    top_k stands first: top_p alone has to sort the whole vocabulary (10 ms a token at 150,000 entries). It is not
-    switched on for speed where the configuration leaves it off, for that would change the distribution.
+    top_k stands first: all else then looks at a few tokens only. It is not switched on for speed where the
+    configuration leaves it off, for that would change the distribution. From a large vocabulary, `nucleus` takes what
+    top_k leaves, or top_p and min_p without it.
 
     With `threads` above one, large steps are shared out among so many: where a GPU calculates, drawing is what is left
     for the processor, and a hundred sequences' draws one after the other would take longer than the GPU's step.
     """
 
-    def __init__(self, sampling: Sampling, threads: int = 1) -> None:
-        self._chains = [_filters(sampling) for _ in range(threads)]
-        self._last = int(llama.llama_sampler_chain_n(self._chains[0]))
+    def __init__(self, sampling: Sampling, vocabulary: int, threads: int = 1) -> None:
+        self._sampling, self._vocabulary = sampling, vocabulary
+        self._narrow = narrows(sampling, vocabulary)
+        self._chains = [_filters(sampling, narrowed=self._narrow) for _ in range(threads)]
         self._addresses = [_address(chain) for chain in self._chains]
+        self._last = int(llama.llama_sampler_chain_n(self._chains[0]))
+        self._candidates = [Candidates(vocabulary) for _ in range(threads)] if self._narrow else []
         self._pool = concurrent.futures.ThreadPoolExecutor(threads) if threads > 1 else None
 
     def close(self) -> None:
@@ -68,41 +80,69 @@ class Drawer:
             llama.llama_sampler_free(chain)
         self._chains = []
 
-    def draw(self, context: int, dice: Sequence[int | None], vocabulary: int) -> list[int]:
-        """Return a token for each output row of the context's last step; 0 for rows without dice."""
-        if self._pool is None or len(dice) * vocabulary < _MANY:
-            return self._rows(0, context, dice, 0)
-        share = -(-len(dice) // len(self._chains))
+    def draw(self, context: int, dice: Sequence[int | None], scores: Callable[[int], Rows]) -> list[int]:
+        """Return a token for each of the first output rows of the context's last step; 0 for rows without dice.
+
+        `scores` gives the logits of so many rows, one row a sequence.
+        """
+        count = len(dice)
+        apart = self._pool is not None and count * self._vocabulary >= _MANY
+        # llama.cpp puts its results in order when they are first asked for, and one thread alone must do that.
+        rows = scores(count) if self._narrow or apart else None
+        if self._pool is None or not apart:
+            return self._part(0, context, dice, 0, rows)
+        share = -(-count // len(self._chains))
         parts = [
-            self._pool.submit(self._rows, number, context, dice[start : start + share], start)
-            for number, start in enumerate(range(0, len(dice), share))
+            self._pool.submit(self._part, number, context, dice[start : start + share], start, rows)
+            for number, start in enumerate(range(0, count, share))
         ]
         return [token for part in parts for token in part.result()]
 
-    def _rows(self, number: int, context: int, dice: Sequence[int | None], start: int) -> list[int]:
+    def _part(
+        self, number: int, context: int, dice: Sequence[int | None], start: int, rows: Rows | None
+    ) -> list[int]:
         """Draw for consecutive rows from `start` on with one of the chains."""
-        chain, last, drawn = self._addresses[number], self._last, []
+        chain, last, narrow, drawn = self._addresses[number], self._last, self._narrow, []
         for row, one in enumerate(dice, start):
             if one is None:
                 drawn.append(0)
                 continue
             _add(chain, one)
-            drawn.append(_sample(chain, context, row))
+            if narrow and rows is not None:
+                drawn.append(self._among(number, rows[row]))
+            else:
+                drawn.append(_sample(chain, context, row))
             _remove(chain, last)
         return drawn
 
+    def _among(self, number: int, scores: Row) -> int:
+        """Draw for one row from what its first filter leaves."""
+        candidates, sampling = self._candidates[number], self._sampling
+        if sampling.top_k > 0:
+            left = largest(scores, sampling.top_k)
+        else:
+            left = nucleus(scores, sampling.top_p, sampling.min_p, candidates.scratch)
+        ordered = sampling.top_k > 0 or sampling.top_p < 1
+        return candidates.pick(self._addresses[number], left, scores, ordered=ordered)
 
-def _filters(sampling: Sampling) -> Any:
-    """Return a chain of what comes before the draw."""
+
+def narrows(sampling: Sampling, vocabulary: int) -> bool:
+    """Return whether a row's first filter is applied here instead of by llama.cpp's sampler."""
+    return vocabulary >= LARGE and (sampling.top_k > 0 or sampling.top_p < 1 or sampling.min_p > 0)
+
+
+def _filters(sampling: Sampling, *, narrowed: bool) -> Any:
+    """Return a chain of what comes before the draw and, where it is `narrowed` beforehand, after that."""
     parameters = llama.llama_sampler_chain_default_params()
     parameters.no_perf = True
     chain = llama.llama_sampler_chain_init(parameters)
     filters = []
-    if sampling.top_k > 0:
+    alone = narrowed and sampling.top_k == 0
+    if sampling.top_k > 0 and not narrowed:
         filters.append(llama.llama_sampler_init_top_k(sampling.top_k))
-    if sampling.top_p < 1:
+    if sampling.top_p < 1 and not alone:
         filters.append(llama.llama_sampler_init_top_p(sampling.top_p, 1))
-    if sampling.min_p > 0:
+    if sampling.min_p > 0 and not alone:
         filters.append(llama.llama_sampler_init_min_p(sampling.min_p, 1))
     filters.append(llama.llama_sampler_init_temp(sampling.temperature))
     for one in filters:

@@ -225,7 +225,7 @@ class Scheduler(abc.ABC):
         """Return a token for each of the first `rows` rows; 0 for rows without dice."""
         if self._drawer is None:
             return list(self._scores(rows).argmax(axis=1).tolist())
-        return self._drawer.draw(self.context.pointer, dice, self.model.tokens)
+        return self._drawer.draw(self.context.pointer, dice, self._scores)
 
     def _unusable(self, drawn: list[int]) -> list[int]:
         """Return the rows of the last step whose logits are not all finite."""

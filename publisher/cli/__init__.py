@@ -95,6 +95,11 @@ def main() -> NoReturn:
         # The reader of our output has gone (`publisher log | head`); a second message would hit the same pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        # What no function closer by had a better word for: a folder that somebody else owns, say.
+        where = f" {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        _show(f"the system refuses to work with{where or ' a file'}: {error.strerror or error}", "", "")
+        code = PublisherError.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 
