@@ -310,6 +310,15 @@ def test_a_long_answer_keeps_its_beginning_and_end(own: Path) -> None:
     assert f"git show {'a' * 40}:ledger/samples.jsonl.gz" in page
 
 
+def test_an_answer_says_when_its_first_token_came(own: Path) -> None:
+    """Beside an answer's time stands how long its first token took; samples of older runs do not know it."""
+    assert b"first after" not in build(source(own))["samples/words/index.html"]
+    path = own / "ledger/samples.jsonl.gz"
+    samples = [msgspec.structs.replace(one, prompt_time=0.04) for one in unpack_samples(path.read_bytes(), 1 << 30)]
+    path.write_bytes(pack_samples(samples))
+    assert "ms, first after 40 ms · seed" in build(source(own))["samples/words/index.html"].decode()
+
+
 def test_pages_keep_to_their_budget(tmp_path: Path, files: dict[str, bytes]) -> None:
     """Compressed: 40 kB a page, 10 kB of style, 5 kB of script; also with 1,600 runs and long answers."""
     many = build(source(snapshot_tree(tmp_path, runs=1_600)))

@@ -11,7 +11,6 @@ import abc
 import ctypes
 import math
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 _logits_address = function("llama_get_logits", ctypes.c_void_p, ctypes.c_void_p)
 _CHECK_EVERY = 16
 """Every so many steps all logits are searched for NaN; when samples end, those of the tokens that were drawn."""
+_BURST = 0.25
+"""Seconds after which steps are counted, so that a slow model's progress can be seen too."""
 _WORTH_SHARING = 8
 """Tokens from which on a common beginning is evaluated apart."""
 
@@ -74,54 +75,59 @@ class Job:
 
 
 class Queue:
-    """Samples that wait, a problem's samples one after the other, the longest expected first.
+    """Samples that wait, the longest expected first; those of a problem stay together where they are expected equal.
 
     Nobody knows a length beforehand: the order starts with what the caller expects (or the limit) and is made anew
     from the lengths seen so far each time a twentieth of the samples has finished.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._groups: dict[str, deque[Job]] = {}
-        self._seen: dict[str, list[int]] = {}
+        groups: dict[str, list[Job]] = {}
         for job in jobs:
-            self._groups.setdefault(job.request.group, deque()).append(job)
+            groups.setdefault(job.request.group, []).append(job)
+        # The next one is the last of the list, so that taking it moves nothing.
+        self._jobs = [job for group in groups.values() for job in group][::-1]
+        self._left = {group: len(members) for group, members in groups.items()}
+        self._seen: dict[str, list[int]] = {}
         self._every = max(16, len(jobs) // 20)
         self._finished = 0
-        self.waiting = len(jobs)
-        self._order()
+        self._jobs.sort(key=self._expected)
 
-    def _order(self) -> None:
-        ordered = sorted(self._groups.items(), key=lambda item: -self._expected(item[0], item[1][0]))
-        self._groups = dict(ordered)
+    @property
+    def waiting(self) -> int:
+        """How many samples wait."""
+        return len(self._jobs)
 
-    def _expected(self, group: str, job: Job) -> float:
-        seen = self._seen.get(group)
+    def _expected(self, job: Job) -> float:
+        """Return how long a sample will be; one with a limit of its own is not judged by others of its problem."""
+        seen = None if job.request.max_tokens else self._seen.get(job.request.group)
         return sum(seen) / len(seen) if seen else float(job.request.expected or job.limit)
 
     def finished(self, job: Job) -> None:
         """Learn from a finished sample."""
-        if len(self._groups) > 1:
+        if len(self._left) > 1 and not job.request.max_tokens:
             self._seen.setdefault(job.request.group, []).append(len(job.out))
             self._finished += 1
             if self._finished % self._every == 0:
-                self._order()
+                self._jobs.sort(key=self._expected)
 
-    def groups(self) -> Iterator[tuple[str, int, Job]]:
-        """Yield each waiting problem in order: its group, how many of its samples wait, and the first of them."""
-        for group, jobs in self._groups.items():
-            yield group, len(jobs), jobs[0]
+    def upcoming(self) -> Iterator[Job]:
+        """Yield the waiting samples in order; take none while this goes on."""
+        return reversed(self._jobs)
 
-    def has(self, group: str) -> bool:
-        """Return whether samples of this problem wait."""
-        return group in self._groups
+    def left(self, group: str) -> int:
+        """Return how many samples of this problem wait."""
+        return self._left.get(group, 0)
 
-    def take(self, group: str) -> Job:
-        """Remove and return the next sample of a problem."""
-        jobs = self._groups[group]
-        job = jobs.popleft()
-        if not jobs:
-            del self._groups[group]
-        self.waiting -= 1
+    def take(self, job: Job) -> Job:
+        """Remove a waiting sample and return it."""
+        if self._jobs[-1] is job:
+            self._jobs.pop()
+        else:
+            self._jobs.remove(job)
+        self._left[job.request.group] -= 1
+        if not self._left[job.request.group]:
+            del self._left[job.request.group]
         return job
 
 
@@ -250,17 +256,18 @@ class Scheduler(abc.ABC):
         outs = [[] if job is None else job.out for job in jobs]
         fresh = [job for job in jobs if job is not None and not job.out]
         left = min(job.limit - len(job.out) for job in jobs if job is not None)
+        most = 1 if fresh or self._stops else min(most, left, _CHECK_EVERY)
         tokens, positions = self.batch.tokens[:rows], self.batch.positions[:rows]
         drawn: list[int] = []
-        done = 0
-        while done < (1 if fresh or self._stops else min(most, left, _CHECK_EVERY)) and decode(end):
+        done, until = 0, time.perf_counter() + _BURST
+        while done < most and decode(end):
             drawn = draw(dice, rows)
             tokens[:] = drawn
             positions += 1
             for out, token in zip(outs, drawn, strict=True):
                 out.append(token)
             done += 1
-            if not ends.isdisjoint(drawn):
+            if not ends.isdisjoint(drawn) or time.perf_counter() > until:
                 break
         for job in fresh:
             job.first = time.perf_counter()

@@ -27,7 +27,7 @@ BATCH = 512
 CELL = 256
 """llama.cpp pads a sequence's cells to a multiple of this."""
 _SHARE_CPU = 0.5
-"""The share of the available memory that the cache may take: the weights are still to be paged in."""
+"""The share of the available memory that the cache may take: compute buffers, and mapped weights, are still to come."""
 _SHARE_GPU = 0.85
 """The same of a GPU's free memory, where the weights are already; the rest is for compute buffers."""
 _BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}

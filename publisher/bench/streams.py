@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _IDLE_CELLS = 64
 """Cells that an idle slot's dummy tokens may fill before they are removed; a few more are no harm."""
 
+_PROMPTS = 256 << 20
+"""Bytes of evaluated prompts that are kept for their problems' next samples; more are evaluated anew."""
+
 
 class Streams(Scheduler):
     """One stream a slot."""
@@ -105,8 +108,8 @@ class Streams(Scheduler):
 
     def _admit(self, queue: Queue, row: int) -> None:
         """Give the slot `row` to the next sample and evaluate its prompt, up to the last token."""
-        group, waiting, _ = next(queue.groups())
-        job = queue.take(group)
+        job = queue.take(next(queue.upcoming()))
+        group = job.request.group
         job.admitted = time.perf_counter()
         self.context.forget(row)
         known = self._prompts.get(group)
@@ -114,9 +117,9 @@ class Streams(Scheduler):
             self.context.restore(known, row)
         else:
             self._evaluate(job.prompt[:-1], row)
-            if self._copy and waiting > 1:
+            if self._copy and queue.left(group) and sum(map(len, self._prompts.values())) < _PROMPTS:
                 self._prompts[group] = self.context.save(row)
-        if waiting == 1:
+        if not queue.left(group):
             self._prompts.pop(group, None)
         self._jobs[row], self._dice[row] = job, self._throw(job)
         self.batch.tokens[row], self.batch.positions[row] = job.token, job.position

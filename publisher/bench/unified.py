@@ -7,6 +7,7 @@ slots could need: when it overflows, the sample with the least behind it is save
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -97,21 +98,17 @@ class Unified(Scheduler):
 
     def _open_prompts(self, queue: Queue) -> None:
         """Give holders to the prompts that idle slots will need next."""
-        wanted = len(self._free) + self._ahead
-        for group, waiting, job in queue.groups():
-            prompt = self._prompts.get(group)
-            if prompt is None:
-                need = len(job.prompt) - self._shared + _MARGIN * (len(self._jobs) + 1)
-                if not self._holders or wanted <= 0 or (self._used + need > self._cells and self._used > self._shared):
-                    return
-                prompt = Prompt(group, job.prompt, self._holders.pop(), self._shared)
-                if self._shared:
-                    self.context.share(self._root, prompt.holder, self._shared)
-                self._prompts[group] = prompt
-                self._used += len(prompt.tokens) - 1 - self._shared
-            wanted -= waiting
-            if wanted <= 0:
+        for job in itertools.islice(queue.upcoming(), len(self._free) + self._ahead):
+            group = job.request.group
+            if group in self._prompts:
+                continue
+            need = len(job.prompt) - self._shared + _MARGIN * (len(self._jobs) + 1)
+            if not self._holders or (self._used + need > self._cells and self._used > self._shared):
                 return
+            prompt = self._prompts[group] = Prompt(group, job.prompt, self._holders.pop(), self._shared)
+            if self._shared:
+                self.context.share(self._root, prompt.holder, self._shared)
+            self._used += len(prompt.tokens) - 1 - self._shared
 
     def _release(self, prompt: Prompt) -> None:
         """Count one user less of a prompt's cells; the last one frees them."""
@@ -128,14 +125,19 @@ class Unified(Scheduler):
         if self._waiting:
             return
         self._open_prompts(queue)
+        while self._free and any(prompt.ready and queue.left(prompt.group) for prompt in self._prompts.values()):
+            job = next(job for job in queue.upcoming() if self._is_ready(job.request.group))
+            self._admit(queue.take(job), self._prompts[job.request.group])
         for prompt in list(self._prompts.values()):
-            while prompt.ready and self._free and queue.has(prompt.group):
-                self._admit(queue.take(prompt.group), prompt)
-            if prompt.ready and not queue.has(prompt.group):
+            if prompt.ready and not queue.left(prompt.group):
                 self.context.forget(prompt.holder)
                 self._holders.append(prompt.holder)
                 del self._prompts[prompt.group]
                 self._release(prompt)
+
+    def _is_ready(self, group: str) -> bool:
+        """Return whether a problem's prompt is evaluated."""
+        return group in self._prompts and self._prompts[group].ready
 
     def _fits(self, cells: int) -> bool:
         """Return whether `cells` more can be used while every sample keeps room to grow."""
