@@ -2,8 +2,8 @@
 
     python benchmarks/drawing.py --models MODELS [--rows 16] [--threads 1] [--repeat 7]
 
-Both draw from the same rows of 151,936 logits: made up, with one spread for a model that is hardly sure of anything and
-one for a model that mostly is. The rows lie where llama.cpp keeps its results.
+Both draw from the same rows of 151,936 logits: made up, with one spread for a model that is hardly sure of anything,
+one for a model that mostly is, and one between. The rows lie where llama.cpp keeps its results.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def compare(sampling: Sampling, context: Context, logits: Any, options: argparse
 
 
 def main() -> None:
-    """Measure every case with both spreads."""
+    """Measure every case with each spread."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True, help="cache for the models that are made")
     parser.add_argument("--rows", type=int, default=16)
@@ -102,7 +102,7 @@ def main() -> None:
     options = parser.parse_args()
     loaded, context, logits = evaluated(model("qwen2.5-0.5b", options.models), options.rows)
     print(f"{options.rows} rows of {loaded.tokens} logits; milliseconds a token")
-    for spread in (1.0, 4.0):
+    for spread in (1.0, 4.0, 8.0):
         logits[:] = np.random.default_rng(1).normal(0, spread, logits.shape)
         for name, sampling in CASES.items():
             print(f"spread {spread:.0f}  {name:22}", compare(sampling, context, logits, options), flush=True)

@@ -1,7 +1,7 @@
 """What top_k, top_p and min_p leave of a large vocabulary, found without a loop over its entries.
 
 llama.cpp's samplers copy a row of logits into a list of 12 bytes an entry and go through it one by one: 0.15 ms a token
-for top_k at 150,000 entries, 1.3 to 17 ms for top_p alone, which takes that many exponentials and sorts all of them
+for top_k at 150,000 entries, 2 to 12 ms for top_p alone, which takes that many exponentials and sorts all of them
 where the first 256 are not enough. And temperature with top_p alone is what many models are published with. Whole rows
 at a time it is a fraction of that (`benchmarks/drawing.py`). The candidates are the same, but for the rounding of a sum
 at the very border of a nucleus (Holtzman et al. 2020, The Curious Case of Neural Text Degeneration; min-p: Nguyen et
