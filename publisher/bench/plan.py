@@ -120,7 +120,7 @@ def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> 
     }  # fmt: skip
     if engine.mode == "fast" or engine.flash_attention is True or parts["gpus"]:
         # Only there do the shapes of a step, and so the rounding of its sums, follow from these.
-        parts["shapes"] = [engine.engines, engine.slots, engine.threads, engine.batch, len(os.sched_getaffinity(0))]
+        parts["shapes"] = [engine.engines, engine.slots, engine.threads, engine.batch, machine.cores()]
     return sha256_hex(canonical_json(parts))
 
 

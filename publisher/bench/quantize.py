@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from publisher.bench import machine
 from publisher.bench.gguf import FILE_TYPES, read_header
 from publisher.bench.worker import child_environment
 from publisher.errors import ModelError, UsageError
@@ -120,7 +121,7 @@ def _main() -> None:
     parameters = llama.llama_model_quantize_default_params()
     parameters.ftype = int(number)
     parameters.allow_requantize = again == "1"
-    parameters.nthread = len(os.sched_getaffinity(0))
+    parameters.nthread = machine.cores()
     # The package's own log callback hides the reason of a failure.
     llama.llama_log_set(llama.llama_log_callback(), None)
     sys.exit(1 if llama.llama_model_quantize(source.encode(), target.encode(), parameters) else 0)

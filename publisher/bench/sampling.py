@@ -86,14 +86,15 @@ class Drawer:
         `scores` gives the logits of so many rows, one row a sequence.
         """
         count = len(dice)
-        apart = self._pool is not None and count * self._vocabulary >= _MANY
+        pool = self._pool if count * self._vocabulary >= _MANY else None
         # llama.cpp puts its results in order when they are first asked for, and one thread alone must do that.
-        rows = scores(count) if self._narrow or apart else None
-        if self._pool is None or not apart:
+        asked = scores(count) if self._narrow or pool else None
+        rows = asked if self._narrow else None
+        if pool is None:
             return self._part(0, context, dice, 0, rows)
         share = -(-count // len(self._chains))
         parts = [
-            self._pool.submit(self._part, number, context, dice[start : start + share], start, rows)
+            pool.submit(self._part, number, context, dice[start : start + share], start, rows)
             for number, start in enumerate(range(0, count, share))
         ]
         return [token for part in parts for token in part.result()]
@@ -101,17 +102,14 @@ class Drawer:
     def _part(
         self, number: int, context: int, dice: Sequence[int | None], start: int, rows: Rows | None
     ) -> list[int]:
-        """Draw for consecutive rows from `start` on with one of the chains."""
-        chain, last, narrow, drawn = self._addresses[number], self._last, self._narrow, []
+        """Draw for consecutive rows from `start` on with one of the chains; `rows` are the logits to narrow, if any."""
+        chain, last, drawn = self._addresses[number], self._last, []
         for row, one in enumerate(dice, start):
             if one is None:
                 drawn.append(0)
                 continue
             _add(chain, one)
-            if narrow and rows is not None:
-                drawn.append(self._among(number, rows[row]))
-            else:
-                drawn.append(_sample(chain, context, row))
+            drawn.append(_sample(chain, context, row) if rows is None else self._among(number, rows[row]))
             _remove(chain, last)
         return drawn
 

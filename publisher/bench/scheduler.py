@@ -191,8 +191,8 @@ class Scheduler(abc.ABC):
         self._keep = max(map(len, self._stops), default=0) + 64
         self._beat = beat
         self._address = 0
-        self._look = 0
-        """The step from which on all logits are to be searched again."""
+        self._look = _CHECK_EVERY
+        """The step after which all logits are to be searched again."""
         self._view: npt.NDArray[np.float32] = np.zeros((0, model.tokens), dtype=np.float32)
         self._index = np.arange(self.batch.capacity)
 
@@ -233,13 +233,12 @@ class Scheduler(abc.ABC):
             return list(self._scores(rows).argmax(axis=1).tolist())
         return self._drawer.draw(self.context.pointer, dice, self._scores)
 
-    def _unusable(self, drawn: list[int]) -> list[int]:
-        """Return the rows of the last step whose logits are not all finite."""
+    def _unusable(self, drawn: list[int], *, search: bool) -> list[int]:
+        """Return the rows of the last step whose drawn tokens' logits, or with `search` all logits, are not finite."""
         rows = len(drawn)
         scores = self._scores(rows)
         suspects = scores[self._index[:rows], drawn]
-        if self.figures.steps >= self._look:
-            self._look = self.figures.steps + _CHECK_EVERY
+        if search:
             suspects = suspects + scores.sum(axis=1)
         return [] if math.isfinite(suspects.sum()) else np.flatnonzero(~np.isfinite(suspects)).tolist()
 
@@ -256,7 +255,7 @@ class Scheduler(abc.ABC):
         outs = [[] if job is None else job.out for job in jobs]
         fresh = [job for job in jobs if job is not None and not job.out]
         left = min(job.limit - len(job.out) for job in jobs if job is not None)
-        most = 1 if fresh or self._stops else min(most, left, _CHECK_EVERY)
+        most = 1 if fresh or self._stops else min(most, left, self._look - self.figures.steps)
         tokens, positions = self.batch.tokens[:rows], self.batch.positions[:rows]
         drawn: list[int] = []
         done, until = 0, time.perf_counter() + _BURST
@@ -271,15 +270,18 @@ class Scheduler(abc.ABC):
                 break
         for job in fresh:
             job.first = time.perf_counter()
-        return done, self._ended(jobs, drawn) if done else []
+        search = self.figures.steps + done >= self._look
+        if search:
+            self._look += _CHECK_EVERY
+        return done, self._ended(jobs, drawn, search=search) if done else []
 
     # -- a sample's end -----------------------------------------------------------------------------------------
 
-    def _ended(self, jobs: Sequence[Job | None], drawn: list[int]) -> list[Ended]:
+    def _ended(self, jobs: Sequence[Job | None], drawn: list[int], *, search: bool) -> list[Ended]:
         """Return the rows whose samples have ended with the last tokens, how, and why if by an error.
 
-        A NaN stays in a sample's cells and so in all its later logits: to look for it here, every few steps and before
-        a sample ends, is enough.
+        A NaN stays in a sample's cells and so in all its later logits: to look for it now and then (`search`), and
+        before a sample ends, is enough.
         """
         ended: list[Ended] = []
         ends, stops = self.model.ends, self._stops
@@ -293,12 +295,14 @@ class Scheduler(abc.ABC):
                 ended.append((row, "stop", ""))
             elif len(job.out) >= job.limit:
                 ended.append((row, "length", ""))
-        return self._with_faults(ended, jobs, drawn)
+        return self._with_faults(ended, jobs, drawn, search=search) if ended or search else []
 
-    def _with_faults(self, ended: list[Ended], jobs: Sequence[Job | None], drawn: list[int]) -> list[Ended]:
+    def _with_faults(
+        self, ended: list[Ended], jobs: Sequence[Job | None], drawn: list[int], *, search: bool
+    ) -> list[Ended]:
         """Return the ended rows with those added, or turned into errors, whose logits cannot be used; in order."""
         faults: list[Ended] = []
-        for row in self._unusable(drawn):
+        for row in self._unusable(drawn, search=search):
             job = jobs[row]
             if job is not None:
                 faults.append((row, "error", f"the model computed NaN by token {len(job.out)}"))
@@ -312,7 +316,7 @@ class Scheduler(abc.ABC):
         return any(stop in window for stop in self._stops)
 
     def _completion(self, job: Job, finish: Finish, reason: str = "") -> Completion:
-        """Free a sample's samplers and return what it came to."""
+        """Free a sample's random numbers and return what it came to."""
         if job.dice is not None:
             job.dice.close()
         job.saved = None

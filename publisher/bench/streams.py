@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _IDLE_CELLS = 64
 """Cells that an idle slot's dummy tokens may fill before they are removed; a few more are no harm."""
-
 _PROMPTS = 256 << 20
 """Bytes of evaluated prompts that are kept for their problems' next samples; more are evaluated anew."""
 
