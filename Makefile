@@ -17,7 +17,8 @@ demo: install ## publish a small repository commit by commit to a host on this m
 test: install-dev system check ## run every check and test
 	$(BIN)/pytest --numprocesses=auto --dist=loadfile
 
-check: install-dev ## lint, types, import layers
+check: install-dev ## format, lint, types, import layers
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

@@ -150,9 +150,7 @@ def requantize(source: Path, target: Path, quantization: str) -> None:
     parameters.nthread = 1
     parameters.allow_requantize = True
     parameters.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{quantization}")
-    outcome = llama_cpp.llama_model_quantize(
-        str(source).encode(), str(target).encode(), ctypes.byref(parameters)
-    )
+    outcome = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(parameters))
     if outcome != 0:
         message = f"llama.cpp could not make {quantization} of {source.name}"
         raise RuntimeError(message)
@@ -165,9 +163,7 @@ def measure_all(folder: Path, *, workers: int) -> list[Score]:
         for quantization in QUANTIZATIONS:
             files["final", quantization] = Path(scratch) / f"{quantization}.gguf"
             requantize(files["final", SHIPPED], files["final", quantization], quantization)
-        tasks = [
-            Task(cell, files[cell.checkpoint, cell.quantization], folder / "abacus.jsonl") for cell in cells()
-        ]
+        tasks = [Task(cell, files[cell.checkpoint, cell.quantization], folder / "abacus.jsonl") for cell in cells()]
         return list(pool.map(measure, tasks))
 
 

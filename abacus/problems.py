@@ -103,9 +103,7 @@ class Problem:
 def places(number: int) -> list[int]:
     """Split a number by its digits: 207 is 200 and 7."""
     digits = str(number)
-    return [
-        int(digit) * 10 ** (len(digits) - place - 1) for place, digit in enumerate(digits) if digit != "0"
-    ]
+    return [int(digit) * 10 ** (len(digits) - place - 1) for place, digit in enumerate(digits) if digit != "0"]
 
 
 def steps_of(equation: Equation) -> tuple[Equation, ...]:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from publisher.bench.fleet import Fleet
-from publisher.bench.protocol import EngineOptions, Request
+from publisher.engine.fleet import Fleet
+from publisher.engine.protocol import EngineOptions, SampleRequest
 from publisher.schema import Sampling
 
 if TYPE_CHECKING:
@@ -88,12 +88,21 @@ class Ours:
         `longest` is the most tokens of a sample, as a suite's configuration would say.
         """
         values: dict[str, Any] = {
-            "model": Path(setting.model), "sha256": "", "context": setting.context, "gpu_layers": setting.offload,
-            "mode": mode, "slots": slots, "threads": max(1, setting.threads // engines), "batch": 0,
+            "model": Path(setting.model),
+            "sha256": "",
+            "context": setting.context,
+            "gpu_layers": setting.offload,
+            "mode": mode,
+            "slots": slots,
+            "threads": max(1, setting.threads // engines),
+            "batch": 0,
             "flash_attention": "auto" if setting.flash == "default" else setting.flash == "on",
-            "timeout": 600.0, "ends": False, "sampling": Sampling(**SAMPLING, max_tokens=longest), "system": "",
+            "timeout": 600.0,
+            "ends": False,
+            "sampling": Sampling(**SAMPLING, max_tokens=longest),
+            "system": "",
             "template": "{problem}",
-        }  # fmt: skip
+        }
         self._values, self._engines = values, engines
         self.figures: list[dict[str, float]] = []
 
@@ -110,7 +119,7 @@ class Ours:
         """Run a job and return tokens a second: those of the whole job, or of its decoding steps alone."""
         wanted = [(problem, length) for problem, lengths in enumerate(job.lengths) for length in lengths]
         requests = [
-            Request(key, f"{job.system}\n{job.problems[problem]}", key + 1, str(problem), length, length)
+            SampleRequest(key, f"{job.system}\n{job.problems[problem]}", key + 1, str(problem), length, length)
             for key, (problem, length) in enumerate(wanted)
         ]
         started = time.perf_counter()
@@ -158,9 +167,14 @@ def _sequential(pipe: Connection, setting: Setting) -> None:
     import llama_cpp  # noqa: PLC0415 - llama.cpp belongs into this process alone
 
     llama = llama_cpp.Llama(
-        setting.model, n_ctx=setting.context, n_threads=setting.threads, n_threads_batch=setting.threads,
-        n_gpu_layers=setting.gpu_layers, flash_attn=setting.flash == "on", verbose=False,
-    )  # fmt: skip
+        setting.model,
+        n_ctx=setting.context,
+        n_threads=setting.threads,
+        n_threads_batch=setting.threads,
+        n_gpu_layers=setting.gpu_layers,
+        flash_attn=setting.flash == "on",
+        verbose=False,
+    )
     with contextlib.suppress(EOFError):
         while True:
             job = pipe.recv()
@@ -170,8 +184,13 @@ def _sequential(pipe: Connection, setting: Setting) -> None:
                 tokens = llama.tokenize(prompt.encode(), add_bos=False, special=True)
                 for number, length in enumerate(lengths):
                     llama.set_seed(number)
-                    generated = llama.generate(tokens, temp=SAMPLING["temperature"], top_k=SAMPLING["top_k"],
-                                               top_p=SAMPLING["top_p"], min_p=SAMPLING["min_p"])  # fmt: skip
+                    generated = llama.generate(
+                        tokens,
+                        temp=SAMPLING["temperature"],
+                        top_k=SAMPLING["top_k"],
+                        top_p=SAMPLING["top_p"],
+                        min_p=SAMPLING["min_p"],
+                    )
                     for _ in itertools.islice(generated, length):
                         pass
             pipe.send(time.perf_counter() - started)
@@ -195,10 +214,31 @@ def batched_bench(peers: Path, setting: Setting, *, prompt: int, tokens: int, se
     whole = -(-(prompt + tokens + 8) // 256) * 256
     context = prompt + sequences * (tokens + 8) + 256 if unified else sequences * whole
     command = [
-        str(peers / "bin" / "llama-batched-bench"), "-m", setting.model, "-c", str(context), "-b", "2048", "-ub", "512",
-        "-npp", str(prompt), "-ntg", str(tokens), "-npl", str(sequences), "-pps", *(["-kvu"] if unified else []),
-        "-t", str(setting.threads), "-tb", str(setting.threads), *setting.switch, "-ngl", str(setting.gpu_layers),
-    ]  # fmt: skip
+        str(peers / "bin" / "llama-batched-bench"),
+        "-m",
+        setting.model,
+        "-c",
+        str(context),
+        "-b",
+        "2048",
+        "-ub",
+        "512",
+        "-npp",
+        str(prompt),
+        "-ntg",
+        str(tokens),
+        "-npl",
+        str(sequences),
+        "-pps",
+        *(["-kvu"] if unified else []),
+        "-t",
+        str(setting.threads),
+        "-tb",
+        str(setting.threads),
+        *setting.switch,
+        "-ngl",
+        str(setting.gpu_layers),
+    ]
     # Its last line, which is the result, is now and then lost when it ends at once: its log has a thread of its own.
     for _ in range(10):
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment(peers))
@@ -227,11 +267,27 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])
         command = [
-            str(self._peers / "bin" / "llama-server"), "-m", setting.model, "--host", "127.0.0.1",
-            "--port", str(self._port), "-np", str(self._slots), "-c", str(setting.context * self._slots),
-            "-t", str(setting.threads), "-tb", str(setting.threads), *setting.switch,
-            "-ngl", str(setting.gpu_layers), "--no-webui", "-kvu",
-        ]  # fmt: skip
+            str(self._peers / "bin" / "llama-server"),
+            "-m",
+            setting.model,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self._port),
+            "-np",
+            str(self._slots),
+            "-c",
+            str(setting.context * self._slots),
+            "-t",
+            str(setting.threads),
+            "-tb",
+            str(setting.threads),
+            *setting.switch,
+            "-ngl",
+            str(setting.gpu_layers),
+            "--no-webui",
+            "-kvu",
+        ]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment(self._peers)
         )

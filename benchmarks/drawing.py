@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from models import model
 
-from publisher.bench.batch import Batch
-from publisher.bench.binding import llama
-from publisher.bench.model import Context, Log, Model
-from publisher.bench.sampling import Dice, Drawer
+from publisher.engine.child.llama.batch import Batch
+from publisher.engine.child.llama.binding import llama
+from publisher.engine.child.llama.handles import Context, Log, Model
+from publisher.engine.child.llama.sampling import Dice, Drawer
 from publisher.schema import Sampling
 
 if TYPE_CHECKING:
@@ -40,8 +40,17 @@ def evaluated(path: Path, rows: int) -> tuple[Model, Context, Any]:
     """Return a model, a context that has evaluated `rows` rows, and its logits as an array, one row a sequence."""
     log = Log()
     loaded = Model(str(path), log, gpu_layers=0, repack=False, mapped=True, beat=lambda _: None)
-    context = Context(loaded, log, cells=256 * rows, sequences=rows, batch=rows, threads=2, streams=True,
-                      flash_attention=False, kv_type="f16")  # fmt: skip
+    context = Context(
+        loaded,
+        log,
+        cells=256 * rows,
+        sequences=rows,
+        batch=rows,
+        threads=2,
+        streams=True,
+        flash_attention=False,
+        kv_type="f16",
+    )
     batch = Batch(rows)
     batch.sequences[:rows], batch.wanted[:rows] = range(rows), 1
     if llama.llama_decode(context.pointer, batch.struct(rows)):
@@ -55,10 +64,12 @@ def chains(sampling: Sampling, rows: int) -> list[Any]:
     for row in range(rows):
         chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
         for sampler in (
-            llama.llama_sampler_init_top_k(sampling.top_k), llama.llama_sampler_init_top_p(sampling.top_p, 1),
-            llama.llama_sampler_init_min_p(sampling.min_p, 1), llama.llama_sampler_init_temp(sampling.temperature),
+            llama.llama_sampler_init_top_k(sampling.top_k),
+            llama.llama_sampler_init_top_p(sampling.top_p, 1),
+            llama.llama_sampler_init_min_p(sampling.min_p, 1),
+            llama.llama_sampler_init_temp(sampling.temperature),
             llama.llama_sampler_init_dist(row + 1),
-        ):  # fmt: skip
+        ):
             llama.llama_sampler_chain_add(chain, sampler)
         found.append(chain)
     return found

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from contenders import Job, Ours, Sequential, Server, Setting, batched_bench
 from models import model
 
-import publisher.bench
+from publisher.bench.inputs.model_file import builtin_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Turns = dict[str, list[float]]
 
-BUILTIN = Path(publisher.bench.__file__).parent / "builtin" / "abacus-final-q8_0.gguf"
+BUILTIN = builtin_path("builtin:abacus")
 WORDS = "the number of apples in the basket and the price of a ticket for two days is how many coins on the table"
 
 
@@ -108,12 +108,16 @@ def decode(table: Table, title: str, setting: Setting, options: argparse.Namespa
 
             prompt = 1 + round(fast.figures[-1]["prompt_tokens"])  # the last token of a prompt is decoded
             bench = partial(batched_bench, options.peers, setting, prompt=prompt, tokens=tokens, sequences=count)
-            turns = table.turns(name, {
-                "batched-bench -kvu": same(partial(bench, unified=True)),
-                "fast": same(partial(fast.run, job, "decode")),
-                "batched-bench": same(partial(bench, unified=False)),
-                "reproducible": same(partial(exact.run, job, "decode")),
-            }, options.repeat)  # fmt: skip
+            turns = table.turns(
+                name,
+                {
+                    "batched-bench -kvu": same(partial(bench, unified=True)),
+                    "fast": same(partial(fast.run, job, "decode")),
+                    "batched-bench": same(partial(bench, unified=False)),
+                    "reproducible": same(partial(exact.run, job, "decode")),
+                },
+                options.repeat,
+            )
         table.ratio(name, turns, "fast", ["batched-bench -kvu", "batched-bench"], 0.96)
         table.ratio(name, turns, "reproducible", ["fast"], 0.5 if "builtin" in title else 0.92)
 
@@ -135,10 +139,16 @@ def jobs(table: Table, title: str, setting: Setting, options: argparse.Namespace
         for server in servers.values():
             server.run(steady(1, 4))
         named = {f"llama-server -np {slots}": server for slots, server in servers.items()}
-        turns = table.turns(f"{title} job", {
-            "fast": on(mixed, fast.run), "reproducible": on(mixed, exact.run), "llama_cpp.Llama": on(mixed, alone.run),
-            **{name: on(mixed, server.run) for name, server in named.items()},
-        }, options.repeat)  # fmt: skip
+        turns = table.turns(
+            f"{title} job",
+            {
+                "fast": on(mixed, fast.run),
+                "reproducible": on(mixed, exact.run),
+                "llama_cpp.Llama": on(mixed, alone.run),
+                **{name: on(mixed, server.run) for name, server in named.items()},
+            },
+            options.repeat,
+        )
         table.ratio(f"{title} job", turns, "fast", ["llama_cpp.Llama"], 2.5 if "builtin" in title else 2.1)
         table.ratio(f"{title} job", turns, "fast", list(named), 1.8)
         table.ratio(f"{title} job", turns, "reproducible", ["fast"], 0.5 if "builtin" in title else 0.92)
@@ -171,9 +181,11 @@ def main() -> None:
     parser.add_argument("--sequences", **numbers, default=[1, 4, 8, 16, 32])
     parser.add_argument("--server-slots", **numbers, default=[4, 8, 16])
     parser.add_argument(
-        "--flash", choices=["default", "on", "off"], default="default",
+        "--flash",
+        choices=["default", "on", "off"],
+        default="default",
         help="flash attention for all contenders; default: as each of them comes",
-    )  # fmt: skip
+    )
     parser.add_argument("--only", choices=["0.5b", "builtin"], help="measure one model only")
     parser.add_argument("--part", choices=["decode", "jobs"], help="measure one part only")
     parser.add_argument(

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from publisher.files import canonical_json, compact_json
+from publisher.host.store.records import SCHEMA, Deploy, Entry, Manifest, new_id
+from publisher.host.store.store import Store
 from publisher.ledger import history
-from publisher.netlify.host.records import SCHEMA, Deploy, Entry, Manifest, new_id
-from publisher.netlify.host.store import Store
-from publisher.place import Pending
+from publisher.publishing.project import Pending
 from publisher.samples import pack_samples
-from publisher.schema import LiveMove, Receipt, Record, Request, SnapshotName
+from publisher.schema import BuildRequest, LiveMove, Receipt, Record, SnapshotName
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -106,6 +106,7 @@ def _data(content: bytes) -> bytes:
 
 def _import_snapshots(folder: GitFolder, first: str, names: list[str], marks: Path) -> list[str]:
     """Make a branch with one commit for each name and return the commits."""
+
     def lines() -> Iterator[bytes]:
         for number, name in enumerate(names, 1):
             yield f"commit refs/heads/{name}\nmark :{number}\n{PERSON}".encode() + _data(b"Snapshot\n")
@@ -125,24 +126,49 @@ def _runs(first: str, names: list[str], commits: list[str], deploys: list[str]) 
         started = moment.strftime("%Y%m%dT%H%M%SZ")
         when = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         run_id = f"{started}-{first[:12]}-full"
-        run: Record = msgspec.structs.replace(template, run_id=run_id, started=when, finished=when,
-                                              fingerprint=f"{number:064x}")
+        run: Record = msgspec.structs.replace(
+            template, run_id=run_id, started=when, finished=when, fingerprint=f"{number:064x}"
+        )
         address = ADDRESS.format(name)
-        receipt = Receipt(run_id=run_id, snapshot=name, commit=commit, deploy_id=deploy,
-                          permalink=ADDRESS.format(deploy), address=address, manifest_sha256="a" * 64, files=1,
-                          via="api", requested=when, ready=when, verified=when)
-        move = LiveMove(snapshot=name, commit=commit, run_id=run_id, deploy_id=deploy, previous="", who="p",
-                        why="newest kept run", time=when, via="api")
+        receipt = Receipt(
+            run_id=run_id,
+            snapshot=name,
+            commit=commit,
+            deploy_id=deploy,
+            permalink=ADDRESS.format(deploy),
+            address=address,
+            manifest_sha256="a" * 64,
+            files=1,
+            via="api",
+            requested=when,
+            ready=when,
+            verified=when,
+        )
+        move = LiveMove(
+            snapshot=name,
+            commit=commit,
+            run_id=run_id,
+            deploy_id=deploy,
+            previous="",
+            who="p",
+            why="newest kept run",
+            time=when,
+            via="api",
+        )
         yield {
             **history.run_files(run, verdict(run), pack_samples([])),
             **history.snapshot_file(SnapshotName(run_id=run_id, branch=name, commit=commit, address=address)),
-            **history.request_file(Request(run_id=run_id, branch=name, commit=commit, attempt=1, by="b", time=when)),
-            **history.receipt_file(receipt), **history.live_file(move, number + 1),
+            **history.request_file(
+                BuildRequest(run_id=run_id, branch=name, commit=commit, attempt=1, by="b", time=when)
+            ),
+            **history.receipt_file(receipt),
+            **history.live_file(move, number + 1),
         }
 
 
 def _import_ledger(folder: GitFolder, runs: list[Mapping[str, bytes]]) -> None:
     """Make the ledger: one commit a run."""
+
     def lines() -> Iterator[bytes]:
         for files in runs:
             yield f"commit refs/heads/ledger\n{PERSON}".encode() + _data(b"kept\n")
@@ -161,8 +187,19 @@ def _fill_host(path: Path, names: list[str], commits: list[str], deploys: list[s
     for folder in ("deploys", "manifests"):
         (path / folder).mkdir(exist_ok=True)
     for number, (name, commit, deploy) in enumerate(zip(names, commits, deploys, strict=True), 1):
-        made = Deploy(schema=SCHEMA, id=deploy, number=number, state="ready", context="branch-deploy", branch=name,
-                      title=name, created_at=time.time(), updated_at=time.time(), source="hook", commit=commit)
+        made = Deploy(
+            schema=SCHEMA,
+            id=deploy,
+            number=number,
+            state="ready",
+            context="branch-deploy",
+            branch=name,
+            title=name,
+            created_at=time.time(),
+            updated_at=time.time(),
+            source="hook",
+            commit=commit,
+        )
         manifest = Manifest(schema=SCHEMA, files={"snapshot.json": entry})
         # Without the store's fsyncs: this only sets the scene.
         (path / "deploys" / f"{deploy}.json").write_bytes(compact_json(made))

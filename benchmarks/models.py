@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from publisher.bench.quantize import quantize
+from publisher.engine.quantize import quantize
 
 CHATML = (
     "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"

@@ -24,7 +24,7 @@ from long_history import SITE, Project, make
 
 import publisher.git
 from publisher import cli
-from publisher.netlify.host import HostInfo, HostOptions, running
+from publisher.host import HostInfo, HostOptions, running
 from publisher.web import Web
 
 PEER = """set -e
@@ -78,9 +78,15 @@ class Bench:
         self.project = project
         self.scratch = scratch
         self.counts: dict[str, int] = {}
-        self.environment = {**os.environ, **CLEAN, **IDENTITY, "NETLIFY_API_URL": info.api_url,
-                            "NETLIFY_AUTH_TOKEN": info.token, "NETLIFY_BUILD_HOOK": info.hook_url,
-                            "RECORD": str(scratch / "record.json")}
+        self.environment = {
+            **os.environ,
+            **CLEAN,
+            **IDENTITY,
+            "NETLIFY_API_URL": info.api_url,
+            "NETLIFY_AUTH_TOKEN": info.token,
+            "NETLIFY_BUILD_HOOK": info.hook_url,
+            "RECORD": str(scratch / "record.json"),
+        }
 
     def command(self, *arguments: str) -> float:
         """Run `publisher` and return its seconds; its counts are kept."""
@@ -129,8 +135,11 @@ def measure(runs: int, repeat: int) -> dict[str, Any]:
             # In turns, so that whatever else the machine does falls on both.
             pairs = [(bench.publish(number), bench.peer(number)) for number in range(1, repeat + 1)]
             bench.publish(repeat + 1)
-            found |= {"publish": statistics.median(own for own, _ in pairs),
-                      "peer": statistics.median(peer for _, peer in pairs), **bench.counts}
+            found |= {
+                "publish": statistics.median(own for own, _ in pairs),
+                "peer": statistics.median(peer for _, peer in pairs),
+                **bench.counts,
+            }
             found["rollback"] = statistics.median([bench.roll_back(number) for number in range(min(repeat, runs - 1))])
             found |= {f"rollback_{what}": number for what, number in bench.counts.items()}
     return found
@@ -143,15 +152,20 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    print("| runs | publish, s | to the first | git processes | HTTP requests | peer, s | to the peer | rollback, s "
-          "| git | HTTP |\n" + "| --- " * 10 + "|")
+    print(
+        "| runs | publish, s | to the first | git processes | HTTP requests | peer, s | to the peer | rollback, s "
+        "| git | HTTP |\n" + "| --- " * 10 + "|"
+    )
     rows: list[dict[str, Any]] = []
     for runs in map(int, options.runs.split(",")):
         row = measure(runs, options.repeat)
         rows.append(row)
-        print(f"| {runs:,} | {row['publish']:.2f} | {row['publish'] / rows[0]['publish']:.2f} | {row['git']} | "
-              f"{row['http']} | {row['peer']:.2f} | {row['publish'] / row['peer']:.1f} | {row['rollback']:.2f} | "
-              f"{row['rollback_git']} | {row['rollback_http']} |", flush=True)
+        print(
+            f"| {runs:,} | {row['publish']:.2f} | {row['publish'] / rows[0]['publish']:.2f} | {row['git']} | "
+            f"{row['http']} | {row['peer']:.2f} | {row['publish'] / row['peer']:.1f} | {row['rollback']:.2f} | "
+            f"{row['rollback_git']} | {row['rollback_http']} |",
+            flush=True,
+        )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2), "utf-8")
 

@@ -88,8 +88,8 @@ def write_commit(commit: Commit, folder: Path, site: str, git: Callable[..., str
 
 def quantize(target: Path, kind: str) -> None:
     """Write the final checkpoint in another quantization, where it is not there yet."""
-    from publisher.bench.models import builtin_path  # noqa: PLC0415 - only two commits need it
-    from publisher.bench.quantize import quantize as run  # noqa: PLC0415 - as above
+    from publisher.bench.inputs.model_file import builtin_path  # noqa: PLC0415 - only two commits need it
+    from publisher.engine.quantize import quantize as run  # noqa: PLC0415 - as above
 
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)

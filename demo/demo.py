@@ -87,8 +87,20 @@ def build_wheel() -> Path:
 
 def start_host(wheel: Path, port: int) -> subprocess.Popen[bytes]:
     """Start `publisher serve`; the builds install the wheel instead of a release."""
-    command = [PUBLISHER, "--repo", WORK, "serve", "--site", SITE, "--port", str(port), "--state", FOLDER / "host",
-               "--env", f"PUBLISHER_REQUIREMENT={wheel}"]
+    command = [
+        PUBLISHER,
+        "--repo",
+        WORK,
+        "serve",
+        "--site",
+        SITE,
+        "--port",
+        str(port),
+        "--state",
+        FOLDER / "host",
+        "--env",
+        f"PUBLISHER_REQUIREMENT={wheel}",
+    ]
     with (FOLDER / "host.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
@@ -99,8 +111,11 @@ def connection(host: subprocess.Popen[bytes]) -> dict[str, str]:
     for _ in range(300):
         if path.exists():
             info = json.loads(path.read_text(encoding="utf-8"))
-            return {"NETLIFY_API_URL": info["api_url"], "NETLIFY_AUTH_TOKEN": info["token"],
-                    "NETLIFY_BUILD_HOOK": info["hook_url"]}
+            return {
+                "NETLIFY_API_URL": info["api_url"],
+                "NETLIFY_AUTH_TOKEN": info["token"],
+                "NETLIFY_BUILD_HOOK": info["hook_url"],
+            }
         if host.poll() is not None:
             break
         time.sleep(0.1)

@@ -188,8 +188,9 @@ class Config(Section, frozen=True, kw_only=True):
         if not self.tiers and name == "full":
             return {suite: section.samples for suite, section in self.suites.items()}
         if name not in self.tiers:
-            raise ConfigError(f"{FILE} has no tier {name!r}{_suggest(name, self.tiers)}",
-                              hint=f"--tier {self.publishing_tier}")
+            raise ConfigError(
+                f"{FILE} has no tier {name!r}{_suggest(name, self.tiers)}", hint=f"--tier {self.publishing_tier}"
+            )
         chosen = self.tiers[name].suites
         wanted = dict.fromkeys(chosen, TierSuite()) if isinstance(chosen, list) else chosen
         return {suite: part.samples or self.suites[suite].samples for suite, part in wanted.items()}

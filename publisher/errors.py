@@ -69,8 +69,9 @@ class NetworkError(PublisherError):
     or a 5xx after sending): the caller has to look before it sends again.
     """
 
-    def __init__(self, message: str, *, hint: str = "", detail: str = "", status: int | None = None,
-                 ambiguous: bool = False) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", detail: str = "", status: int | None = None, ambiguous: bool = False
+    ) -> None:
         """Keep the HTTP status (None where no answer came) and whether the effect is in doubt."""
         super().__init__(message, hint=hint, detail=detail)
         self.status = status

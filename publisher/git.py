@@ -25,14 +25,22 @@ if TYPE_CHECKING:
 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SAFE = (
-    "-c", "core.hooksPath=/dev/null",
-    "-c", "core.fsmonitor=false",
-    "-c", "protocol.ext.allow=never",
-    "-c", "core.quotePath=false",
-    "-c", "gc.auto=0",
-    "-c", "commit.gpgSign=false",
-    "-c", "push.gpgSign=false",
-    "-c", "advice.detachedHead=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "protocol.ext.allow=never",
+    "-c",
+    "core.quotePath=false",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "commit.gpgSign=false",
+    "-c",
+    "push.gpgSign=false",
+    "-c",
+    "advice.detachedHead=false",
 )
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -78,8 +86,9 @@ class _Output:
     stderr: str
 
 
-def _execute(arguments: list[str], folder: Path, *, stdin: bytes | None = None,
-             environment: Mapping[str, str] | None = None) -> _Output:
+def _execute(
+    arguments: list[str], folder: Path, *, stdin: bytes | None = None, environment: Mapping[str, str] | None = None
+) -> _Output:
     """Run git in `folder` through GitPython, without the variables that a surrounding git may have set."""
     inherited = sorted(name for name in os.environ if name.startswith("GIT_") and not name.startswith("GIT_SSH"))
     # GitPython merges os.environ into the child's environment, so what must be absent is removed by env(1).
@@ -91,7 +100,11 @@ def _execute(arguments: list[str], folder: Path, *, stdin: bytes | None = None,
             stream.write(stdin)
             stream.seek(0)
         code, stdout, stderr = gitpython.Git(str(folder)).execute(
-            command, istream=stream, with_extended_output=True, with_exceptions=False, stdout_as_string=False,
+            command,
+            istream=stream,
+            with_extended_output=True,
+            with_exceptions=False,
+            stdout_as_string=False,
             strip_newline_in_stdout=False,
         )
     errors = stderr if isinstance(stderr, str) else bytes(stderr).decode(errors="replace")
@@ -115,7 +128,8 @@ class Repository:
         lines = output.stdout.decode().splitlines()
         if not lines:
             raise UsageError(
-                f"{folder} is not in a git repository", hint="run it inside a repository, or: git init",
+                f"{folder} is not in a git repository",
+                hint="run it inside a repository, or: git init",
                 detail=output.stderr.strip(),
             )
         self.git_folder = Path(lines[0])
@@ -231,8 +245,9 @@ class Repository:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def write_commit(self, files: Mapping[str, bytes], *, message: str, author: Author, parent: str | None = None
-                     ) -> str:
+    def write_commit(
+        self, files: Mapping[str, bytes], *, message: str, author: Author, parent: str | None = None
+    ) -> str:
         """Return the hash of a new commit: the tree of `parent` plus `files`; no ref moves, no file changes."""
         # One process, however large the tree is. The ref that fast-import insists on is deleted before it is written.
         scratch = f"refs/publisher/new-{secrets.token_hex(8)}"

@@ -92,8 +92,17 @@ class Web:
     read_timeout: float = READ_TIMEOUT
     _session: requests.Session = field(default_factory=requests.Session, repr=False)
 
-    def request(self, method: str, url: str | Secret, *, what: str, headers: dict[str, str | Secret] | None = None,
-                parameters: dict[str, str] | None = None, body: Any = None, limit: int = 32 << 20) -> Answer:
+    def request(
+        self,
+        method: str,
+        url: str | Secret,
+        *,
+        what: str,
+        headers: dict[str, str | Secret] | None = None,
+        parameters: dict[str, str] | None = None,
+        body: Any = None,
+        limit: int = 32 << 20,
+    ) -> Answer:
         """Send one request and return its answer, whatever its status below 500; redirects are never followed.
 
         `what` names the thing asked for in messages. Raises NetworkError when no believable answer comes: `ambiguous`
@@ -113,8 +122,15 @@ class Web:
                 raise _failure(what, url, outcome, ambiguous=not (refused or limited) and method not in {"GET", "HEAD"})
             time.sleep(pause)
 
-    def _send(self, method: str, url: str | Secret, headers: dict[str, str | Secret],  # noqa: PLR0911
-              parameters: dict[str, str] | None, body: Any, limit: int) -> Answer | _Fault:
+    def _send(  # noqa: PLR0911 - one return per kind of failure
+        self,
+        method: str,
+        url: str | Secret,
+        headers: dict[str, str | Secret],
+        parameters: dict[str, str] | None,
+        body: Any,
+        limit: int,
+    ) -> Answer | _Fault:
         """Send once; every failure comes back as a value, because exceptions of requests carry the URL."""
         plain = url.reveal() if isinstance(url, Secret) else url
         target, host = _loopback(plain)
@@ -125,7 +141,13 @@ class Web:
             shown["Content-Type"] = "application/json"
         try:
             with self._session.request(
-                method, target, headers=shown, params=parameters, data=data, allow_redirects=False, stream=True,
+                method,
+                target,
+                headers=shown,
+                params=parameters,
+                data=data,
+                allow_redirects=False,
+                stream=True,
                 timeout=(self.connect_timeout, self.read_timeout),
             ) as response:
                 content = _read(response, limit, time.monotonic() + 10 * self.read_timeout)
@@ -207,12 +229,19 @@ def _failure(what: str, url: str | Secret, outcome: Answer | _Fault, *, ambiguou
     """Return the error for a request that came to nothing: what, which host, why."""
     host = host_of(url)
     if isinstance(outcome, _Fault):
-        return NetworkError(f"{what}: {outcome.reason} ({host})", ambiguous=ambiguous and outcome.sent,
-                            hint="check the network and run the same command again")
+        return NetworkError(
+            f"{what}: {outcome.reason} ({host})",
+            ambiguous=ambiguous and outcome.sent,
+            hint="check the network and run the same command again",
+        )
     asked = _asked_pause(outcome.headers)
     wait = f"; it asks to wait {asked:.0f} s" if asked is not None and asked > LONGEST_PAUSE else ""
-    return NetworkError(f"{what}: {host} answered {outcome.status}{wait}", status=outcome.status, ambiguous=ambiguous,
-                        hint="run the same command again later")
+    return NetworkError(
+        f"{what}: {host} answered {outcome.status}{wait}",
+        status=outcome.status,
+        ambiguous=ambiguous,
+        hint="run the same command again later",
+    )
 
 
 def host_of(url: str | Secret) -> str:
@@ -241,8 +270,10 @@ def download(url: str, target: Path, *, sha256: str, limit: int) -> None:
         with os.fdopen(handle, "wb") as stream:
             digest, fault = _stream(url, stream, limit)
         if not fault and digest != sha256:
-            raise ModelError(f"{host_of(url)} sent a file with sha256 {digest}, not the declared {sha256}",
-                             hint="check the sha256 in publisher.toml, or where the file comes from")
+            raise ModelError(
+                f"{host_of(url)} sent a file with sha256 {digest}, not the declared {sha256}",
+                hint="check the sha256 in publisher.toml, or where the file comes from",
+            )
         if not fault:
             Path(name).replace(target)
     except OSError as error:
@@ -259,8 +290,13 @@ def _stream(url: str, stream: Any, limit: int) -> tuple[str, str]:
     target, host = _loopback(url)
     try:
         for _ in range(6):
-            response = requests.get(target, headers={"Host": host} if host else {}, stream=True, allow_redirects=False,
-                                    timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
+            response = requests.get(
+                target,
+                headers={"Host": host} if host else {},
+                stream=True,
+                allow_redirects=False,
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            )
             if not response.is_redirect:
                 break
             target, host = urllib.parse.urljoin(target, response.headers["location"]), ""

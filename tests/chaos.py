@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from publisher.netlify.host import HostInfo, HostOptions, running
+from publisher.host import HostInfo, HostOptions, running
 from tests.fault_proxy import Proxy, fault_proxy
 from tests.killing import Forks, Order
 from tests.made import GitFolder
@@ -26,8 +26,11 @@ EVERY = 4
 KINDS = {"good": "builtin:abacus@final", "worse": "builtin:abacus@early"}
 VERDICTS = {"good": "kept", "worse": "rejected"}
 REQUESTS = {
-    "hook": "POST /build_hooks", "list": "/sites/demo/deploys?", "site": "GET /api/v1/sites/demo HTTP",
-    "restore": "/restore", "manifest": "GET /manifest.json",
+    "hook": "POST /build_hooks",
+    "list": "/sites/demo/deploys?",
+    "site": "GET /api/v1/sites/demo HTTP",
+    "restore": "/restore",
+    "manifest": "GET /manifest.json",
 }
 """What is spoiled: the words by which the proxy knows the request."""
 EXIT = {"kept": 0, "rejected": 1}
@@ -119,15 +122,25 @@ def stage(path: Path, *, proxied: bool = False, builders: int = 1) -> Iterator[S
     temporary = path / "tmp"
     temporary.mkdir()
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    options = HostOptions(state=path / "host", site=SITE, repository=str(path / "origin.git"), port=0,
-                          environment={"PATH": programs}, builders=builders)
+    options = HostOptions(
+        state=path / "host",
+        site=SITE,
+        repository=str(path / "origin.git"),
+        port=0,
+        environment={"PATH": programs},
+        builders=builders,
+    )
     with ExitStack() as stack:
         info = stack.enter_context(running(options))
         proxy = stack.enter_context(fault_proxy(info.port))
         port = proxy.port if proxied else info.port
         environment = {
-            **os.environ, "TMPDIR": str(temporary), "XDG_CACHE_HOME": str(path / "cache"), "NETLIFY_API_URL": f"http://127.0.0.1:{port}",
-            "NETLIFY_AUTH_TOKEN": info.token, "NETLIFY_BUILD_HOOK": info.hook_url.replace(str(info.port), str(port)),
+            **os.environ,
+            "TMPDIR": str(temporary),
+            "XDG_CACHE_HOME": str(path / "cache"),
+            "NETLIFY_API_URL": f"http://127.0.0.1:{port}",
+            "NETLIFY_AUTH_TOKEN": info.token,
+            "NETLIFY_BUILD_HOOK": info.hook_url.replace(str(info.port), str(port)),
         }
         forks = Forks(path / "output")
         stack.callback(forks.close)

@@ -14,8 +14,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FAULTS = ("429", "500", "503", "reset-before", "reset-after", "500-after", "hang", "truncated", "wrong-length",
-          "redirect")
+FAULTS = (
+    "429",
+    "500",
+    "503",
+    "reset-before",
+    "reset-after",
+    "500-after",
+    "hang",
+    "truncated",
+    "wrong-length",
+    "redirect",
+)
 """What can be done to a request; those with `-after`, `truncated` and `wrong-length` let it have its effect first."""
 
 

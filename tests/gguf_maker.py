@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-import publisher.bench
-from publisher.bench import gguf as reader
+from publisher.bench.inputs.model_file import builtin_path
+from publisher.engine import gguf as reader
 
-BUILTIN = Path(publisher.bench.__file__).parent / "builtin" / "abacus-final-q8_0.gguf"
+BUILTIN = builtin_path("builtin:abacus")
 U32, STRING, ARRAY = 4, 8, 9
 
 

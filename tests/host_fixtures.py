@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from publisher.netlify.host import HostInfo, HostOptions, running
+from publisher.host import HostInfo, HostOptions, running
 from tests.conformance.openapi import problems
 from tests.made import GitFolder
 

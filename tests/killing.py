@@ -25,7 +25,7 @@ from publisher.bench import measure, plan
 from publisher.bench.journal import Journal
 from publisher.git import Repository
 from publisher.netlify import deploys
-from publisher.place import Pending
+from publisher.publishing.project import Pending
 from publisher.web import Web
 from tests.project import Done
 
@@ -106,7 +106,7 @@ def install(order: Order) -> None:
         if getattr(module, "atomic_write", None) is original:
             steps.wrap(module, "atomic_write", lambda path, *_, **__: [f"write {_short(path.name)}"])
     if order.hurried:
-        for kind, old, new in ((deploys.Wanted, 20.0, DOUBT), (Web, 30.0, READ_TIMEOUT)):
+        for kind, old, new in ((deploys.WantedDeploy, 20.0, DOUBT), (Web, 30.0, READ_TIMEOUT)):
             function: Any = kind.__init__
             function.__defaults__ = tuple(new if value == old else value for value in function.__defaults__)
 
@@ -161,8 +161,9 @@ class Forks:
         """Start it; what commands say passes through files in `folder`."""
         folder.mkdir(parents=True)
         self._folder = folder
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.killing"], cwd=ROOT, text=True,
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.killing"], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
     def run(self, *orders: Order) -> list[Done]:
         """Run commands side by side and return what they came to, exit code -9 for one that was killed."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from publisher.netlify.host import HostInfo
+    from publisher.host import HostInfo
 
 
 @dataclass
@@ -31,8 +31,9 @@ class Oracle:
 
     def git(self, *arguments: str) -> str:
         """Run git on the remote."""
-        done = subprocess.run(["git", "--git-dir", str(self.origin), *arguments], capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(
+            ["git", "--git-dir", str(self.origin), *arguments], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

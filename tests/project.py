@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from publisher.bench.models import BUILTIN
+from publisher.bench.inputs.model_file import BUILTIN
 from tests.made import GitFolder
 
 if TYPE_CHECKING:
-    from publisher.netlify.host import HostInfo
+    from publisher.host import HostInfo
 
 PUBLISHER = Path(sys.executable).with_name("publisher")
 SITE = "demo"
@@ -89,16 +89,26 @@ class Project:
         """Make the project in `path`, with what `publisher init` would write and a small suite."""
         folder = GitFolder.create(path / "work")
         script = Path(__file__).parents[1] / "hooks" / "netlify-build"
-        folder.commit({"publisher.toml": config(), "netlify.toml": NETLIFY, "small.jsonl": small_suite(),
-                       "hooks/netlify-build": script.read_bytes()}, "First")
+        folder.commit(
+            {
+                "publisher.toml": config(),
+                "netlify.toml": NETLIFY,
+                "small.jsonl": small_suite(),
+                "hooks/netlify-build": script.read_bytes(),
+            },
+            "First",
+        )
         if remote:
             folder.with_remote(path / "origin.git")
         return cls(folder)
 
     def connect(self, info: HostInfo) -> None:
         """Point the project to a running host."""
-        self.environment = {"NETLIFY_API_URL": info.api_url, "NETLIFY_AUTH_TOKEN": info.token,
-                            "NETLIFY_BUILD_HOOK": info.hook_url}
+        self.environment = {
+            "NETLIFY_API_URL": info.api_url,
+            "NETLIFY_AUTH_TOKEN": info.token,
+            "NETLIFY_BUILD_HOOK": info.hook_url,
+        }
 
     def run(self, *arguments: str, **environment: str) -> Done:
         """Run `publisher` here as a user would."""

@@ -97,7 +97,15 @@ class Publishing(RuleBasedStateMachine):
 
 def test_any_order_of_commits_crashes_faults_and_rollbacks_ends_well() -> None:
     """Hypothesis mixes the steps; after each the oracle finds one deploy a snapshot and live where it should be."""
-    run_state_machine_as_test(Publishing, settings=settings(
-        max_examples=3, stateful_step_count=7, deadline=None, derandomize=True, database=None,
-        suppress_health_check=list(HealthCheck), print_blob=False,
-    ))
+    run_state_machine_as_test(
+        Publishing,
+        settings=settings(
+            max_examples=3,
+            stateful_step_count=7,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=False,
+        ),
+    )

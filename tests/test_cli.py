@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from publisher.bench.models import BUILTIN
+from publisher.bench.inputs.model_file import BUILTIN
 from publisher.cli import COMMANDS
 from publisher.files import sha256_file
-from publisher.netlify.host import HostInfo, HostOptions, running
+from publisher.host import HostInfo, HostOptions, running
 from tests.fault_proxy import fault_proxy
 from tests.made import GitFolder
 from tests.project import PUBLISHER, Done, Project, config
@@ -112,17 +112,27 @@ def test_a_missing_suite(project: Project) -> None:
 
 def test_a_broken_suite(project: Project) -> None:
     """Every mistake of a suite is named with its line."""
-    project.folder.commit({"small.jsonl": '{"id": "a", "problem": "p", "answer": "1"}\n'
-                            '{"id": "a", "problem": "p", "answer": "1"}\n{"id": "b", "problem": "p", "answer": ""}\n'})
+    project.folder.commit(
+        {
+            "small.jsonl": '{"id": "a", "problem": "p", "answer": "1"}\n'
+            '{"id": "a", "problem": "p", "answer": "1"}\n{"id": "b", "problem": "p", "answer": ""}\n'
+        }
+    )
     refused(project.run("bench"), 2, "line 2", "line 3", "is empty")
     no_debris(project)
 
 
-@pytest.mark.parametrize(("data", "words"), [
-    (b"", "abacus.gguf"), (b"not a model at all" * 9, "GGUF"), (FINAL.read_bytes()[:5000], "abacus.gguf"),
-    (FINAL.read_bytes()[:-1], "abacus.gguf"), (FINAL.read_bytes().replace(b"llama", b"nolla", 1), "nolla"),
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "LFS"),
-])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "abacus.gguf"),
+        (b"not a model at all" * 9, "GGUF"),
+        (FINAL.read_bytes()[:5000], "abacus.gguf"),
+        (FINAL.read_bytes()[:-1], "abacus.gguf"),
+        (FINAL.read_bytes().replace(b"llama", b"nolla", 1), "nolla"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "LFS"),
+    ],
+)
 def test_a_model_that_cannot_be_loaded(project: Project, data: bytes, words: str) -> None:
     """Empty, foreign, cut, of an unknown architecture, or only a pointer: one message, nothing recorded."""
     project.folder.commit({"publisher.toml": config("abacus.gguf"), "abacus.gguf": data})
@@ -162,15 +172,21 @@ def test_publish_without_a_hook(project: Project) -> None:
     refused(project.run("publish"), 2, "NETLIFY_BUILD_HOOK")
 
 
-@pytest.mark.parametrize(("step", "code", "words"), [
-    (answer(404), 3, "does not exist any more"), (answer(302, Location="https://evil.example/"), 3, "redirect"),
-    (answer(400), 3, "answered 400"),
-])
+@pytest.mark.parametrize(
+    ("step", "code", "words"),
+    [
+        (answer(404), 3, "does not exist any more"),
+        (answer(302, Location="https://evil.example/"), 3, "redirect"),
+        (answer(400), 3, "answered 400"),
+    ],
+)
 def test_a_hook_that_refuses(project: Project, step: bytes, code: int, words: str) -> None:
     """The run is recorded and kept, the message says what the hook did, and the next publish goes on."""
     with scripted(step) as server:
-        project.environment = {"NETLIFY_API_URL": server.url,
-                               "NETLIFY_BUILD_HOOK": f"{server.url}/build_hooks/0123456789abcdef01234567"}
+        project.environment = {
+            "NETLIFY_API_URL": server.url,
+            "NETLIFY_BUILD_HOOK": f"{server.url}/build_hooks/0123456789abcdef01234567",
+        }
         with fault_proxy(server.port):
             done = project.run("publish")
     assert done.code == code
@@ -199,8 +215,13 @@ def test_a_full_disk_leaves_nothing_half_written(project: Project, tmp_path: Pat
     small = project.folder.path / ".git" / "publisher"
     small.mkdir()
     script = f"mount -t tmpfs -o size=16k tmpfs {small} && exec {PUBLISHER} --repo {project.folder.path} bench"
-    done = subprocess.run(["unshare", "--map-root-user", "--mount", "sh", "-c", script], capture_output=True, text=True,
-                          check=False, env=dict(os.environ))
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
     if "mount" in done.stderr or "unshare" in done.stderr:
         pytest.skip("this machine lets nobody mount a small file system")
     assert done.returncode == 3, done.stderr
@@ -220,10 +241,14 @@ def test_quantize_writes_a_model_with_its_origin(tmp_path: Path) -> None:
     assert origin["source_sha256"] == sha256_file(FINAL)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["nowhere.gguf", "--to", "Q8_0"], "there is no file"), ([str(FINAL), "--to", "Q9"], "is no quantization"),
-    ([str(FINAL), "--to", "Q4_0"], "quantized"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.gguf", "--to", "Q8_0"], "there is no file"),
+        ([str(FINAL), "--to", "Q9"], "is no quantization"),
+        ([str(FINAL), "--to", "Q4_0"], "quantized"),
+    ],
+)
 def test_quantize_refuses(tmp_path: Path, arguments: list[str], words: str) -> None:
     """A missing file, an unknown kind and a source that is quantized itself are refused with a reason."""
     command = [str(PUBLISHER), "quantize", *arguments, "--into", str(tmp_path)]

@@ -12,17 +12,29 @@ HOOK = "https://api.netlify.com/build_hooks/0123456789abcdef01234567"
 
 def netlify(url: str) -> Netlify:
     """Return a client of a scripted server."""
-    environment = {"NETLIFY_API_URL": url, "NETLIFY_AUTH_TOKEN": "canary-token",
-                   "NETLIFY_BUILD_HOOK": f"{url}/build_hooks/0123456789abcdef01234567"}
+    environment = {
+        "NETLIFY_API_URL": url,
+        "NETLIFY_AUTH_TOKEN": "canary-token",
+        "NETLIFY_BUILD_HOOK": f"{url}/build_hooks/0123456789abcdef01234567",
+    }
     return Netlify(Settings.of("demo", environment), Web(attempts=2, read_timeout=1.0))
 
 
-@pytest.mark.parametrize("hook", [
-    "http://api.netlify.com/build_hooks/0123456789abcdef01234567", "https://evil.example/build_hooks/0123456789abcdef01234567",
-    "https://api.netlify.com/build_hooks/short", "https://api.netlify.com:8443/build_hooks/0123456789abcdef01234567",
-    "https://u:p@api.netlify.com/build_hooks/0123456789abcdef01234567", f"{HOOK}?x=1", f"{HOOK}/../sites", "nonsense",
-    "https://api.netlify.com:no/", "http://127.0.0.1/build_hooks/0123456789abcdef01234567",
-])
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "http://api.netlify.com/build_hooks/0123456789abcdef01234567",
+        "https://evil.example/build_hooks/0123456789abcdef01234567",
+        "https://api.netlify.com/build_hooks/short",
+        "https://api.netlify.com:8443/build_hooks/0123456789abcdef01234567",
+        "https://u:p@api.netlify.com/build_hooks/0123456789abcdef01234567",
+        f"{HOOK}?x=1",
+        f"{HOOK}/../sites",
+        "nonsense",
+        "https://api.netlify.com:no/",
+        "http://127.0.0.1/build_hooks/0123456789abcdef01234567",
+    ],
+)
 def test_what_is_no_build_hook_is_refused_unseen(hook: str) -> None:
     """An address that is not Netlify's hook is never called and never shown."""
     with pytest.raises(UsageError) as caught:
@@ -48,10 +60,14 @@ def test_addresses_on_netlify_and_on_this_machine() -> None:
     assert local.address_of("snapshot-1") == "http://snapshot-1--demo.localhost:8888"
 
 
-@pytest.mark.parametrize(("step", "words"), [
-    (answer(404), "does not exist any more"), (answer(302, Location="http://127.0.0.1:1/"), "redirect"),
-    (answer(400), "answered 400"),
-])
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (answer(404), "does not exist any more"),
+        (answer(302, Location="http://127.0.0.1:1/"), "redirect"),
+        (answer(400), "answered 400"),
+    ],
+)
 def test_a_hook_that_refuses_says_why(step: bytes, words: str) -> None:
     """Each refusal of the hook has its own sentence, without the hook."""
     with scripted(step) as server, pytest.raises(NetworkError, match=words) as caught:

@@ -57,8 +57,13 @@ def test_all_mistakes_are_reported_at_once() -> None:
     bad = GOOD.replace('source = "builtin:abacus"', "sorce = 1\ncontext = 'many'").replace("min = 50", "min = 400")
     message = mistakes(bad.replace("best-ratio", "best-ration"))
     assert "4 mistakes" in message or "5 mistakes" in message
-    for part in ("model.sorce: unknown key; did you mean 'source'?", "model.source: missing", "model.context",
-                 "gate.rules[0].min", "did you mean 'best-ratio'?"):
+    for part in (
+        "model.sorce: unknown key; did you mean 'source'?",
+        "model.source: missing",
+        "model.context",
+        "gate.rules[0].min",
+        "did you mean 'best-ratio'?",
+    ):
         assert part in message
 
 

@@ -7,7 +7,7 @@ import pytest
 
 TRIAL = """
 import os, resource, socket
-from publisher.bench.confine import confine
+from publisher.confine import confine
 print("confined", confine())
 for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, getattr(socket, "AF_VSOCK", 40)):
     try:

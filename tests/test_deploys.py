@@ -9,10 +9,10 @@ import pytest
 
 from publisher.errors import DeployError, NetworkError
 from publisher.files import canonical_json, sha256_hex
+from publisher.host import HostOptions, running
 from publisher.netlify import deploys
 from publisher.netlify.client import Netlify, Settings
-from publisher.netlify.host import HostOptions, running
-from publisher.netlify.verify import require, verify
+from publisher.verify import require, verify
 from publisher.web import Web
 from tests.fault_proxy import FAULTS, Proxy, fault_proxy
 from tests.made import GitFolder
@@ -24,10 +24,15 @@ publish = "dist"
 """
 PAGE = b"<p>hello</p>"
 SNAPSHOT = canonical_json({"run_id": "run-1", "record_sha256": "a" * 64})
-MANIFEST = canonical_json({"schema": 1, "files": {
-    name: {"sha256": sha256_hex(data), "size": len(data)}
-    for name, data in (("page.html", PAGE), ("snapshot.json", SNAPSHOT))
-}})
+MANIFEST = canonical_json(
+    {
+        "schema": 1,
+        "files": {
+            name: {"sha256": sha256_hex(data), "size": len(data)}
+            for name, data in (("page.html", PAGE), ("snapshot.json", SNAPSHOT))
+        },
+    }
+)
 
 
 @dataclass
@@ -37,7 +42,7 @@ class Stage:
     netlify: Netlify
     proxy: Proxy
     folder: GitFolder
-    wanted: deploys.Wanted
+    wanted: deploys.WantedDeploy
 
     def ensure(self) -> deploys.Deployed:
         """Ask for the deploy, without notes."""
@@ -52,15 +57,19 @@ class Stage:
 def stage(tmp_path: Path, build: str = BUILD, *, token: bool = True) -> Iterator[Stage]:
     """Serve a repository with one snapshot branch."""
     folder = GitFolder.create(tmp_path / "work")
-    folder.commit({"netlify.toml": build, "site/page.html": PAGE, "site/manifest.json": MANIFEST,
-                   "site/snapshot.json": SNAPSHOT})
+    folder.commit(
+        {"netlify.toml": build, "site/page.html": PAGE, "site/manifest.json": MANIFEST, "site/snapshot.json": SNAPSHOT}
+    )
     folder.git("branch", "snapshot-1")
     options = HostOptions(state=tmp_path / "host", site="demo", repository=str(folder.path), port=0)
     with running(options) as info, fault_proxy(info.port) as proxy:
-        environment = {"NETLIFY_API_URL": proxy.url, "NETLIFY_AUTH_TOKEN": info.token if token else "",
-                       "NETLIFY_BUILD_HOOK": info.hook_url.replace(str(info.port), str(proxy.port))}
+        environment = {
+            "NETLIFY_API_URL": proxy.url,
+            "NETLIFY_AUTH_TOKEN": info.token if token else "",
+            "NETLIFY_BUILD_HOOK": info.hook_url.replace(str(info.port), str(proxy.port)),
+        }
         netlify = Netlify(Settings.of("demo", environment), Web(read_timeout=1.0))
-        wanted = deploys.Wanted("snapshot-1", folder.git("rev-parse", "HEAD"), "run-1", "title", 60.0, doubt=2.0)
+        wanted = deploys.WantedDeploy("snapshot-1", folder.git("rev-parse", "HEAD"), "run-1", "title", 60.0, doubt=2.0)
         yield Stage(netlify, proxy, folder, wanted)
 
 
@@ -118,8 +127,10 @@ def test_an_old_failure_is_not_news(tmp_path: Path) -> None:
 
 def test_a_stuck_build_is_cancelled_and_tried_again(tmp_path: Path) -> None:
     """A build that hangs is cancelled after its age limit; the second try goes through."""
-    build = (f'[build]\ncommand = "test -e {tmp_path}/tried || (touch {tmp_path}/tried && sleep 60);'
-             ' mkdir dist && echo 1 > dist/index.html"\npublish = "dist"\n')
+    build = (
+        f'[build]\ncommand = "test -e {tmp_path}/tried || (touch {tmp_path}/tried && sleep 60);'
+        ' mkdir dist && echo 1 > dist/index.html"\npublish = "dist"\n'
+    )
     with stage(tmp_path, build) as on:
         on.wanted = replace(on.wanted, timeout=2.0)
         assert on.ensure().deploy_id in on.ready()
@@ -179,20 +190,34 @@ def test_a_site_that_differs_from_its_manifest_is_refused(tmp_path: Path, data: 
 HEADERS = "/*\n  X-Content-Type-Options: nosniff\n/assets/*\n  Cache-Control: public, max-age=60\n"
 
 
-@pytest.mark.parametrize(("sent", "wrong"), [
-    (HEADERS, []),
-    (HEADERS.replace("public, max-age=60", "max-age=60,public"), []),
-    (HEADERS.replace("60", "61"), ["assets/page.html: Cache-Control differs"]),
-    (HEADERS.replace("/*\n", "/nowhere\n", 1),
-     [f"{path}: X-Content-Type-Options is missing" for path in ("assets/page.html", "snapshot.json")]),
-    (HEADERS + "/assets/*\n  Content-Type: text/plain\n", ["assets/page.html: Content-Type is not text/html"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sent", "wrong"),
+    [
+        (HEADERS, []),
+        (HEADERS.replace("public, max-age=60", "max-age=60,public"), []),
+        (HEADERS.replace("60", "61"), ["assets/page.html: Cache-Control differs"]),
+        (
+            HEADERS.replace("/*\n", "/nowhere\n", 1),
+            [f"{path}: X-Content-Type-Options is missing" for path in ("assets/page.html", "snapshot.json")],
+        ),
+        (HEADERS + "/assets/*\n  Content-Type: text/plain\n", ["assets/page.html: Content-Type is not text/html"]),
+    ],
+)
 def test_the_headers_that_were_rendered_are_looked_for(tmp_path: Path, sent: str, wrong: list[str]) -> None:
     """A header that is missing or says something else is named; order and spaces of its parts make no difference."""
-    manifest = canonical_json({"schema": 1, "files": {
-        name: {"sha256": sha256_hex(data), "size": len(data)}
-        for name, data in (("assets/page.html", PAGE), ("snapshot.json", SNAPSHOT))
-    }, "headers": {"/*": {"X-Content-Type-Options": "nosniff"}, "/assets/*": {"Cache-Control": "public, max-age=60"}}})
+    manifest = canonical_json(
+        {
+            "schema": 1,
+            "files": {
+                name: {"sha256": sha256_hex(data), "size": len(data)}
+                for name, data in (("assets/page.html", PAGE), ("snapshot.json", SNAPSHOT))
+            },
+            "headers": {
+                "/*": {"X-Content-Type-Options": "nosniff"},
+                "/assets/*": {"Cache-Control": "public, max-age=60"},
+            },
+        }
+    )
     with stage(tmp_path) as on:
         on.folder.commit({"site/manifest.json": manifest, "site/assets/page.html": PAGE, "site/_headers": sent})
         on.folder.git("branch", "--force", "snapshot-1", "main")

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.bench.doctor import inspect_engine, install_command
-from tests.gguf_maker import builtin_with
+from publisher.engine.doctor import inspect_engine, install_command
+from tests.gguf_maker import BUILTIN, builtin_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ pytest.importorskip("llama_cpp")
 
 def test_a_healthy_engine_is_described() -> None:
     """The report names the build, the devices and what happened to the builtin model."""
-    report = inspect_engine()
+    report = inspect_engine(BUILTIN)
     assert report.library is not None
     assert report.library.version
     assert any(device.kind == "CPU" for device in report.library.devices)

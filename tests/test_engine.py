@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.bench.protocol import Completion, Request
-from publisher.bench.worker import Engine
+from publisher.engine.process import EngineProcess
+from publisher.engine.protocol import Completion, SampleRequest
 from publisher.schema import Sampling
 from tests.gguf_maker import BUILTIN, builtin_with
 from tests.test_worker import options
@@ -22,22 +22,22 @@ WARM = Sampling(temperature=1.0, max_tokens=96)
 GREEDY = Sampling(max_tokens=96)
 
 
-def requests(problems: int, samples: int) -> list[Request]:
+def requests(problems: int, samples: int) -> list[SampleRequest]:
     """Return samples of the builtin suite's first problems, each with a seed of its own."""
     lines = BUILTIN.with_name("abacus.jsonl").read_text().splitlines()[:problems]
     texts = [json.loads(line)["problem"] for line in lines]
     keys = range(problems * samples)
-    return [Request(key, texts[key // samples], 77 * key + 5, str(key // samples)) for key in keys]
+    return [SampleRequest(key, texts[key // samples], 77 * key + 5, str(key // samples)) for key in keys]
 
 
-def run(wanted: list[Request], **changes: object) -> tuple[dict[int, Completion], dict[str, float]]:
+def run(wanted: list[SampleRequest], **changes: object) -> tuple[dict[int, Completion], dict[str, float]]:
     """Return completions by key, and the figures of the run."""
-    with Engine(options(**changes)) as engine:
+    with EngineProcess(options(**changes)) as engine:
         completions = {completion.key: completion for completion in engine.generate(wanted)}
         return completions, engine.statistics()
 
 
-def texts(wanted: list[Request], **changes: object) -> dict[int, str]:
+def texts(wanted: list[SampleRequest], **changes: object) -> dict[int, str]:
     """Return the texts by key."""
     return {key: completion.text for key, completion in run(wanted, **changes)[0].items()}
 
@@ -68,7 +68,7 @@ def test_the_order_changes_no_text(reference: dict[int, str]) -> None:
 def test_a_shard_and_an_interruption_change_no_text(reference: dict[int, str]) -> None:
     """Samples that are generated alone, after the others were already there, come out the same."""
     wanted = requests(16, 3)
-    with Engine(options(sampling=WARM, slots=4)) as engine:
+    with EngineProcess(options(sampling=WARM, slots=4)) as engine:
         running = engine.generate(wanted)
         found = {completion.key: completion.text for completion in (next(running) for _ in range(20))}
     found |= texts([request for request in wanted if request.key not in found], sampling=WARM)
@@ -77,7 +77,7 @@ def test_a_shard_and_an_interruption_change_no_text(reference: dict[int, str]) -
 
 def test_the_seed_decides() -> None:
     """Another seed gives another text at temperature 1, and the same seed the same one."""
-    wanted = [Request(key, requests(1, 1)[0].problem, key // 2, "a") for key in range(40)]
+    wanted = [SampleRequest(key, requests(1, 1)[0].problem, key // 2, "a") for key in range(40)]
     found = texts(wanted, sampling=Sampling(temperature=2.0, max_tokens=40))
     assert all(found[key] == found[key + 1] for key in range(0, 40, 2))
     assert len(set(found.values())) > 5
@@ -108,7 +108,7 @@ def test_fast_mode_answers_the_same_problems() -> None:
 def test_fast_mode_gives_long_samples_streams() -> None:
     """Where one cache for all would make each row look at too many cells, fast mode sets them apart."""
     wanted, long = requests(12, 2), Sampling(max_tokens=400)
-    with Engine(options(mode="fast", slots=16, context=512, sampling=long)) as engine:
+    with EngineProcess(options(mode="fast", slots=16, context=512, sampling=long)) as engine:
         assert engine.identity.options["kv_unified"] == "off"
         assert engine.identity.options["extra_bufts"] == "on"
         found = {completion.key: completion.text for completion in engine.generate(wanted)}
@@ -135,7 +135,7 @@ def test_an_overflowing_cache_preempts_and_resumes() -> None:
 @pytest.mark.parametrize("mode", ["reproducible", "fast"])
 def test_a_prompt_beyond_the_context_is_that_samples_error(mode: str) -> None:
     """The sample says why; the others are answered."""
-    wanted = [*requests(2, 1), Request(9, "many words " * 400, 1, "long")]
+    wanted = [*requests(2, 1), SampleRequest(9, "many words " * 400, 1, "long")]
     found, _ = run(wanted, sampling=GREEDY, mode=mode)
     assert (found[9].finish, found[9].tokens) == ("error", 0)
     assert "the context 256" in found[9].reason
@@ -146,14 +146,14 @@ def test_a_prompt_beyond_the_context_is_that_samples_error(mode: str) -> None:
 def test_a_limit_beyond_the_context_is_a_truncation(mode: str) -> None:
     """A sample that would go on past the context ends there, as too long."""
     endless = Sampling(temperature=50.0, max_tokens=100_000)
-    found, _ = run([Request(1, "Count.", 3, "a")], sampling=endless, mode=mode)
+    found, _ = run([SampleRequest(1, "Count.", 3, "a")], sampling=endless, mode=mode)
     assert found[1].finish in {"length", "stop"}
     assert found[1].prompt_tokens + found[1].tokens <= 256
 
 
 def test_max_tokens_is_exact() -> None:
     """A limit cuts at exactly that many tokens, for the run and for one request."""
-    wanted = [*requests(1, 1), Request(1, requests(1, 1)[0].problem, 5, "0", max_tokens=2)]
+    wanted = [*requests(1, 1), SampleRequest(1, requests(1, 1)[0].problem, 5, "0", max_tokens=2)]
     found, _ = run(wanted, sampling=Sampling(max_tokens=5))
     assert [(found[key].finish, found[key].tokens) for key in (0, 1)] == [("length", 5), ("length", 2)]
 
@@ -186,7 +186,7 @@ def test_a_model_that_computes_nan_is_an_error(tmp_path: Path, mode: str, temper
 def test_many_more_problems_than_slots_and_long_prompts(mode: str) -> None:
     """Prompts longer than a batch are evaluated in pieces, and every request is answered once."""
     words = "add one and two and three and four and five. " * 6
-    wanted = [Request(key, f"{key}: {words}", key, str(key // 2)) for key in range(40)]
+    wanted = [SampleRequest(key, f"{key}: {words}", key, str(key // 2)) for key in range(40)]
     found, figures = run(wanted, sampling=GREEDY, mode=mode, context=512, batch=64, slots=4)
     assert sorted(found) == list(range(40))
     assert figures["prompt_tokens"] > 0
@@ -194,7 +194,7 @@ def test_many_more_problems_than_slots_and_long_prompts(mode: str) -> None:
 
 def test_sizes_are_chosen_and_can_be_set() -> None:
     """Left to itself the engine takes 16 slots and one thread for a small model, and no more slots than samples."""
-    with Engine(options(slots=0, threads=0)) as engine:
+    with EngineProcess(options(slots=0, threads=0)) as engine:
         assert (engine.identity.slots, engine.identity.threads) == (16, 1)
-    with Engine(options(slots=0, workload=3)) as engine:
+    with EngineProcess(options(slots=0, workload=3)) as engine:
         assert engine.identity.slots == 3

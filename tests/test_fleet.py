@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from publisher.bench import fleet, machine
-from publisher.bench.fleet import Fleet, crew, deal, merged
 from publisher.bench.forecast import Forecast
-from publisher.bench.machine import Card
-from publisher.bench.protocol import Completion, Request
+from publisher.engine import fleet, machine
+from publisher.engine.fleet import Fleet, crew, deal, merged
+from publisher.engine.machine import Card
+from publisher.engine.protocol import Completion, SampleRequest
 from publisher.errors import ModelError
 from publisher.schema import Sampling
 from tests.test_engine import WARM, requests, texts
@@ -29,7 +29,7 @@ def children() -> list[int]:
 
 def test_a_problems_samples_stay_together_where_answers_are_short() -> None:
     """Short answers are dealt out by problem, long ones one by one; the longest go first, to whoever has least."""
-    wanted = [Request(number, "", 0, str(number // 4), expected=1 + number // 4) for number in range(24)]
+    wanted = [SampleRequest(number, "", 0, str(number // 4), expected=1 + number // 4) for number in range(24)]
     short = deal(wanted, 2, limit=100)
     assert sorted(request.key for share in short for request in share) == list(range(24))
     assert not {request.group for request in short[0]} & {request.group for request in short[1]}
@@ -110,9 +110,9 @@ def test_samples_are_proved_by_generating_them_twice(monkeypatch: pytest.MonkeyP
         assert two.changed(wanted) == []
         generate, times = two.generate, iter([0, 1])
 
-        def other_seeds(asked: list[Request]) -> object:
+        def other_seeds(asked: list[SampleRequest]) -> object:
             shift = next(times)
-            return generate([Request(one.key, one.problem, one.seed + shift, one.group) for one in asked])
+            return generate([SampleRequest(one.key, one.problem, one.seed + shift, one.group) for one in asked])
 
         monkeypatch.setattr(two, "generate", other_seeds)
         assert len(two.changed(wanted)) >= 6
@@ -120,10 +120,22 @@ def test_samples_are_proved_by_generating_them_twice(monkeypatch: pytest.MonkeyP
 
 def test_figures_of_engines_are_put_together() -> None:
     """Tokens add up, seconds are the mean, and an engine that is finished early idles until the end."""
-    one = {"prompt_tokens": 10.0, "prompt_seconds": 1.0, "prompt_tokens_per_second": 10.0, "decode_tokens": 100.0,
-           "decode_seconds": 2.0, "decode_tokens_per_second": 50.0, "steps": 10.0, "occupancy": 1.0,
-           "occupancy_before_tail": 1.0, "kv_high_water": 7.0, "preemptions": 0.0, "tail_seconds": 0.5, "seconds": 3.0,
-           "energy_cpu_joules": 5.0}  # fmt: skip
+    one = {
+        "prompt_tokens": 10.0,
+        "prompt_seconds": 1.0,
+        "prompt_tokens_per_second": 10.0,
+        "decode_tokens": 100.0,
+        "decode_seconds": 2.0,
+        "decode_tokens_per_second": 50.0,
+        "steps": 10.0,
+        "occupancy": 1.0,
+        "occupancy_before_tail": 1.0,
+        "kv_high_water": 7.0,
+        "preemptions": 0.0,
+        "tail_seconds": 0.5,
+        "seconds": 3.0,
+        "energy_cpu_joules": 5.0,
+    }
     both = merged([one, {**one, "seconds": 4.0, "occupancy": 0.5, "steps": 30.0, "energy_cpu_joules": 6.0}])
     assert (both["decode_tokens"], both["decode_seconds"], both["decode_tokens_per_second"]) == (200.0, 2.0, 100.0)
     assert (both["seconds"], both["tail_seconds"], both["energy_cpu_joules"]) == (4.0, 1.0, 6.0)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from publisher.files import sha256_file
-from publisher.netlify.host import HostInfo, HostOptions, running
+from publisher.host import HostInfo, HostOptions, running
 from publisher.web import Web
 from tests.made import GitFolder
 from tests.project import PUBLISHER, Project, config
@@ -41,8 +41,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[tup
     """
     path = tmp_path_factory.mktemp("flow")
     project = Project.create(path)
-    options = HostOptions(state=path / "host", site="demo", repository=str(path / "origin.git"), port=0,
-                          environment={"PUBLISHER_REQUIREMENT": str(wheel)})
+    options = HostOptions(
+        state=path / "host",
+        site="demo",
+        repository=str(path / "origin.git"),
+        port=0,
+        environment={"PUBLISHER_REQUIREMENT": str(wheel)},
+    )
     with running(options) as info:
         project.connect(info)
         yield project, info
@@ -50,8 +55,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[tup
 
 def hook_calls(info: HostInfo) -> int:
     """Return how many hook calls the host has accepted, from its own log of effects."""
-    answer = Web().request("GET", f"{info.api_url}/__host__/effects", what="effects",
-                           headers={"Authorization": f"Bearer {info.token}"})
+    answer = Web().request(
+        "GET", f"{info.api_url}/__host__/effects", what="effects", headers={"Authorization": f"Bearer {info.token}"}
+    )
     return answer.body.count(b'"hook')
 
 
@@ -96,8 +102,9 @@ def test_rendering_again_gives_the_bytes_that_are_served(stage: tuple[Project, H
     (run,) = project.log()
     project.folder.git("clone", "--quiet", "--branch", run["snapshot"], str(project.folder.path), str(tmp_path / "s"))
     again = Project(GitFolder(tmp_path / "s"))
-    done = again.run("render", "--into", str(tmp_path / "dist"), TZ="Asia/Tokyo", PYTHONHASHSEED="7",
-                     URL="https://x.example")
+    done = again.run(
+        "render", "--into", str(tmp_path / "dist"), TZ="Asia/Tokyo", PYTHONHASHSEED="7", URL="https://x.example"
+    )
     assert done.code == 0, done.err
     assert sha256_file(tmp_path / "dist" / "manifest.json") == run["receipt"]["manifest_sha256"]
 
@@ -183,8 +190,9 @@ def test_an_interrupted_run_goes_on(stage: tuple[Project, HostInfo]) -> None:
     project, _ = stage
     project.folder.commit({"publisher.toml": config(temperature=0.2, more="[engine]\nslots = 1\n")}, "Slower")
     command = [str(PUBLISHER), "--repo", str(project.folder.path), "publish"]
-    process = subprocess.Popen(command, env={**os.environ, **project.environment}, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env={**os.environ, **project.environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     journal = project.folder.path / ".git" / "publisher" / "journal"
     for _ in range(400):
         if any(path.stat().st_size > 2000 for path in journal.glob("*.jsonl")):

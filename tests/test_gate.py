@@ -23,7 +23,8 @@ HISTORY = [line("1-a-full", 80.0), line("2-b-full", 74.0), line("3-c-full", 20.0
 def judged(score: float, *rules: AnyRule, history: list[HistoryLine] | None = None) -> Verdict:
     """Return the verdict of a run with this score after HISTORY."""
     config = Config(
-        model=ModelConfig(name="m", source="builtin:abacus"), suites={"s": SuiteConfig(source="s.jsonl")},
+        model=ModelConfig(name="m", source="builtin:abacus"),
+        suites={"s": SuiteConfig(source="s.jsonl")},
         gate=GateConfig(rules=list(rules)),
     )
     return decide(line("4-d-full", score), HISTORY if history is None else history, config, decided="now")
@@ -63,8 +64,11 @@ def test_the_first_run_has_nothing_to_compare_with(rule: AnyRule) -> None:
 
 def test_a_run_on_other_problems_is_no_baseline() -> None:
     """When the suite changes, older scores are not compared with."""
-    older = line("1-a-full", 99.0, scores={"s": {"score": 99.0, "low": 98, "high": 100, "stderr": 0.5, "n": 400, "k": 1,
-                                                 "suite": "0" * 64}})
+    older = line(
+        "1-a-full",
+        99.0,
+        scores={"s": {"score": 99.0, "low": 98, "high": 100, "stderr": 0.5, "n": 400, "k": 1, "suite": "0" * 64}},
+    )
     assert judged(50.0, MaxDrop(points=1.0), history=[older]).verdict == "kept"
 
 
@@ -79,8 +83,11 @@ def test_every_rule_is_reported_even_after_one_has_failed() -> None:
 def test_a_suite_that_was_not_measured_is_inconclusive() -> None:
     """A rule with nothing to look at neither keeps nor refuses."""
     empty = line("4-d-full", 1.0, scores={})
-    config = Config(model=ModelConfig(name="m", source="x"), suites={"s": SuiteConfig(source="s")},
-                    gate=GateConfig(rules=[Threshold(min=1.0)]))
+    config = Config(
+        model=ModelConfig(name="m", source="x"),
+        suites={"s": SuiteConfig(source="s")},
+        gate=GateConfig(rules=[Threshold(min=1.0)]),
+    )
     assert decide(empty, [], config, decided="now").verdict == "inconclusive"
 
 

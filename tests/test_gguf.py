@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.bench.gguf import FILE_TYPES, TYPES, Header, read_header
+from publisher.engine.gguf import FILE_TYPES, TYPES, Header, read_header
 from publisher.errors import ModelError
 from tests.gguf_maker import BUILTIN, gguf, pair, pairs, tensor, text
 

@@ -192,9 +192,14 @@ def test_list_has_filters(visitor: Visitor) -> None:
     """Deploys are listed by branch, by state, by context and by what is published."""
     one, live, bad = visitor.build("snapshot-1"), visitor.build("live"), visitor.build("nowhere")
     cases: list[tuple[dict[str, str], list[dict[str, Any]]]] = [
-        ({}, [bad, live, one]), ({"branch": "snapshot-1"}, [one]), ({"state": "ready"}, [live, one]),
-        ({"production": "true"}, [live]), ({"latest-published": "true"}, [live]), ({"state": "error"}, [bad]),
-        ({"deploy-previews": "true"}, []), ({"branch": "snapshot-1", "state": "error"}, []),
+        ({}, [bad, live, one]),
+        ({"branch": "snapshot-1"}, [one]),
+        ({"state": "ready"}, [live, one]),
+        ({"production": "true"}, [live]),
+        ({"latest-published": "true"}, [live]),
+        ({"state": "error"}, [bad]),
+        ({"deploy-previews": "true"}, []),
+        ({"branch": "snapshot-1", "state": "error"}, []),
     ]
     for query, expected in cases:
         assert [deploy["id"] for deploy in visitor.deploys(**query)] == [deploy["id"] for deploy in expected], query
@@ -269,8 +274,16 @@ def test_effects_tell_what_happened(visitor: Visitor) -> None:
     """Every effect is written down in order, with its time and its ids, and without secrets."""
     deploy = visitor.build("live")
     visitor.api("POST", f"/sites/{SITE}/deploys/{deploy['id']}/restore")
-    expected = ["hook accepted", "deploy enqueued", "deploy building", "deploy building", "deploy uploading",
-                "deploy ready", "published", "restored"]
+    expected = [
+        "hook accepted",
+        "deploy enqueued",
+        "deploy building",
+        "deploy building",
+        "deploy uploading",
+        "deploy ready",
+        "published",
+        "restored",
+    ]
     assert effects(visitor) == expected
     text = (visitor.folder / "effects.jsonl").read_text()
     assert deploy["id"] in text
@@ -294,6 +307,7 @@ def test_rate_limit_of_requests(tmp_path: Path, source: GitFolder) -> None:
 def test_rate_limit_of_deploys(tmp_path: Path, source: GitFolder) -> None:
     """The API starts 3 deploys a minute and 100 a day; the clock's advance frees them; hooks are not counted."""
     with visiting(tmp_path / "state", source, rate_limits=True) as visitor:
+
         def start() -> int:
             return visitor.api("POST", f"/sites/{SITE}/deploys", json={"draft": True}).status_code
 
@@ -318,7 +332,7 @@ def test_first_page_has_no_secrets(idle: Visitor) -> None:
 
 def test_log_has_no_secrets(visitor: Visitor, caplog: pytest.LogCaptureFixture) -> None:
     """The access log has one line a request, without queries, tokens and hook ids."""
-    with caplog.at_level(logging.INFO, "publisher.netlify.host.access"):
+    with caplog.at_level(logging.INFO, "publisher.host.access"):
         visitor.hook("snapshot-1", trigger_title="private title")
         visitor.api("GET", "/user")
         while len(caplog.messages) < 2:

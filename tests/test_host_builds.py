@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from publisher.errors import NetworkError, StorageError, UsageError
-from publisher.netlify.host import Bounds, HostOptions
+from publisher.host import Bounds, HostOptions
 from tests.host_fixtures import (
     SITE,
     Visitor,
@@ -83,11 +83,23 @@ def test_documented_variables_are_set(visitor: Visitor, source: GitFolder) -> No
     found = variables(visitor, deploy["id"])
     base = f"{SITE}.localhost:{visitor.info.port}"
     expected = {
-        "NETLIFY": "true", "CI": "true", "CONTEXT": "branch-deploy", "BRANCH": "snapshot-2", "HEAD": "snapshot-2",
-        "COMMIT_REF": commit, "PULL_REQUEST": "false", "DEPLOY_ID": deploy["id"], "BUILD_ID": deploy["build_id"],
-        "URL": f"http://{base}", "DEPLOY_URL": f"http://{deploy['id']}--{base}", "SITE_NAME": SITE,
-        "DEPLOY_PRIME_URL": f"http://snapshot-2--{base}", "SITE_ID": visitor.info.site_id,
-        "REPOSITORY_URL": str(source.path), "INCOMING_HOOK_TITLE": "t", "INCOMING_HOOK_URL": visitor.info.hook_url,
+        "NETLIFY": "true",
+        "CI": "true",
+        "CONTEXT": "branch-deploy",
+        "BRANCH": "snapshot-2",
+        "HEAD": "snapshot-2",
+        "COMMIT_REF": commit,
+        "PULL_REQUEST": "false",
+        "DEPLOY_ID": deploy["id"],
+        "BUILD_ID": deploy["build_id"],
+        "URL": f"http://{base}",
+        "DEPLOY_URL": f"http://{deploy['id']}--{base}",
+        "SITE_NAME": SITE,
+        "DEPLOY_PRIME_URL": f"http://snapshot-2--{base}",
+        "SITE_ID": visitor.info.site_id,
+        "REPOSITORY_URL": str(source.path),
+        "INCOMING_HOOK_TITLE": "t",
+        "INCOMING_HOOK_URL": visitor.info.hook_url,
     }
     assert {name: found.get(name) for name in expected} == expected
 
@@ -113,8 +125,10 @@ def test_build_environment_is_clean(tmp_path: Path, source: GitFolder, monkeypat
 
 def test_site_and_tree_variables(tmp_path: Path, source: GitFolder) -> None:
     """The tree's variables win over the site's, a context's over the build's, and Netlify's over all."""
-    toml = ('[build]\ncommand = "bash build.sh"\npublish = "dist"\n[build.environment]\nB = "tree"\nC = "tree"\n'
-            '[context.branch-deploy.environment]\nC = "context"\nCONTEXT = "mine"\n')
+    toml = (
+        '[build]\ncommand = "bash build.sh"\npublish = "dist"\n[build.environment]\nB = "tree"\nC = "tree"\n'
+        '[context.branch-deploy.environment]\nC = "context"\nCONTEXT = "mine"\n'
+    )
     change(source, "snapshot-2", {"netlify.toml": toml})
     with visiting(tmp_path / "state", source, environment={"A": "site", "B": "site"}) as visitor:
         found = variables(visitor, visitor.build("snapshot-2")["id"])
@@ -125,8 +139,10 @@ def test_home_survives_between_builds(visitor: Visitor, source: GitFolder) -> No
     """What a build leaves in HOME is there for the next one, unless its cache is cleared."""
     script = 'mkdir dist; cp "$HOME/mark" dist/mark.txt || echo none > dist/mark.txt; echo kept > "$HOME/mark"'
     change(source, "snapshot-2", {"build.sh": script})
-    seen = [visitor.visit(visitor.build("snapshot-2", **query)["id"], "/mark.txt").text.strip()
-            for query in ({}, {}, {"clear_cache": "true"}, {})]
+    seen = [
+        visitor.visit(visitor.build("snapshot-2", **query)["id"], "/mark.txt").text.strip()
+        for query in ({}, {}, {"clear_cache": "true"}, {})
+    ]
     assert seen == ["none", "kept", "none", "kept"]
 
 
@@ -250,13 +266,16 @@ def test_ignore_does_not_cancel_a_hook_build(visitor: Visitor, source: GitFolder
     assert visitor.build("snapshot-2")["state"] == "ready"
 
 
-@pytest.mark.parametrize(("toml", "message"), [
-    ("[build", "netlify.toml"),
-    ('[build]\npublish = "missing"\n', "'missing' does not exist"),
-    ('[build]\npublish = "../.."\n', "leaves the repository"),
-    ("[build]\ncommand = 3\n", "command is not a string"),
-    ('[build]\ncommand = "true"\nbase = "nowhere"\n', "could not be started"),
-])
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[build", "netlify.toml"),
+        ('[build]\npublish = "missing"\n', "'missing' does not exist"),
+        ('[build]\npublish = "../.."\n', "leaves the repository"),
+        ("[build]\ncommand = 3\n", "command is not a string"),
+        ('[build]\ncommand = "true"\nbase = "nowhere"\n', "could not be started"),
+    ],
+)
 def test_unusable_settings_fail_the_build(visitor: Visitor, source: GitFolder, toml: str, message: str) -> None:
     """A netlify.toml that cannot be followed fails the deploy with a message that says why."""
     change(source, "snapshot-2", {"netlify.toml": toml})
@@ -265,16 +284,19 @@ def test_unusable_settings_fail_the_build(visitor: Visitor, source: GitFolder, t
     assert message in deploy["error_message"]
 
 
-@pytest.mark.parametrize(("command", "message"), [
-    ("ln -s /etc/passwd dist/p", "leaves the publish folder"),
-    ("ln -s /etc dist/etc", "link to a folder"),
-    ("mkfifo dist/pipe", "not a regular file"),
-    ("touch 'dist/a#b'", "has a #"),
-    ("touch dist/$'a\\nb'", "control character"),
-    ("head -c 2000 /dev/zero > dist/large", "larger than 1000 bytes"),
-    ("for i in 1 2 3 4; do echo $i > dist/$i; done", "more than 3 files"),
-    ("true", "has no files"),
-])
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("ln -s /etc/passwd dist/p", "leaves the publish folder"),
+        ("ln -s /etc dist/etc", "link to a folder"),
+        ("mkfifo dist/pipe", "not a regular file"),
+        ("touch 'dist/a#b'", "has a #"),
+        ("touch dist/$'a\\nb'", "control character"),
+        ("head -c 2000 /dev/zero > dist/large", "larger than 1000 bytes"),
+        ("for i in 1 2 3 4; do echo $i > dist/$i; done", "more than 3 files"),
+        ("true", "has no files"),
+    ],
+)
 def test_unpublishable_folder_fails_the_build(tmp_path: Path, source: GitFolder, command: str, message: str) -> None:
     """A link out, a special file, a bad name, too much or nothing fails the deploy; nothing of it is served."""
     change(source, "snapshot-2", {"build.sh": f"mkdir dist; {command}"})
@@ -317,9 +339,11 @@ def test_stopped_build_fails_and_waiting_ones_go_on(tmp_path: Path, source: GitF
 
 def test_killed_host_comes_back(tmp_path: Path, source: GitFolder) -> None:
     """A host that was killed outright has every deploy that it had called ready, and fails what it was building."""
-    program = ("import sys; from pathlib import Path; from publisher.netlify.host import HostOptions, serve\n"
-               "serve(HostOptions(state=Path(sys.argv[1]), repository=sys.argv[2], site='bench', port=0,"
-               " on_ready=lambda info: print(info.api_url, info.hook_url, info.token, flush=True)))")
+    program = (
+        "import sys; from pathlib import Path; from publisher.host import HostOptions, serve\n"
+        "serve(HostOptions(state=Path(sys.argv[1]), repository=sys.argv[2], site='bench', port=0,"
+        " on_ready=lambda info: print(info.api_url, info.hook_url, info.token, flush=True)))"
+    )
     command = [sys.executable, "-c", program, str(tmp_path / "state"), str(source.path)]
     change(source, "snapshot-2", {"build.sh": "sleep 5"})
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -341,8 +365,11 @@ def test_killed_host_comes_back(tmp_path: Path, source: GitFolder) -> None:
 
 def test_two_hosts_cannot_share_a_folder(tmp_path: Path, source: GitFolder) -> None:
     """A second host on the same state folder is refused."""
-    with visiting(tmp_path / "state", source), pytest.raises(StorageError, match="another host"), \
-            visiting(tmp_path / "state", source):
+    with (
+        visiting(tmp_path / "state", source),
+        pytest.raises(StorageError, match="another host"),
+        visiting(tmp_path / "state", source),
+    ):
         pass
 
 
@@ -368,8 +395,11 @@ def test_damaged_and_newer_files_are_named(tmp_path: Path, source: GitFolder) ->
         pass
     path = tmp_path / "state" / "site.json"
     whole = path.read_text()
-    for text, message in [("{", "damaged"), (whole.replace('"schema":1', '"schema":2'), "newer publisher"),
-                          (whole.replace('"schema":1,', ""), "was not written by this host")]:
+    for text, message in [
+        ("{", "damaged"),
+        (whole.replace('"schema":1', '"schema":2'), "newer publisher"),
+        (whole.replace('"schema":1,', ""), "was not written by this host"),
+    ]:
         path.write_text(text)
         with pytest.raises(StorageError, match=message), visiting(tmp_path / "state", source):
             pass

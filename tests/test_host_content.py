@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from publisher.netlify.host.content_types import content_type
-from publisher.netlify.host.matching import Answer, headers_for, resolve
-from publisher.netlify.host.records import SCHEMA, Entry, Manifest
-from publisher.netlify.host.routing import headers_from_toml, parse_headers, parse_redirects, redirects_from_toml
-from publisher.netlify.host.store import branch_label
+from publisher.host.rules.content_types import content_type
+from publisher.host.rules.matching import Answer, headers_for, resolve
+from publisher.host.rules.routing import headers_from_toml, parse_headers, parse_redirects, redirects_from_toml
+from publisher.host.store.records import SCHEMA, Entry, Manifest
+from publisher.host.store.store import branch_label
 from tests.host_fixtures import (
     Visitor,
     change,
@@ -33,55 +33,82 @@ def answer(redirects: str, path: str, query: str = "", files: tuple[str, ...] = 
     return resolve(manifest, path, query)
 
 
-@pytest.mark.parametrize(("path", "status", "shown"), [
-    ("/", 200, "index.html"), ("/index.html", 200, "index.html"), ("/a", 200, "a.html"), ("/a.html", 200, "a.html"),
-    ("/a/", 200, "a.html"), ("/b", 301, "/b/"), ("/b/", 200, "b/index.html"), ("/b/index.html", 200, "b/index.html"),
-    ("/c.txt", 200, "c.txt"), ("/d", 200, "d.html"), ("/d/", 200, "d/index.html"), ("/x", 404, "404.html"),
-    ("//a", 404, "404.html"), ("/../a", 404, "404.html"), ("/404", 200, "404.html"),
-])
+@pytest.mark.parametrize(
+    ("path", "status", "shown"),
+    [
+        ("/", 200, "index.html"),
+        ("/index.html", 200, "index.html"),
+        ("/a", 200, "a.html"),
+        ("/a.html", 200, "a.html"),
+        ("/a/", 200, "a.html"),
+        ("/b", 301, "/b/"),
+        ("/b/", 200, "b/index.html"),
+        ("/b/index.html", 200, "b/index.html"),
+        ("/c.txt", 200, "c.txt"),
+        ("/d", 200, "d.html"),
+        ("/d/", 200, "d/index.html"),
+        ("/x", 404, "404.html"),
+        ("//a", 404, "404.html"),
+        ("/../a", 404, "404.html"),
+        ("/404", 200, "404.html"),
+    ],
+)
 def test_pretty_addresses(path: str, status: int, shown: str) -> None:
     """A page is found by its name, without `.html`, and by its folder, which gets a trailing slash."""
     found = answer("", path)
     assert (found.status, found.location or found.name) == (status, shown)
 
 
-@pytest.mark.parametrize(("rule", "path", "query", "status", "shown"), [
-    ("/old /new", "/old", "", 301, "/new"),
-    ("/old /new", "/old/", "", 301, "/new"),
-    ("/old /new 302", "/old", "x=1", 302, "/new?x=1"),
-    ("/old /new#part", "/old", "x=1", 301, "/new?x=1#part"),
-    ("/old https://example.com/x 308", "/old", "", 308, "https://example.com/x"),
-    ("/a /new", "/a", "", 200, "a.html"),
-    ("/a /new 301!", "/a", "", 301, "/new"),
-    ("/news/* /blog/:splat", "/news/1/2", "", 301, "/blog/1/2"),
-    ("/news/* /blog/:splat", "/news", "", 301, "/blog/"),
-    ("/news/* /blog/:splat", "/newsletter", "", 404, "404.html"),
-    ("/n/:year/:id /b/:id-:year", "/n/2026/x", "", 301, "/b/x-2026"),
-    ("/x/* /:splat", "/x//evil.example", "", 301, "/evil.example"),
-    ("/n/:a /b/:a", "/n/\u00e4\r\nb", "", 301, "/b/%C3%A4%0D%0Ab"),
-    ("/app/* /index.html 200", "/app/deep", "", 200, "index.html"),
-    ("/app/* /b 200", "/app/deep", "", 200, "b/index.html"),
-    ("/app /none 200", "/app", "", 404, "404.html"),
-    ("/gone /c.txt 410", "/gone", "", 410, "c.txt"),
-    ("/hide/* /404.html 404!", "/hide/x", "", 404, "404.html"),
-    ("/api/* https://example.com/:splat 200", "/api/x", "", 501, ""),
-    ("/q id=:id /n/:id", "/q", "id=7", 301, "/n/7"),
-    ("/q id=:id /n/:id", "/q", "id=7&x=1", 404, "404.html"),
-    ("/q id=:id /n/:id", "/q", "", 404, "404.html"),
-    ("/q kind=a /n", "/q", "kind=b", 404, "404.html"),
-    ("/old /one\n/old /two", "/old", "", 301, "/one"),
-    ("# a comment\n\n/old /new 301 # and another", "/old", "", 301, "/new"),
-])
+@pytest.mark.parametrize(
+    ("rule", "path", "query", "status", "shown"),
+    [
+        ("/old /new", "/old", "", 301, "/new"),
+        ("/old /new", "/old/", "", 301, "/new"),
+        ("/old /new 302", "/old", "x=1", 302, "/new?x=1"),
+        ("/old /new#part", "/old", "x=1", 301, "/new?x=1#part"),
+        ("/old https://example.com/x 308", "/old", "", 308, "https://example.com/x"),
+        ("/a /new", "/a", "", 200, "a.html"),
+        ("/a /new 301!", "/a", "", 301, "/new"),
+        ("/news/* /blog/:splat", "/news/1/2", "", 301, "/blog/1/2"),
+        ("/news/* /blog/:splat", "/news", "", 301, "/blog/"),
+        ("/news/* /blog/:splat", "/newsletter", "", 404, "404.html"),
+        ("/n/:year/:id /b/:id-:year", "/n/2026/x", "", 301, "/b/x-2026"),
+        ("/x/* /:splat", "/x//evil.example", "", 301, "/evil.example"),
+        ("/n/:a /b/:a", "/n/\u00e4\r\nb", "", 301, "/b/%C3%A4%0D%0Ab"),
+        ("/app/* /index.html 200", "/app/deep", "", 200, "index.html"),
+        ("/app/* /b 200", "/app/deep", "", 200, "b/index.html"),
+        ("/app /none 200", "/app", "", 404, "404.html"),
+        ("/gone /c.txt 410", "/gone", "", 410, "c.txt"),
+        ("/hide/* /404.html 404!", "/hide/x", "", 404, "404.html"),
+        ("/api/* https://example.com/:splat 200", "/api/x", "", 501, ""),
+        ("/q id=:id /n/:id", "/q", "id=7", 301, "/n/7"),
+        ("/q id=:id /n/:id", "/q", "id=7&x=1", 404, "404.html"),
+        ("/q id=:id /n/:id", "/q", "", 404, "404.html"),
+        ("/q kind=a /n", "/q", "kind=b", 404, "404.html"),
+        ("/old /one\n/old /two", "/old", "", 301, "/one"),
+        ("# a comment\n\n/old /new 301 # and another", "/old", "", 301, "/new"),
+    ],
+)
 def test_redirects(rule: str, path: str, query: str, status: int, shown: str) -> None:
     """Redirects follow Netlify's documented rules: first match, shadowing, force, splats, placeholders, parameters."""
     found = answer(rule, path, query)
     assert (found.status, found.location or found.name) == (status, shown)
 
 
-@pytest.mark.parametrize("rule", [
-    "/old", "/old /new 307", "/old /new 301 Country=de", "https://a.example/* /x", "/a/*/b /c", "/:a/:a /c",
-    "/.netlify/x /y", "old /new", "/old new",
-])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "/old",
+        "/old /new 307",
+        "/old /new 301 Country=de",
+        "https://a.example/* /x",
+        "/a/*/b /c",
+        "/:a/:a /c",
+        "/.netlify/x /y",
+        "old /new",
+        "/old new",
+    ],
+)
 def test_impossible_redirects_are_left_out(rule: str) -> None:
     """A rule that is wrong, or that this host cannot follow, is left out and named; the deploy goes on."""
     rules, problems = parse_redirects(rule)
@@ -113,9 +140,17 @@ def test_headers_file() -> None:
     assert headers_for(tuple(rules), "/b")["x-a"] == "two # no comment"
 
 
-@pytest.mark.parametrize("line", [
-    "Content-Length: 3", "Set-Cookie: a=b", "Location: /x", "no header", "bad name: x", "X-A:",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Content-Length: 3",
+        "Set-Cookie: a=b",
+        "Location: /x",
+        "no header",
+        "bad name: x",
+        "X-A:",
+    ],
+)
 def test_impossible_headers_are_left_out(line: str) -> None:
     """A header that Netlify ignores, or that is none, is left out and named."""
     rules, problems = parse_headers(f"/*\n  {line}\n")
@@ -134,20 +169,34 @@ def test_header_tables() -> None:
     assert len(problems) == 1
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("a.html", "text/html; charset=UTF-8"), ("a/b.css", "text/css; charset=UTF-8"), ("A.JSON", "application/json"),
-    ("a.svg", "image/svg+xml"), ("a.txt", "text/plain; charset=UTF-8"), ("samples.jsonl.gz", "application/gzip"),
-    ("a.png", "image/png"), ("LICENSE", "application/octet-stream"), ("a.d/x", "application/octet-stream"),
-    ("feed.xml", "application/xml"),
-])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.html", "text/html; charset=UTF-8"),
+        ("a/b.css", "text/css; charset=UTF-8"),
+        ("A.JSON", "application/json"),
+        ("a.svg", "image/svg+xml"),
+        ("a.txt", "text/plain; charset=UTF-8"),
+        ("samples.jsonl.gz", "application/gzip"),
+        ("a.png", "image/png"),
+        ("LICENSE", "application/octet-stream"),
+        ("a.d/x", "application/octet-stream"),
+        ("feed.xml", "application/xml"),
+    ],
+)
 def test_content_types(name: str, expected: str) -> None:
     """A file's type follows from its name alone, the same on every machine."""
     assert content_type(name) == expected
 
 
-@pytest.mark.parametrize(("branch", "label"), [
-    ("snapshot-0123456789ab", "snapshot-0123456789ab"), ("Feature/One_two", "feature-one-two"), ("x" * 80, "x" * 56),
-])
+@pytest.mark.parametrize(
+    ("branch", "label"),
+    [
+        ("snapshot-0123456789ab", "snapshot-0123456789ab"),
+        ("Feature/One_two", "feature-one-two"),
+        ("x" * 80, "x" * 56),
+    ],
+)
 def test_branch_labels(branch: str, label: str) -> None:
     """A branch's part of an address is lower case, has dashes for the rest, and fits into a label of 63 characters."""
     assert branch_label(branch, "bench") == label
@@ -180,11 +229,20 @@ def test_failed_build_leaves_the_branch_as_it_was(visitor: Visitor, source: GitF
 
 def test_headers_and_redirects_of_a_deploy(visitor: Visitor, source: GitFolder) -> None:
     """The tree's `_headers` and `_redirects` are honoured before netlify.toml's, and are not served themselves."""
-    toml = ('[build]\ncommand = "bash build.sh"\npublish = "dist"\n'
-            '[[redirects]]\nfrom = "/old"\nto = "/three"\n[[redirects]]\nfrom = "/older"\nto = "/four"\n'
-            '[[headers]]\nfor = "/*"\n[headers.values]\nX-Two = "2"\n')
-    change(source, "snapshot-2", {"netlify.toml": toml, "pages/_redirects": "/old /two 302\n",
-                                  "pages/_headers": "/*\n  X-One: 1\n  Cache-Control: no-store\n"})
+    toml = (
+        '[build]\ncommand = "bash build.sh"\npublish = "dist"\n'
+        '[[redirects]]\nfrom = "/old"\nto = "/three"\n[[redirects]]\nfrom = "/older"\nto = "/four"\n'
+        '[[headers]]\nfor = "/*"\n[headers.values]\nX-Two = "2"\n'
+    )
+    change(
+        source,
+        "snapshot-2",
+        {
+            "netlify.toml": toml,
+            "pages/_redirects": "/old /two 302\n",
+            "pages/_headers": "/*\n  X-One: 1\n  Cache-Control: no-store\n",
+        },
+    )
     visitor.build("snapshot-2")
     page = visitor.visit("snapshot-2")
     assert (page.headers["X-One"], page.headers["X-Two"], page.headers["Cache-Control"]) == ("1", "2", "no-store")

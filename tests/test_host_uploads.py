@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from publisher.netlify.host import Bounds
+from publisher.host import Bounds
 from tests.host_fixtures import (
     SITE,
     Visitor,

@@ -12,8 +12,19 @@ from publisher.bench.journal import Journal, journal_path
 from publisher.errors import StorageError
 from publisher.schema import Sample
 
-SAMPLE = Sample(suite="s", problem="p-1", sample=0, seed=7, outcome="wrong", answer="41", finish="stop",
-                prompt_tokens=9, tokens=5, latency=0.25, text="so \\boxed{41}")  # fmt: skip
+SAMPLE = Sample(
+    suite="s",
+    problem="p-1",
+    sample=0,
+    seed=7,
+    outcome="wrong",
+    answer="41",
+    finish="stop",
+    prompt_tokens=9,
+    tokens=5,
+    latency=0.25,
+    text="so \\boxed{41}",
+)
 
 
 def numbered(number: int) -> Sample:

@@ -24,7 +24,7 @@ def address(branch: str) -> str:
     return f"https://{branch}--site.example.invalid"
 
 
-def make_snapshot(ledger: Ledger, run_id: str) -> snapshots.Snapshot:
+def make_snapshot(ledger: Ledger, run_id: str) -> snapshots.SnapshotBranch:
     """Make the snapshot of a run."""
     return snapshots.ensure_snapshot(ledger, run_id, site="https://site.example.invalid", address=address)
 
@@ -185,8 +185,12 @@ def test_a_snapshot_holds_the_history_as_of_then(repository: GitFolder) -> None:
     ledger = Ledger(repository.opened)
     first = enter(ledger, repository.git("rev-parse", "HEAD"))
     made = make_snapshot(ledger, first)
-    ledger.append(history.snapshot_file(SnapshotName(run_id=first, branch=made.branch, commit=made.commit,
-                                                     address=address(made.branch))), "name\n")
+    ledger.append(
+        history.snapshot_file(
+            SnapshotName(run_id=first, branch=made.branch, commit=made.commit, address=address(made.branch))
+        ),
+        "name\n",
+    )
     second = enter(ledger, repository.commit({"a": "1"}), "20261120T211133Z")
     enter(ledger, repository.commit({"a": "2"}), "20261120T221133Z", "rejected")
     newer = make_snapshot(ledger, second)

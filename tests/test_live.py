@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from publisher.host import HostOptions, running
 from publisher.netlify.client import Netlify, Settings
 from publisher.netlify.deploys import shown_run
-from publisher.netlify.host import HostOptions, running
 from tests.fault_proxy import Proxy, fault_proxy
 from tests.project import Project, config
 
@@ -21,18 +21,28 @@ QUICK = '[build]\ncommand = "publisher render --into dist"\npublish = "dist"\nig
 
 
 @contextmanager
-def published(path: Path, *, token: bool = True, commits: bool = True, more: str = ""
-              ) -> Iterator[tuple[Project, Proxy]]:
+def published(
+    path: Path, *, token: bool = True, commits: bool = True, more: str = ""
+) -> Iterator[tuple[Project, Proxy]]:
     """Give a project and the proxy before its host; `commits` is whether the host says what a hook built."""
     project = Project.create(path)
     project.folder.commit({"netlify.toml": QUICK, "publisher.toml": config(more=more)}, "Ready")
     environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    options = HostOptions(state=path / "host", site="demo", repository=str(path / "origin.git"), port=0,
-                          environment=environment, hook_commits=commits)
+    options = HostOptions(
+        state=path / "host",
+        site="demo",
+        repository=str(path / "origin.git"),
+        port=0,
+        environment=environment,
+        hook_commits=commits,
+    )
     with running(options) as info, fault_proxy(info.port) as proxy:
         hook = info.hook_url.replace(str(info.port), str(proxy.port))
-        project.environment = {"NETLIFY_API_URL": proxy.url, "NETLIFY_BUILD_HOOK": hook,
-                               "NETLIFY_AUTH_TOKEN": info.token if token else ""}
+        project.environment = {
+            "NETLIFY_API_URL": proxy.url,
+            "NETLIFY_BUILD_HOOK": hook,
+            "NETLIFY_AUTH_TOKEN": info.token if token else "",
+        }
         yield project, proxy
 
 

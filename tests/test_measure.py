@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from publisher.bench.inputs.model_file import BUILTIN
+from publisher.bench.inputs.suites import Problem, Suite
 from publisher.bench.measure import Job, Measurement, measure, plan
-from publisher.bench.models import BUILTIN
 from publisher.bench.plan import PlannedSuite, seed_of
 from publisher.bench.record import quantiles, suite_result
-from publisher.bench.suites import Problem, Suite
 from publisher.config import parse
 from publisher.errors import ConfigError, GraderError, ModelError
 from publisher.files import sha256_hex
@@ -49,8 +49,17 @@ threads = {threads}
 [ledger]
 clip = {clip}
 """
-DEFAULTS = {"context": 512, "temperature": 0.7, "max_tokens": 160, "grader": "integer", "samples": 2, "public": "true",
-            "mode": "reproducible", "threads": 1, "clip": 20_000}  # fmt: skip
+DEFAULTS = {
+    "context": 512,
+    "temperature": 0.7,
+    "max_tokens": 160,
+    "grader": "integer",
+    "samples": 2,
+    "public": "true",
+    "mode": "reproducible",
+    "threads": 1,
+    "clip": 20_000,
+}
 model = pytest.mark.model
 
 
@@ -303,8 +312,14 @@ def test_too_many_errors_end_the_run_and_keep_what_was_good(repository: GitFolde
 def test_an_expected_answer_that_cannot_be_read_fails_the_run(repository: GitFolder, tmp_path: Path) -> None:
     """A grader that cannot decide is a GraderError with its reason, never a wrong answer."""
     suite = b"".join(
-        json.dumps({"id": f"p-{n}", "problem": "Leo has 12 pears. He buys 30 more. How many pears has he?",
-                        "answer": "\\oops{x}^"}).encode() + b"\n"
+        json.dumps(
+            {
+                "id": f"p-{n}",
+                "problem": "Leo has 12 pears. He buys 30 more. How many pears has he?",
+                "answer": "\\oops{x}^",
+            }
+        ).encode()
+        + b"\n"
         for n in range(3)
     )
     with pytest.raises(GraderError, match=r"could not be graded.*cannot read the expected answer"):
@@ -356,8 +371,12 @@ def test_the_generation_covers_what_can_change_a_text(repository: GitFolder) -> 
 def test_a_seed_belongs_to_its_place() -> None:
     """Suite, problem, number and salt each lead to another seed, which never changes and is never the random one."""
     assert seed_of("a" * 64, "p-1", 0, "") == 4049784219
-    others = [seed_of("b" * 64, "p-1", 0, ""), seed_of("a" * 64, "p-2", 0, ""), seed_of("a" * 64, "p-1", 1, ""),
-              seed_of("a" * 64, "p-1", 0, "x")]  # fmt: skip
+    others = [
+        seed_of("b" * 64, "p-1", 0, ""),
+        seed_of("a" * 64, "p-2", 0, ""),
+        seed_of("a" * 64, "p-1", 1, ""),
+        seed_of("a" * 64, "p-1", 0, "x"),
+    ]
     assert len({4049784219, *others}) == 5
     assert all(0 <= seed_of("a" * 64, "p", number, "") < 0xFFFFFFFF for number in range(2000))
 
@@ -365,10 +384,21 @@ def test_a_seed_belongs_to_its_place() -> None:
 def made(problem: str, sample: int, outcome: str, latency: float = 1.0) -> Sample:
     """Return a sample with an outcome."""
     return msgspec.convert(
-        {"suite": "s", "problem": problem, "sample": sample, "seed": 1, "outcome": outcome, "answer": "",
-         "finish": "stop", "prompt_tokens": 3, "tokens": 10, "latency": latency, "text": ""},
+        {
+            "suite": "s",
+            "problem": problem,
+            "sample": sample,
+            "seed": 1,
+            "outcome": outcome,
+            "answer": "",
+            "finish": "stop",
+            "prompt_tokens": 3,
+            "tokens": 10,
+            "latency": latency,
+            "text": "",
+        },
         Sample,
-    )  # fmt: skip
+    )
 
 
 def test_results_are_worked_out_by_problem() -> None:

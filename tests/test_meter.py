@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from publisher.bench.meter import EnergyMeter
+from publisher.engine.child.meter import EnergyMeter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.bench.models import BUILTIN, resolve
-from publisher.bench.sources import Place, cache_folder
+from publisher.bench.inputs.model_file import BUILTIN, resolve
+from publisher.bench.inputs.sources import Inputs, cache_folder
 from publisher.config import ModelConfig
 from publisher.errors import ModelError, NetworkError
 from publisher.files import sha256_hex
@@ -54,10 +54,10 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def place(repository: GitFolder, tmp_path: Path) -> Place:
+def inputs(repository: GitFolder, tmp_path: Path) -> Inputs:
     """Return a commit with the file `models/m.gguf` and an empty cache."""
     commit = repository.commit({"models/m.gguf": BYTES, "models/big.gguf": POINTER})
-    return Place(repository.opened, commit, tmp_path / "cache", lambda _: None)
+    return Inputs(repository.opened, commit, tmp_path / "cache", lambda _: None)
 
 
 def section(source: str, sha256: str = "") -> ModelConfig:
@@ -65,96 +65,96 @@ def section(source: str, sha256: str = "") -> ModelConfig:
     return ModelConfig(name="m", source=source, sha256=sha256)
 
 
-def refusal(source: str, place: Place, sha256: str = "") -> ModelError:
+def refusal(source: str, inputs: Inputs, sha256: str = "") -> ModelError:
     """Return the ModelError that a source must end in."""
     with pytest.raises(ModelError) as caught:
-        resolve(section(source, sha256), place)
+        resolve(section(source, sha256), inputs)
     return caught.value
 
 
-def test_a_path_is_read_from_the_commit(place: Place) -> None:
+def test_a_path_is_read_from_the_commit(inputs: Inputs) -> None:
     """The working tree may hold something else; the file of the commit lands in the cache under its digest."""
-    (place.repository.root / "models/m.gguf").write_bytes(b"other")
-    found = resolve(section("models/m.gguf"), place)
+    (inputs.repository.root / "models/m.gguf").write_bytes(b"other")
+    found = resolve(section("models/m.gguf"), inputs)
     assert found.sha256 == DIGEST
-    assert found.path == place.cache / "models" / f"{DIGEST}.gguf"
+    assert found.path == inputs.cache / "models" / f"{DIGEST}.gguf"
     assert found.path.read_bytes() == BYTES
 
 
-def test_a_damaged_copy_in_the_cache_is_replaced(place: Place) -> None:
+def test_a_damaged_copy_in_the_cache_is_replaced(inputs: Inputs) -> None:
     """A cached file is checked before it is used."""
-    path = resolve(section("models/m.gguf"), place).path
+    path = resolve(section("models/m.gguf"), inputs).path
     path.write_bytes(b"GGUF damaged")
-    assert resolve(section("models/m.gguf"), place).path.read_bytes() == BYTES
+    assert resolve(section("models/m.gguf"), inputs).path.read_bytes() == BYTES
 
 
-def test_a_wrong_digest_names_both_and_what_to_type(place: Place) -> None:
+def test_a_wrong_digest_names_both_and_what_to_type(inputs: Inputs) -> None:
     """Also a file of the repository must have the declared digest."""
-    error = refusal("models/m.gguf", place, "0" * 64)
+    error = refusal("models/m.gguf", inputs, "0" * 64)
     assert DIGEST in error.message
     assert "0" * 64 in error.message
     assert error.hint.endswith(f'write in [model]: sha256 = "{DIGEST}"')
 
 
-def test_a_pointer_to_large_file_storage_is_refused(place: Place) -> None:
+def test_a_pointer_to_large_file_storage_is_refused(inputs: Inputs) -> None:
     """A pointer file would be loaded as a broken model; the message says what it is."""
-    error = refusal("models/big.gguf", place)
+    error = refusal("models/big.gguf", inputs)
     assert "is a Git LFS pointer, not the file itself" in error.message
 
 
-def test_a_file_that_was_not_committed_is_told_apart_from_a_missing_one(place: Place) -> None:
+def test_a_file_that_was_not_committed_is_told_apart_from_a_missing_one(inputs: Inputs) -> None:
     """The hint for the first is to commit it."""
-    (place.repository.root / "new.gguf").write_bytes(BYTES)
-    assert refusal("new.gguf", place).hint == "git add new.gguf && git commit"
-    assert "does not exist in commit" in refusal("models/none.gguf", place).message
-    assert "does not exist in commit" in refusal("models", place).message
+    (inputs.repository.root / "new.gguf").write_bytes(BYTES)
+    assert refusal("new.gguf", inputs).hint == "git add new.gguf && git commit"
+    assert "does not exist in commit" in refusal("models/none.gguf", inputs).message
+    assert "does not exist in commit" in refusal("models", inputs).message
 
 
 @pytest.mark.parametrize("source", ["/etc/passwd", "../x.gguf", "a/../../x.gguf", "a\nb", "."])
-def test_a_path_stays_inside_the_repository(place: Place, source: str) -> None:
+def test_a_path_stays_inside_the_repository(inputs: Inputs, source: str) -> None:
     """Absolute paths, parent folders and line breaks are refused before git sees them."""
-    assert "is not a path inside the repository" in refusal(source, place).message
+    assert "is not a path inside the repository" in refusal(source, inputs).message
 
 
 @pytest.mark.parametrize("source", ["ftp://x/y.gguf", "file:///etc/passwd", "C:/m.gguf", "s3://b/m"])
-def test_an_unknown_kind_of_source_is_refused(place: Place, source: str) -> None:
+def test_an_unknown_kind_of_source_is_refused(inputs: Inputs, source: str) -> None:
     """The hint lists the kinds there are."""
-    assert "hf:OWNER/REPO@REVISION/FILE" in refusal(source, place).hint
+    assert "hf:OWNER/REPO@REVISION/FILE" in refusal(source, inputs).hint
 
 
-def test_a_download_is_kept_by_its_digest(place: Place, address: str, tmp_path: Path) -> None:
+def test_a_download_is_kept_by_its_digest(inputs: Inputs, address: str, tmp_path: Path) -> None:
     """The second time nothing is fetched, so the server may be gone."""
-    found = resolve(section(f"{address}/m.gguf", DIGEST), place)
+    found = resolve(section(f"{address}/m.gguf", DIGEST), inputs)
     (tmp_path / "web" / "m.gguf").unlink()
-    assert resolve(section(f"{address}/m.gguf", DIGEST), place) == found
+    assert resolve(section(f"{address}/m.gguf", DIGEST), inputs) == found
     assert found.path.read_bytes() == BYTES
 
 
-def test_a_download_with_another_digest_leaves_nothing(place: Place, address: str) -> None:
+def test_a_download_with_another_digest_leaves_nothing(inputs: Inputs, address: str) -> None:
     """What was sent is named, and no file stays in the cache."""
-    assert DIGEST in refusal(f"{address}/m.gguf", place, "1" * 64).message
-    assert list((place.cache / "models").iterdir()) == []
+    assert DIGEST in refusal(f"{address}/m.gguf", inputs, "1" * 64).message
+    assert list((inputs.cache / "models").iterdir()) == []
 
 
-def test_a_failed_download_is_a_network_error(place: Place, address: str) -> None:
+def test_a_failed_download_is_a_network_error(inputs: Inputs, address: str) -> None:
     """A missing file on the server is not called a bad model."""
     with pytest.raises(NetworkError, match="404"):
-        resolve(section(f"{address}/none.gguf", DIGEST), place)
+        resolve(section(f"{address}/none.gguf", DIGEST), inputs)
 
 
 @pytest.mark.parametrize("source", ["https://example.invalid/m.gguf", "hf:o/r@main/m.gguf"])
-def test_what_is_fetched_needs_a_digest(place: Place, source: str) -> None:
+def test_what_is_fetched_needs_a_digest(inputs: Inputs, source: str) -> None:
     """Nothing is fetched on trust."""
-    assert "model.sha256: required" in refusal(source, place).message
+    assert "model.sha256: required" in refusal(source, inputs).message
 
 
 @pytest.mark.parametrize("source", ["hf:o/r/m.gguf", "hf:r@main/m.gguf", "hf:o/r@main", "hf:o/r@main/../m.gguf"])
-def test_a_hub_source_names_owner_repository_revision_and_file(place: Place, source: str) -> None:
+def test_a_hub_source_names_owner_repository_revision_and_file(inputs: Inputs, source: str) -> None:
     """A source without a revision would change under the same configuration."""
-    assert "is not hf:OWNER/REPO@REVISION/FILE" in refusal(source, place, DIGEST).message
+    assert "is not hf:OWNER/REPO@REVISION/FILE" in refusal(source, inputs, DIGEST).message
 
 
-def test_a_model_is_fetched_from_the_hub(place: Place, address: str, tmp_path: Path) -> None:
+def test_a_model_is_fetched_from_the_hub(inputs: Inputs, address: str, tmp_path: Path) -> None:
     """The client of Hugging Face fetches OWNER/REPO at a revision; an unreachable hub is a NetworkError."""
     folder = tmp_path / "web" / "owner" / "repo" / "resolve" / "v1" / "sub"
     folder.mkdir(parents=True)
@@ -162,18 +162,23 @@ def test_a_model_is_fetched_from_the_hub(place: Place, address: str, tmp_path: P
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from publisher.bench.models import KIND\n"
-        "from publisher.bench.sources import Place, fetch\n"
+        "from publisher.bench.inputs.model_file import KIND\n"
+        "from publisher.bench.inputs.sources import Inputs, fetch\n"
         "from publisher.git import Repository\n"
-        "place = Place(Repository(Path(sys.argv[1])), '0' * 40, Path(sys.argv[2]), print)\n"
-        "print(fetch('hf:owner/repo@v1/sub/m.gguf', sys.argv[3], KIND, place))\n"
+        "inputs = Inputs(Repository(Path(sys.argv[1])), '0' * 40, Path(sys.argv[2]), print)\n"
+        "print(fetch('hf:owner/repo@v1/sub/m.gguf', sys.argv[3], KIND, inputs))\n"
     )
-    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-                   "PYTHONPATH": str(Path(__file__).parents[1])}  # fmt: skip
-    command = [sys.executable, "-c", script, str(place.repository.root), str(place.cache), DIGEST]
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": address,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    command = [sys.executable, "-c", script, str(inputs.repository.root), str(inputs.cache), DIGEST]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    target = place.cache / "models" / f"{DIGEST}.gguf"
+    target = inputs.cache / "models" / f"{DIGEST}.gguf"
     assert done.stdout.splitlines()[-1] == str(target)
     assert [path.name for path in target.parent.iterdir()] == [target.name]
     refused = subprocess.run([*command[:-1], "2" * 64], env=environment, capture_output=True, text=True, check=False)
@@ -181,24 +186,24 @@ def test_a_model_is_fetched_from_the_hub(place: Place, address: str, tmp_path: P
 
 
 @pytest.mark.parametrize("checkpoint", ["early", "middle", "final"])
-def test_the_builtin_checkpoints_are_there(place: Place, checkpoint: str) -> None:
+def test_the_builtin_checkpoints_are_there(inputs: Inputs, checkpoint: str) -> None:
     """Each is a GGUF file in the package."""
-    found = resolve(section(f"builtin:abacus@{checkpoint}"), place)
+    found = resolve(section(f"builtin:abacus@{checkpoint}"), inputs)
     assert found.path == BUILTIN / f"abacus-{checkpoint}-q8_0.gguf"
     assert found.path.read_bytes()[:4] == b"GGUF"
 
 
-def test_the_builtin_model_is_its_last_checkpoint(place: Place) -> None:
+def test_the_builtin_model_is_its_last_checkpoint(inputs: Inputs) -> None:
     """`builtin:abacus` needs no checkpoint, and a declared digest counts for it as well."""
-    found = resolve(section("builtin:abacus"), place)
-    assert found == resolve(section("builtin:abacus@final", found.sha256), place)
-    assert found.sha256 in refusal("builtin:abacus", place, "3" * 64).message
+    found = resolve(section("builtin:abacus"), inputs)
+    assert found == resolve(section("builtin:abacus@final", found.sha256), inputs)
+    assert found.sha256 in refusal("builtin:abacus", inputs, "3" * 64).message
 
 
 @pytest.mark.parametrize("source", ["builtin:other", "builtin:abacus@late", "builtin:"])
-def test_an_unknown_builtin_lists_those_there_are(place: Place, source: str) -> None:
+def test_an_unknown_builtin_lists_those_there_are(inputs: Inputs, source: str) -> None:
     """The hint names the checkpoints."""
-    assert "builtin:abacus@early" in refusal(source, place).hint
+    assert "builtin:abacus@early" in refusal(source, inputs).hint
 
 
 def test_the_cache_folder_follows_the_environment() -> None:

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from publisher.bench import prompts
-from publisher.bench.prompts import Prompts
+from publisher.engine.child import prompts
+from publisher.engine.child.prompts import Prompts
 from publisher.errors import ModelError
 
 CHATML = """

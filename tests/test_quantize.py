@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.bench.quantize import quantize
-from publisher.bench.worker import Engine
+from publisher.engine.process import EngineProcess
+from publisher.engine.quantize import quantize
 from publisher.errors import ModelError, UsageError
 from publisher.files import sha256_file
 from tests.gguf_maker import BUILTIN, gguf
@@ -27,7 +27,7 @@ def test_the_target_runs_and_names_its_origin(tmp_path: Path) -> None:
     assert (origin["source_sha256"], origin["quantization"]) == (sha256_file(BUILTIN), "Q4_K_M")
     assert origin["size"] < origin["source_size"]
     assert json.loads((tmp_path / "small.gguf.origin.json").read_text()) == origin
-    with Engine(options(model=target, sha256=origin["sha256"])) as engine:
+    with EngineProcess(options(model=target, sha256=origin["sha256"])) as engine:
         assert engine.facts.quantization == "Q4_K_M"
         assert len(list(engine.generate(requests(1)))) == 1
 

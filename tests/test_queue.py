@@ -4,49 +4,51 @@ import random
 
 import pytest
 
-from publisher.bench.protocol import Request
+from publisher.engine.protocol import SampleRequest
 
 pytest.importorskip("llama_cpp")
 
-from publisher.bench.scheduler import Job, Queue
+from publisher.engine.child.schedule.scheduler import Queue, RunningSample
 
 LIMIT = 100
 
 
-def jobs(*wanted: tuple[str, int], own: bool = False) -> list[Job]:
+def samples(*wanted: tuple[str, int], own: bool = False) -> list[RunningSample]:
     """Return a waiting sample for each (problem, expected length)."""
     return [
-        Job(Request(key, "", key, group, max_tokens=expected if own else 0, expected=expected), [1, 2], LIMIT, 0.0)
+        RunningSample(
+            SampleRequest(key, "", key, group, max_tokens=expected if own else 0, expected=expected), [1, 2], LIMIT, 0.0
+        )
         for key, (group, expected) in enumerate(wanted)
     ]
 
 
 def order(queue: Queue) -> list[int]:
     """Return the keys of the waiting samples in order."""
-    return [job.request.key for job in queue.upcoming()]
+    return [sample.request.key for sample in queue.upcoming()]
 
 
-def finish(queue: Queue, job: Job, tokens: int) -> None:
+def finish(queue: Queue, sample: RunningSample, tokens: int) -> None:
     """Let a sample end after so many tokens."""
-    job.out = [7] * tokens
-    queue.finished(queue.take(job))
+    sample.out = [7] * tokens
+    queue.finished(queue.take(sample))
 
 
 def test_the_longest_expected_come_first_whatever_their_problem() -> None:
     """A sample is placed by its own expected length; one of which nothing is known may reach the limit."""
-    queue = Queue(jobs(("a", 10), ("a", 50), ("b", 30), ("b", 0), ("c", 40)))
+    queue = Queue(samples(("a", 10), ("a", 50), ("b", 30), ("b", 0), ("c", 40)))
     assert order(queue) == [3, 1, 4, 2, 0]
 
 
 def test_samples_that_are_expected_equal_stay_with_their_problem() -> None:
     """So that a problem's prompt is not kept longer than it has to be."""
-    queue = Queue(jobs(("a", 10), ("b", 10), ("a", 10), ("c", 20), ("b", 10)))
+    queue = Queue(samples(("a", 10), ("b", 10), ("a", 10), ("c", 20), ("b", 10)))
     assert order(queue) == [3, 0, 2, 1, 4]
 
 
 def test_taking_one_from_the_middle_leaves_the_others_in_order() -> None:
     """The counts by problem and in all follow."""
-    waiting = jobs(("a", 10), ("b", 30), ("a", 20))
+    waiting = samples(("a", 10), ("b", 30), ("a", 20))
     queue = Queue(waiting)
     assert queue.take(waiting[2]) is waiting[2]
     assert (order(queue), queue.waiting, queue.left("a"), queue.left("b"), queue.left("c")) == ([1, 0], 2, 1, 1, 0)
@@ -56,7 +58,7 @@ def test_taking_one_from_the_middle_leaves_the_others_in_order() -> None:
 
 def test_lengths_that_were_seen_replace_what_was_expected() -> None:
     """After sixteen samples the problem whose answers were long goes before the one that was expected to be."""
-    waiting = jobs(*[("short", 50)] * 20, *[("long", 10)] * 20)
+    waiting = samples(*[("short", 50)] * 20, *[("long", 10)] * 20)
     queue = Queue(waiting)
     for short, long in zip(waiting[:8], waiting[20:28], strict=True):
         finish(queue, short, 5)
@@ -67,8 +69,8 @@ def test_lengths_that_were_seen_replace_what_was_expected() -> None:
 def test_a_limit_of_ones_own_says_more_than_the_others_of_the_problem() -> None:
     """Samples that were cut at limits of their own teach nothing about their problem's other samples."""
     lengths = random.Random(5).sample(range(1, LIMIT), 40)  # noqa: S311 - lengths, no secret
-    waiting = jobs(*(("ab"[length % 2], length) for length in lengths), own=True)
+    waiting = samples(*(("ab"[length % 2], length) for length in lengths), own=True)
     queue = Queue(waiting)
-    for job in list(queue.upcoming())[:30]:
-        finish(queue, job, job.request.expected)
+    for sample in list(queue.upcoming())[:30]:
+        finish(queue, sample, sample.request.expected)
     assert [lengths[key] for key in order(queue)] == sorted(lengths, reverse=True)[30:]

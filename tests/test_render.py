@@ -86,8 +86,10 @@ def test_the_site_does_not_depend_on_hash_seed_time_zone_locale_or_folder(tree: 
         environment = {**os.environ, **variables, "PYTHONPATH": str(Path(__file__).parents[1])}
         command = [sys.executable, "-c", program, str(tree), MAIN, BRANCH, str(folder)]
         subprocess.run(command, check=True, env=environment, cwd=tmp_path / f"cwd-{folder.name}", capture_output=True)
-    first, second = ({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-                     for folder in folders)  # fmt: skip
+    first, second = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in folders
+    )
     assert first == second
 
 
@@ -114,10 +116,32 @@ def test_without_an_address_the_history_knows_the_site(tree: Path, files: dict[s
 
 def test_every_documented_file_is_there(files: dict[str, bytes]) -> None:
     """The pages and the files for programs that the design promises exist."""
-    folders = ("", "samples/", "samples/words/", "samples/hard/", "history/", "compare/", "rejected/", "method/",
-               "pin/", "rollback/", "about/")  # fmt: skip
-    named = {"snapshot.json", "history.json", "manifest.json", "deploy.json", "badge.svg", "badge.json", "feed.xml",
-             "404.html", "robots.txt", "_headers", "_redirects"}  # fmt: skip
+    folders = (
+        "",
+        "samples/",
+        "samples/words/",
+        "samples/hard/",
+        "history/",
+        "compare/",
+        "rejected/",
+        "method/",
+        "pin/",
+        "rollback/",
+        "about/",
+    )
+    named = {
+        "snapshot.json",
+        "history.json",
+        "manifest.json",
+        "deploy.json",
+        "badge.svg",
+        "badge.json",
+        "feed.xml",
+        "404.html",
+        "robots.txt",
+        "_headers",
+        "_redirects",
+    }
     assert {f"{folder}index.html" for folder in folders} | named <= set(files)
 
 
@@ -236,11 +260,16 @@ def test_hostile_text_is_escaped_and_its_controls_are_spelled_out(hostile: dict[
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
-        ("plain\ttext\n", "plain\ttext\n"), ("a\r\nb", "a\nb"), ("\x1b]52;c;x\x07", "\\x1b]52;c;x\\x07"),
-        ("\u202eabc\u2066", "\\u202eabc\\u2066"), ("x\U000e0041", "x\\U000e0041"), ("\ud800", "\\ud800"),
-        ("\ufeff", "\\ufeff"), ("π ≤ 4 é 漢字 😀", "π ≤ 4 é 漢字 😀"),
+        ("plain\ttext\n", "plain\ttext\n"),
+        ("a\r\nb", "a\nb"),
+        ("\x1b]52;c;x\x07", "\\x1b]52;c;x\\x07"),
+        ("\u202eabc\u2066", "\\u202eabc\\u2066"),
+        ("x\U000e0041", "x\\U000e0041"),
+        ("\ud800", "\\ud800"),
+        ("\ufeff", "\\ufeff"),
+        ("π ≤ 4 é 漢字 😀", "π ≤ 4 é 漢字 😀"),
     ],
-)  # fmt: skip
+)
 def test_visible(given: str, shown: str) -> None:
     """What could hide or reorder text is spelled out; what people write stays."""
     assert text.visible(given) == shown
@@ -255,7 +284,11 @@ def test_numbers_times_and_addresses() -> None:
         "+2.0",
     ]
     assert [text.duration(0.41), text.duration(59.4), text.duration(61), text.duration(7300)] == [
-        "410 ms", "59.4 s", "1 min 01 s", "2 h 01 min"]  # fmt: skip
+        "410 ms",
+        "59.4 s",
+        "1 min 01 s",
+        "2 h 01 min",
+    ]
     assert [text.size(0), text.size(1500), text.size(2_000_000), text.size(1 << 34)] == [
         "0 B",
         "1.5 kB",
@@ -263,9 +296,14 @@ def test_numbers_times_and_addresses() -> None:
         "17.2 GB",
     ]
     assert [text.time("2026-11-20T20:11:33Z"), text.date("20261120T201133Z"), text.date("x\x1b")] == [
-        "20 Nov 2026, 20:11 UTC", "20 Nov 2026", "x\\x1b"]  # fmt: skip
+        "20 Nov 2026, 20:11 UTC",
+        "20 Nov 2026",
+        "x\\x1b",
+    ]
     assert [text.address(item) for item in ("https://a--b.c/", "http://x.localhost:88")] == [
-        "https://a--b.c", "http://x.localhost:88"]  # fmt: skip
+        "https://a--b.c",
+        "http://x.localhost:88",
+    ]
     assert not any(text.address(item) for item in ("javascript:1", "https://a/b", "https://u@h", "//h", "http://a\n"))
     assert text.line("a\n b\x00", 4) == "a b…"
 

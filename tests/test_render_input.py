@@ -80,12 +80,15 @@ def test_a_mistake_in_an_overriding_file_names_the_file(own: Path, name: str, da
 @pytest.mark.parametrize(
     ("page", "fault"),
     [
-        ('<a href="/nowhere/">x</a>', "there is no such file"), ('<a href="/#gone">x</a>', "no such anchor"),
-        ('<a href="javascript:alert(1)">x</a>', "not a web address"), ('<p style="color: red">x</p>', "inline style"),
-        ("<script>1</script>", "inline script"), ('<p onclick="x()">x</p>', "inline handler"),
+        ('<a href="/nowhere/">x</a>', "there is no such file"),
+        ('<a href="/#gone">x</a>', "no such anchor"),
+        ('<a href="javascript:alert(1)">x</a>', "not a web address"),
+        ('<p style="color: red">x</p>', "inline style"),
+        ("<script>1</script>", "inline script"),
+        ('<p onclick="x()">x</p>', "inline handler"),
         ('<p id="a"></p><p id="a"></p>', "twice"),
     ],
-)  # fmt: skip
+)
 def test_what_would_not_work_is_refused_before_anything_is_written(
     own: Path, tmp_path: Path, page: str, fault: str
 ) -> None:
@@ -144,10 +147,14 @@ def _no_config(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (_newer, "newer publisher"), (_other_verdict, "judges"), (_cut, "samples.jsonl.gz"), (_no_line, "no line"),
-        (_climbing, "speaks of a suite"), (_no_config, "publisher.toml is missing"),
+        (_newer, "newer publisher"),
+        (_other_verdict, "judges"),
+        (_cut, "samples.jsonl.gz"),
+        (_no_line, "no line"),
+        (_climbing, "speaks of a suite"),
+        (_no_config, "publisher.toml is missing"),
     ],
-)  # fmt: skip
+)
 def test_broken_parts_are_named(own: Path, break_it: Callable[[Path], None], message: str) -> None:
     """A part that is broken, missing or of another run is one clear error."""
     break_it(own)

@@ -10,8 +10,19 @@ from publisher.files import sha256_hex
 from publisher.samples import encode_samples, pack_samples, unpack_samples
 from publisher.schema import Sample
 
-SAMPLE = Sample(suite="s", problem="p-1", sample=0, seed=7, outcome="right", answer="42", finish="stop",
-                prompt_tokens=9, tokens=5, latency=0.25, text="so \u2028 \\boxed{42}\r\n")  # fmt: skip
+SAMPLE = Sample(
+    suite="s",
+    problem="p-1",
+    sample=0,
+    seed=7,
+    outcome="right",
+    answer="42",
+    finish="stop",
+    prompt_tokens=9,
+    tokens=5,
+    latency=0.25,
+    text="so \u2028 \\boxed{42}\r\n",
+)
 
 
 def many(count: int) -> list[Sample]:

@@ -14,18 +14,18 @@ from tests.gguf_maker import BUILTIN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from publisher.bench.model import Context, Model
+    from publisher.engine.child.llama.handles import Context, Model
 
 pytestmark = pytest.mark.model
 pytest.importorskip("llama_cpp")
 
-from publisher.bench.batch import Batch  # noqa: E402 - needs llama.cpp
-from publisher.bench.binding import llama  # noqa: E402
-from publisher.bench.model import Context as RealContext  # noqa: E402
-from publisher.bench.model import Log  # noqa: E402
-from publisher.bench.model import Model as RealModel  # noqa: E402
-from publisher.bench.nucleus import largest, nucleus  # noqa: E402
-from publisher.bench.sampling import Dice, Drawer, narrows, usable_seed  # noqa: E402
+from publisher.engine.child.llama.batch import Batch  # noqa: E402 - needs llama.cpp
+from publisher.engine.child.llama.binding import llama  # noqa: E402
+from publisher.engine.child.llama.handles import Context as RealContext  # noqa: E402
+from publisher.engine.child.llama.handles import Log  # noqa: E402
+from publisher.engine.child.llama.handles import Model as RealModel  # noqa: E402
+from publisher.engine.child.llama.nucleus import largest, nucleus  # noqa: E402
+from publisher.engine.child.llama.sampling import Dice, Drawer, narrows, usable_seed  # noqa: E402
 
 ROWS = 12
 HOT = Sampling(temperature=8.0, top_k=50, top_p=0.99, min_p=0.001, max_tokens=1)
@@ -37,9 +37,16 @@ def step() -> Iterator[tuple[Model, Context]]:
     log = Log()
     model = RealModel(str(BUILTIN), log, gpu_layers=0, repack=False, mapped=True, beat=lambda _: None)
     context = RealContext(
-        model, log, cells=256 * ROWS, sequences=ROWS, batch=ROWS, threads=1, streams=True, flash_attention=False,
+        model,
+        log,
+        cells=256 * ROWS,
+        sequences=ROWS,
+        batch=ROWS,
+        threads=1,
+        streams=True,
+        flash_attention=False,
         kv_type="f16",
-    )  # fmt: skip
+    )
     batch = Batch(ROWS)
     batch.tokens[:], batch.sequences[:], batch.wanted[:] = range(20, 20 + ROWS), range(ROWS), 1
     assert llama.llama_decode(context.pointer, batch.struct(ROWS)) == 0
@@ -96,7 +103,7 @@ def test_a_nucleus_of_ones_own_draws_what_llama_cpp_draws(
     step: tuple[Model, Context], top_p: float, min_p: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where top_p and min_p are worked out in whole rows, each sequence still gets llama.cpp's tokens."""
-    monkeypatch.setattr("publisher.bench.sampling.LARGE", 1)
+    monkeypatch.setattr("publisher.engine.child.llama.sampling.LARGE", 1)
     sampling = Sampling(temperature=8.0, top_p=top_p, min_p=min_p)
     assert narrows(sampling, 2)
     assert drawn(step, sampling, 1, 40) == by_chains(step, sampling, 40)
@@ -125,7 +132,7 @@ def test_the_largest_draw_what_llama_cpps_top_k_draws(
     step: tuple[Model, Context], top_k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With top_k taken from whole rows, and top_p and min_p after it, each sequence still gets llama.cpp's tokens."""
-    monkeypatch.setattr("publisher.bench.sampling.LARGE", 1)
+    monkeypatch.setattr("publisher.engine.child.llama.sampling.LARGE", 1)
     sampling = Sampling(temperature=8.0, top_k=top_k, top_p=0.99, min_p=0.0001)
     assert drawn(step, sampling, 1, 40) == by_chains(step, sampling, 40)
 
@@ -157,14 +164,14 @@ def test_threads_draw_what_one_thread_draws(
 ) -> None:
     """Shared out among threads, every row keeps its own numbers and its place."""
     alone = drawn(step, HOT, 1, 20)
-    monkeypatch.setattr("publisher.bench.sampling._MANY", 1)
+    monkeypatch.setattr("publisher.engine.child.llama.sampling._MANY", 1)
     assert drawn(step, HOT, threads, 20) == alone
 
 
 def test_an_engine_leaves_the_packages_high_level_half_out() -> None:
     """The engine's process does not import `llama_cpp.Llama`; who wants it afterwards still gets it."""
     code = (
-        "import sys, publisher.bench.engine, importlib.metadata\n"
+        "import sys, publisher.engine.child.engine, importlib.metadata\n"
         "from publisher.bench import binding\n"
         "assert 'llama_cpp' not in sys.modules and 'llama_cpp.llama' not in sys.modules\n"
         "assert binding.version() == importlib.metadata.version('llama-cpp-python')\n"

@@ -19,11 +19,16 @@ def test_a_record_survives_being_written_and_read() -> None:
     assert canonical_json(again) == data
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ((b'"schema": 1', b'"schema": 2'), "newer publisher"), ((b'"schema": 1', b'"schema": 0'), "old schema 0"),
-    ((b'"schema": 1', b'"scheme": 1'), "no schema version"), ((b'"kept"', b'"maybe"'), "does not fit"),
-    ((b"{", b"["), "not readable"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ((b'"schema": 1', b'"schema": 2'), "newer publisher"),
+        ((b'"schema": 1', b'"schema": 0'), "old schema 0"),
+        ((b'"schema": 1', b'"scheme": 1'), "no schema version"),
+        ((b'"kept"', b'"maybe"'), "does not fit"),
+        ((b"{", b"["), "not readable"),
+    ],
+)
 def test_a_stored_file_that_does_not_fit_says_how(change: tuple[bytes, bytes], words: str) -> None:
     """Newer, older, absent and broken versions each have their own sentence, with the file's name."""
     data = canonical_json(verdict(record())).replace(*change, 1)

@@ -116,10 +116,16 @@ def test_the_phone_has_its_own_chart_and_cards_instead_of_a_table(browser: Brows
     shown = "getComputedStyle(document.querySelector('{}')).display"
     browser.open(address, width=390)
     assert [browser.value(shown.format(name)) for name in (".chart-wide", ".chart-narrow", ".runs tr.own")] == [
-        "none", "block", "flex"]  # fmt: skip
+        "none",
+        "block",
+        "flex",
+    ]
     browser.open(address, width=1280)
     assert [browser.value(shown.format(name)) for name in (".chart-wide", ".chart-narrow", ".runs tr.own")] == [
-        "block", "none", "table-row"]  # fmt: skip
+        "block",
+        "none",
+        "table-row",
+    ]
 
 
 def test_without_javascript_everything_is_there(browser: Browser, address: str) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from publisher.bench.sources import Place
-from publisher.bench.suites import MAX_LINE, load, parse
+from publisher.bench.inputs.sources import Inputs
+from publisher.bench.inputs.suites import MAX_LINE, load, parse
 from publisher.config import SuiteConfig
 from publisher.errors import SuiteError
 from publisher.files import sha256_hex
@@ -124,16 +124,16 @@ def test_a_suite_is_read_from_the_commit(repository: GitFolder, tmp_path: Path) 
     """What the working tree holds meanwhile does not matter, and the digest is that of the committed bytes."""
     commit = repository.commit({"suites/a.jsonl": lines(GOOD)})
     (repository.path / "suites/a.jsonl").write_text("something else")
-    place = Place(repository.opened, commit, tmp_path / "cache", print)
-    suite = load("a", SuiteConfig(source="suites/a.jsonl", public=True), place)
+    inputs = Inputs(repository.opened, commit, tmp_path / "cache", print)
+    suite = load("a", SuiteConfig(source="suites/a.jsonl", public=True), inputs)
     assert (suite.sha256, suite.public, suite.problems[0].answer) == (sha256_hex(lines(GOOD)), True, "42")
 
 
 def test_another_digest_than_the_declared_one_is_refused(repository: GitFolder, tmp_path: Path) -> None:
     """The message has both digests, and the hint says what to type if the file is the right one."""
-    place = Place(repository.opened, repository.commit({"a.jsonl": lines(GOOD)}), tmp_path, print)
+    inputs = Inputs(repository.opened, repository.commit({"a.jsonl": lines(GOOD)}), tmp_path, print)
     with pytest.raises(SuiteError) as caught:
-        load("a", SuiteConfig(source="a.jsonl", sha256="0" * 64), place)
+        load("a", SuiteConfig(source="a.jsonl", sha256="0" * 64), inputs)
     digest = sha256_hex(lines(GOOD))
     assert digest in caught.value.message
     assert "0" * 64 in caught.value.message
@@ -142,8 +142,8 @@ def test_another_digest_than_the_declared_one_is_refused(repository: GitFolder, 
 
 def test_the_builtin_suite_loads(repository: GitFolder, tmp_path: Path) -> None:
     """It is public, has at least 400 problems, and every problem has a kind."""
-    place = Place(repository.opened, repository.git("rev-parse", "HEAD"), tmp_path, print)
-    suite = load("abacus", SuiteConfig(source="builtin:abacus", grader="integer"), place)
+    inputs = Inputs(repository.opened, repository.git("rev-parse", "HEAD"), tmp_path, print)
+    suite = load("abacus", SuiteConfig(source="builtin:abacus", grader="integer"), inputs)
     assert suite.public
     assert len(suite.problems) >= 400
     assert all(problem.kind for problem in suite.problems)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from publisher.audit import Progress, audit
 from publisher.errors import DeployError, UsageError
+from publisher.host import HostInfo, HostOptions, running
 from publisher.netlify.budget import check_production, wait_for_build
 from publisher.netlify.client import Netlify, Settings
-from publisher.netlify.host import HostInfo, HostOptions, running
-from publisher.place import Place
-from publisher.upkeep import check_name
+from publisher.publishing import project as opened
+from publisher.publishing.audit import Progress, audit
+from publisher.publishing.pins import check_name
 from publisher.web import Web
 from tests.project import Done, Project, config
 
@@ -55,8 +55,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
     """Publish three equal commits; builds use this checkout's own environment, so they take a second."""
     project = Project.create(tmp_path)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    options = HostOptions(state=tmp_path / "host", site="demo", repository=str(tmp_path / "origin.git"), port=0,
-                          environment={"PATH": path})
+    options = HostOptions(
+        state=tmp_path / "host",
+        site="demo",
+        repository=str(tmp_path / "origin.git"),
+        port=0,
+        environment={"PATH": path},
+    )
     with running(options) as info:
         project.connect(info)
         for number in range(3):
@@ -105,9 +110,9 @@ def repairs(site: Site, middle: str) -> None:
 
 def verifies(site: Site, oldest: str, middle: str) -> None:
     """Check that a verification of all that was interrupted goes on: what was whole is not fetched again."""
-    place = Place.open(site.project.folder.path, site.project.environment)
-    runs = [run for run in place.runs() if run.receipt]
-    first = audit(place, runs, Progress.of(place), mend=False, note=lambda _: None)
+    project = opened.Project.open(site.project.folder.path, site.project.environment)
+    runs = [run for run in project.runs() if run.receipt]
+    first = audit(project, runs, Progress.of(project), mend=False, note=lambda _: None)
     assert (next(first)[0].problems, next(first)[0].problems) == (0, 0)
     (deploy,) = site.netlify.deploys(branch=oldest)
     site.netlify.delete(deploy.id)
@@ -152,8 +157,9 @@ def prunes(site: Site, oldest: str, middle: str, newest: str) -> None:
     assert site.shown(site.info.site_url) == middle
 
 
-@pytest.mark.parametrize("name", ["Math", "a--b", "-a", "a-", "a.b", "", "x" * 38, "live", "snapshot-1", "0" * 24,
-                                  "deploy-preview-3", "é"])
+@pytest.mark.parametrize(
+    "name", ["Math", "a--b", "-a", "a-", "a.b", "", "x" * 38, "live", "snapshot-1", "0" * 24, "deploy-preview-3", "é"]
+)
 def test_names_that_cannot_be_addresses_are_refused(name: str) -> None:
     """What DNS, Netlify or we read as something else is no pin."""
     with pytest.raises(UsageError):

@@ -119,8 +119,16 @@ def test_a_download_with_another_digest_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("fault", [answer(404), "reset", answer(302, Location="http://127.0.0.1:1/"),
-                                   b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut", answer(200, b"x" * 200)])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answer(404),
+        "reset",
+        answer(302, Location="http://127.0.0.1:1/"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut",
+        answer(200, b"x" * 200),
+    ],
+)
 def test_a_broken_download_leaves_nothing(tmp_path: Path, fault: bytes | str) -> None:
     """A refused, cut, redirected or too large download is an error and leaves no file."""
     with scripted(fault) as server, pytest.raises(NetworkError):

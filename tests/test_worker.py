@@ -10,9 +10,18 @@ from typing import Any
 
 import pytest
 
-from publisher.bench import protocol
-from publisher.bench.protocol import Answer, Beat, Completion, EngineOptions, Failed, FrameReader, Generate, Request
-from publisher.bench.worker import Engine
+from publisher.engine import protocol
+from publisher.engine.process import EngineProcess
+from publisher.engine.protocol import (
+    Answer,
+    Beat,
+    Completion,
+    EngineOptions,
+    Failed,
+    FrameReader,
+    Generate,
+    SampleRequest,
+)
 from publisher.errors import ModelError
 from publisher.files import sha256_file
 from publisher.schema import Sampling
@@ -44,20 +53,20 @@ def options(**changes: Any) -> EngineOptions:
     return EngineOptions(**{**values, **changes})
 
 
-def requests(count: int, *, max_tokens: int = 0) -> list[Request]:
+def requests(count: int, *, max_tokens: int = 0) -> list[SampleRequest]:
     """Return samples of one problem."""
-    return [Request(number, WORDS, number, "a", max_tokens) for number in range(count)]
+    return [SampleRequest(number, WORDS, number, "a", max_tokens) for number in range(count)]
 
 
 def refusal(**changes: Any) -> ModelError:
     """Return the error with which an engine refuses to start."""
-    with pytest.raises(ModelError) as caught, Engine(options(**changes)):
+    with pytest.raises(ModelError) as caught, EngineProcess(options(**changes)):
         pass
     assert caught.value.hint
     return caught.value
 
 
-def pid(engine: Engine) -> int:
+def pid(engine: EngineProcess) -> int:
     """Return the child's process id."""
     assert engine._child is not None
     return engine._child._process.pid
@@ -65,13 +74,13 @@ def pid(engine: Engine) -> int:
 
 def test_the_parent_never_imports_llama_cpp() -> None:
     """A process that only starts engines stays free of llama.cpp's libraries."""
-    code = "import sys, publisher.bench.worker; sys.exit('llama_cpp' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys, publisher.engine.process; sys.exit('llama_cpp' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_model_is_described() -> None:
     """Facts and identity say which bytes were loaded and what calculates."""
-    with Engine(options()) as engine:
+    with EngineProcess(options()) as engine:
         facts, identity = engine.facts, engine.identity
     assert facts.sha256 == sha256_file(BUILTIN)
     assert (facts.architecture, facts.quantization, facts.size) == ("llama", "Q8_0", BUILTIN.stat().st_size)
@@ -82,7 +91,7 @@ def test_the_model_is_described() -> None:
 
 def test_completions_arrive_with_their_figures() -> None:
     """Every request gets one completion; the figures of the run fit them."""
-    with Engine(options()) as engine:
+    with EngineProcess(options()) as engine:
         completions = list(engine.generate(requests(6)))
         figures = engine.statistics()
     assert sorted(completion.key for completion in completions) == list(range(6))
@@ -95,7 +104,7 @@ def test_completions_arrive_with_their_figures() -> None:
 
 def test_figures_are_there_while_it_runs() -> None:
     """Long before the last completion, the figures say how fast it goes."""
-    with Engine(options(slots=1)) as engine:
+    with EngineProcess(options(slots=1)) as engine:
         running = engine.generate(requests(100_000))
         deadline = time.monotonic() + 60
         while not engine.statistics().get("decode_tokens"):
@@ -107,8 +116,8 @@ def test_figures_are_there_while_it_runs() -> None:
 def test_a_problem_that_the_template_refuses_is_that_samples_error(tmp_path: Path) -> None:
     """A template may refuse one problem; the others are answered."""
     chat = "{% if 'stop' in messages[-1].content %}{{ raise_exception('no') }}{% endif %}{{ messages[-1].content }}"
-    with Engine(options(model=builtin_with(tmp_path / "m.gguf", template=chat))) as engine:
-        wanted = [Request(1, "stop", 1, "a", 4), Request(2, "go", 1, "b", 4)]
+    with EngineProcess(options(model=builtin_with(tmp_path / "m.gguf", template=chat))) as engine:
+        wanted = [SampleRequest(1, "stop", 1, "a", 4), SampleRequest(2, "go", 1, "b", 4)]
         found = {done.key: done for done in engine.generate(wanted)}
     assert found[1].finish == "error"
     assert "no" in found[1].reason
@@ -118,7 +127,7 @@ def test_a_problem_that_the_template_refuses_is_that_samples_error(tmp_path: Pat
 def test_a_quantized_cache_needs_flash_attention() -> None:
     """The KV cache may be quantized, with the option that llama.cpp then needs."""
     assert "needs flash attention" in refusal(kv_type="q8_0").message
-    with Engine(options(kv_type="q8_0", flash_attention=True)) as engine:
+    with EngineProcess(options(kv_type="q8_0", flash_attention=True)) as engine:
         assert engine.identity.options["kv_type"] == "q8_0"
         assert "slots" in engine.identity.options
         assert len(list(engine.generate(requests(3)))) == 3
@@ -126,7 +135,7 @@ def test_a_quantized_cache_needs_flash_attention() -> None:
 
 def test_an_engine_answers_more_than_once() -> None:
     """A second batch of requests runs on the same loaded model, with the same answers; none is no work."""
-    with Engine(options()) as engine:
+    with EngineProcess(options()) as engine:
         first = [completion.text for completion in engine.generate(requests(1))]
         assert list(engine.generate([])) == []
         assert [completion.text for completion in engine.generate(requests(1))] == first
@@ -171,7 +180,7 @@ def test_an_absurd_context_is_an_error() -> None:
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_a_crash_becomes_one_error(death: signal.Signals) -> None:
     """A child that dies in the middle is reported by its signal; what it had finished stays delivered."""
-    with Engine(options(slots=1)) as engine:
+    with EngineProcess(options(slots=1)) as engine:
         running = engine.generate(requests(400))
         assert next(running).finish == "stop"
         os.kill(pid(engine), death)
@@ -182,7 +191,7 @@ def test_a_crash_becomes_one_error(death: signal.Signals) -> None:
 
 def test_a_hang_becomes_one_error() -> None:
     """A child that stops talking is ended when the timeout is over."""
-    with Engine(options()) as engine:
+    with EngineProcess(options()) as engine:
         assert engine._child is not None
         engine._child._timeout = 1.0  # only now: starting takes longer on a busy machine
         os.kill(pid(engine), signal.SIGSTOP)
@@ -194,7 +203,7 @@ def test_a_hang_becomes_one_error() -> None:
 
 def test_an_engine_that_failed_says_so() -> None:
     """After a crash the engine is used up, and says it."""
-    with Engine(options()) as engine:
+    with EngineProcess(options()) as engine:
         os.kill(pid(engine), signal.SIGKILL)
         with pytest.raises(ModelError):
             list(engine.generate(requests(1)))
@@ -205,7 +214,7 @@ def test_an_engine_that_failed_says_so() -> None:
 def test_nothing_is_left_behind() -> None:
     """Whether all went well or a loop was left early, no process and no descriptor remains."""
     before = open_descriptors()
-    with Engine(options()) as engine:
+    with EngineProcess(options()) as engine:
         child = pid(engine)
         next(engine.generate(requests(50)))
     assert not Path(f"/proc/{child}").exists()
@@ -215,7 +224,7 @@ def test_nothing_is_left_behind() -> None:
 def test_the_child_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the parent's environment reaches the child but what is on the list."""
     monkeypatch.setenv("NETLIFY_AUTH_TOKEN", "canary-1234")
-    with Engine(options()) as engine:
+    with EngineProcess(options()) as engine:
         environment = Path(f"/proc/{pid(engine)}/environ").read_bytes()
     assert b"canary" not in environment
     assert b"GGML_CPU_TILED_MM_FORCE=1" in environment
@@ -223,9 +232,9 @@ def test_the_child_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PARENT = """
 import sys
-from publisher.bench.worker import Engine
+from publisher.engine.process import EngineProcess
 from tests.test_worker import options, pid, requests
-with Engine(options(slots=1)) as engine:
+with EngineProcess(options(slots=1)) as engine:
     print(pid(engine), flush=True)
     for completion in engine.generate(requests(100_000)):
         pass

@@ -74,21 +74,31 @@ def sample(suite: str, problem: int, number: int, ability: float, *, public: boo
     if luck > 0.97:
         outcome = "unanswered" if luck < 0.985 else "truncated"
     said = total if outcome == "right" else total + 1 + problem % 9
-    text = (f"Mia starts with {first} shells.\nShe finds {second} more, so we add.\n{first} + {second} = {said}\n"
-            f"The answer is \\boxed{{{said}}}.")  # fmt: skip
+    text = (
+        f"Mia starts with {first} shells.\nShe finds {second} more, so we add.\n{first} + {second} = {said}\n"
+        f"The answer is \\boxed{{{said}}}."
+    )
     long = "".join(
         f"Step {step}: let x_{step} = {first} + {step * second}, which we reduce modulo {step + 7}.\n"
         for step in range(40)
     )
     asked = f"Mia has {first} shells. She finds {second} more on the beach. How many shells has she now?"
     return Sample(
-        suite=suite, problem=f"{suite}-{problem:04d}", sample=number, seed=int(luck * 2**31),
-        outcome=outcome, answer=str(said) if outcome in {"right", "wrong"} else "", prompt_tokens=64,
-        finish="length" if outcome == "truncated" else "stop", tokens=len(text) // 3, latency=0.2 + luck,
-        text=long + text if suite == "hard" else text, kind=KINDS[problem % 4],
+        suite=suite,
+        problem=f"{suite}-{problem:04d}",
+        sample=number,
+        seed=int(luck * 2**31),
+        outcome=outcome,
+        answer=str(said) if outcome in {"right", "wrong"} else "",
+        prompt_tokens=64,
+        finish="length" if outcome == "truncated" else "stop",
+        tokens=len(text) // 3,
+        latency=0.2 + luck,
+        text=long + text if suite == "hard" else text,
+        kind=KINDS[problem % 4],
         statement=asked if public else "",
         expected=str(total) if public else "",
-    )  # fmt: skip
+    )
 
 
 def result(suite: str, samples: list[Sample]) -> dict[str, Any]:
@@ -101,15 +111,24 @@ def result(suite: str, samples: list[Sample]) -> dict[str, Any]:
     found = stats.estimate(list(right.values()), draws)
     kinds = {kind: [item.outcome == "right" for item in samples if item.kind == kind] for kind in KINDS}
     return {
-        "suite": suite, "score": found.score, "stderr": found.stderr, "stderr_sampling": found.stderr_sampling,
-        "interval": {"low": found.low, "high": found.high}, "direction": "higher",
+        "suite": suite,
+        "score": found.score,
+        "stderr": found.stderr,
+        "stderr_sampling": found.stderr_sampling,
+        "interval": {"low": found.low, "high": found.high},
+        "direction": "higher",
         "pass_at": {str(k): stats.pass_at(list(right.values()), draws, k) for k in (1, 4, 8) if k <= min(draws)},
         "kinds": {kind: 100 * sum(hits) / len(hits) for kind, hits in kinds.items() if hits},
-        "counts": {word: sum(item.outcome == word for item in samples)
-                   for word in ("right", "wrong", "unanswered", "truncated", "error")},
-        "right_by_problem": right, "prompt_tokens": 64 * len(samples), "tokens": sum(item.tokens for item in samples),
-        "latency": {"p50": 0.41, "p90": 0.93, "p99": 1.4}, "tokens_per_second": 1240.0,
-    }  # fmt: skip
+        "counts": {
+            word: sum(item.outcome == word for item in samples)
+            for word in ("right", "wrong", "unanswered", "truncated", "error")
+        },
+        "right_by_problem": right,
+        "prompt_tokens": 64 * len(samples),
+        "tokens": sum(item.tokens for item in samples),
+        "latency": {"p50": 0.41, "p90": 0.93, "p99": 1.4},
+        "tokens_per_second": 1240.0,
+    }
 
 
 def history_line(number: int, runs: int) -> HistoryLine:
@@ -127,13 +146,18 @@ def history_line(number: int, runs: int) -> HistoryLine:
         score=score, low=100 * low, high=100 * high, stderr=(high - low) * 25, n=120, k=1, suite="d" * 64
     )
     return HistoryLine(
-        run_id=f"{day.replace('-', '').replace(':', '')}-{commit[:12]}-full", commit=commit, tier="full", started=day,
-        subject=SUBJECTS[number % len(SUBJECTS)], verdict=verdict, fingerprint=sha("print", number),
+        run_id=f"{day.replace('-', '').replace(':', '')}-{commit[:12]}-full",
+        commit=commit,
+        tier="full",
+        started=day,
+        subject=SUBJECTS[number % len(SUBJECTS)],
+        verdict=verdict,
+        fingerprint=sha("print", number),
         scores={"words": words, "hard": msgspec.structs.replace(words, score=score * 0.6, suite="e" * 64)},
         why=f"words scored {score:.1f}, over 3.0 points below the previous kept run" if verdict == "rejected" else "",
         snapshot=name if verdict == "kept" else "",
         address=f"https://{name}--word-problems.netlify.app" if verdict == "kept" else "",
-    )  # fmt: skip
+    )
 
 
 def record(samples: list[Sample], *, hostile: bool = False) -> Record:
@@ -173,14 +197,31 @@ def snapshot_tree(folder: Path, *, runs: int = 24, problems: int = 120, hostile:
         sample("hard", number, k, chance("ability", number), public=False) for number in range(24) for k in range(8)
     ]
     if hostile:
-        samples = [msgspec.structs.replace(item, text=HOSTILE + item.text, answer=HOSTILE, kind=HOSTILE, reason=HOSTILE,
-                                           problem=f"{HOSTILE}{item.problem}") for item in samples]  # fmt: skip
+        samples = [
+            msgspec.structs.replace(
+                item,
+                text=HOSTILE + item.text,
+                answer=HOSTILE,
+                kind=HOSTILE,
+                reason=HOSTILE,
+                problem=f"{HOSTILE}{item.problem}",
+            )
+            for item in samples
+        ]
     shown = record(samples, hostile=hostile)
     lines = [history_line(number, runs) for number in range(runs)]
     if runs > 5:
-        lines[4] = HistoryLine(run_id=lines[4].run_id, commit=lines[4].commit[:12], subject="", tier="full",
-                               started="20260909T120000Z", verdict="unreadable", fingerprint="", scores={},
-                               why="record.json is not readable: unexpected end")  # fmt: skip
+        lines[4] = HistoryLine(
+            run_id=lines[4].run_id,
+            commit=lines[4].commit[:12],
+            subject="",
+            tier="full",
+            started="20260909T120000Z",
+            verdict="unreadable",
+            fingerprint="",
+            scores={},
+            why="record.json is not readable: unexpected end",
+        )
     lines.append(own_line(shown))
     if hostile:
         lines[0] = msgspec.structs.replace(lines[0], subject=HOSTILE, why=HOSTILE, address="javascript:alert(1)")
@@ -203,15 +244,29 @@ def own_line(shown: Record) -> HistoryLine:
     """Return the shown run's own line of history."""
     name = f"snapshot-{shown.commit.sha[:12]}"
     scores = {
-        item.suite: HistoryScore(score=item.score, low=item.interval.low, high=item.interval.high, stderr=item.stderr,
-                                 n=suite.problems, k=suite.samples, suite=suite.sha256)
+        item.suite: HistoryScore(
+            score=item.score,
+            low=item.interval.low,
+            high=item.interval.high,
+            stderr=item.stderr,
+            n=suite.problems,
+            k=suite.samples,
+            suite=suite.sha256,
+        )
         for item, suite in zip(shown.results, shown.suites, strict=True)
-    }  # fmt: skip
+    }
     return HistoryLine(
-        run_id=shown.run_id, commit=shown.commit.sha, subject=shown.commit.subject, tier="full", started=shown.started,
-        verdict="kept", fingerprint=shown.fingerprint, scores=scores, snapshot=name,
+        run_id=shown.run_id,
+        commit=shown.commit.sha,
+        subject=shown.commit.subject,
+        tier="full",
+        started=shown.started,
+        verdict="kept",
+        fingerprint=shown.fingerprint,
+        scores=scores,
+        snapshot=name,
         address=f"https://{name}--word-problems.netlify.app",
-    )  # fmt: skip
+    )
 
 
 def source(tree: Path, **more: Any) -> Source:
@@ -224,11 +279,29 @@ def verdict(shown: Record) -> Verdict:
     """Return the verdict that kept the run."""
     score = shown.results[0].score
     rules = [
-        {"rule": "threshold", "suite": "words", "outcome": "pass", "measured": score, "limit": 60.0,
-         "reason": f"words scored {score:.1f} ± {shown.results[0].stderr:.1f}; at least 60.0 is asked for"},
-        {"rule": "max-drop", "suite": "words", "outcome": "pass", "measured": score, "limit": 74.2,
-         "reason": f"words scored {score:.1f}; at most 3.0 below the previous kept 77.2 is allowed"},
-    ]  # fmt: skip
-    value = {"run_id": shown.run_id, "verdict": "kept", "headline": "words", "policy_sha256": "2" * 64,
-             "decided": "2026-11-20T20:12:34Z", "rules": rules}  # fmt: skip
+        {
+            "rule": "threshold",
+            "suite": "words",
+            "outcome": "pass",
+            "measured": score,
+            "limit": 60.0,
+            "reason": f"words scored {score:.1f} ± {shown.results[0].stderr:.1f}; at least 60.0 is asked for",
+        },
+        {
+            "rule": "max-drop",
+            "suite": "words",
+            "outcome": "pass",
+            "measured": score,
+            "limit": 74.2,
+            "reason": f"words scored {score:.1f}; at most 3.0 below the previous kept 77.2 is allowed",
+        },
+    ]
+    value = {
+        "run_id": shown.run_id,
+        "verdict": "kept",
+        "headline": "words",
+        "policy_sha256": "2" * 64,
+        "decided": "2026-11-20T20:12:34Z",
+        "rules": rules,
+    }
     return msgspec.convert(value, Verdict)

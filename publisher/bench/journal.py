@@ -49,8 +49,10 @@ class Journal:
             self.samples = self._recover()
         except BlockingIOError as error:
             os.close(self._file)
-            raise StorageError("another publisher is measuring this commit right now",
-                               hint="wait for it to end, then run the same command again") from error  # fmt: skip
+            raise StorageError(
+                "another publisher is measuring this commit right now",
+                hint="wait for it to end, then run the same command again",
+            ) from error
         except OSError as error:
             os.close(self._file)
             raise storage_error(error, path) from error
@@ -59,8 +61,9 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def append(self, sample: Sample) -> None:

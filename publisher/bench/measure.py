@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from publisher.bench.fleet import Fleet
 from publisher.bench.forecast import Forecast
-from publisher.bench.graders import GRADERS, Grade, grade
-from publisher.bench.graders.extract import LIMIT
 from publisher.bench.journal import Journal, journal_path
-from publisher.bench.plan import Job, Plan, PlannedSuite, Wanted, plan
-from publisher.bench.protocol import EngineOptions, Request
+from publisher.bench.plan import Job, Plan, PlannedSample, PlannedSuite, plan
 from publisher.bench.record import build_record, sampling_of
+from publisher.engine.fleet import Fleet
+from publisher.engine.protocol import EngineOptions, SampleRequest
 from publisher.errors import GraderError, ModelError
 from publisher.files import sha256_hex
+from publisher.graders import GRADERS, Grade, grade
+from publisher.graders.extract import LIMIT
 from publisher.samples import pack_samples
 from publisher.schema import Sample
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from publisher.bench.graders import Grader
-    from publisher.bench.graders.verdict import Verdict
-    from publisher.bench.protocol import Completion
+    from publisher.engine.protocol import Completion
+    from publisher.graders import Grader
+    from publisher.graders.comparison import Match
     from publisher.schema import Record
 
     Reusable = Callable[[str], Iterable[tuple[str, Iterable[Sample]]]]
@@ -93,18 +93,19 @@ class _Run:
         """Return the suite called `name`."""
         return next(part for part in self.plan.suites if part.suite.name == name)
 
-    def missing(self) -> list[Wanted]:
+    def missing(self) -> list[PlannedSample]:
         """Return what is still to be generated."""
         return [wanted for wanted in self.plan.wanted if key_of(wanted) not in self.done]
 
 
-def key_of(wanted: Wanted) -> tuple[str, str, int]:
+def key_of(wanted: PlannedSample) -> tuple[str, str, int]:
     """Return what tells a sample of a run from the others."""
     return wanted.suite, wanted.problem.id, wanted.sample
 
 
-def measure(job: Job, *, workspace: Path, reusable: Reusable, observer: Observer,
-            lengths: Lengths = dict) -> Measurement:  # fmt: skip
+def measure(
+    job: Job, *, workspace: Path, reusable: Reusable, observer: Observer, lengths: Lengths = dict
+) -> Measurement:
     """Run the model over the suites of a tier and return the record, with every sample in its order.
 
     Samples that an interrupted run or an earlier one of the same generation has are not generated again; those of
@@ -135,9 +136,15 @@ def measure(job: Job, *, workspace: Path, reusable: Reusable, observer: Observer
             observer.sampled(sample, _with_time_left(engine, forecast))
         samples = [run.done[key_of(wanted)] for wanted in planned.wanted]
         record = build_record(
-            job, planned, facts=engine.facts, engine=engine.identity, samples=samples,
-            duration=time.monotonic() - begun, statistics=engine.statistics() | repeated, reused=run.reused,
-        )  # fmt: skip
+            job,
+            planned,
+            facts=engine.facts,
+            engine=engine.identity,
+            samples=samples,
+            duration=time.monotonic() - begun,
+            statistics=engine.statistics() | repeated,
+            reused=run.reused,
+        )
     return Measurement(record, samples, path)
 
 
@@ -182,7 +189,7 @@ def _reuse(run: _Run, reusable: Reusable, observer: Observer) -> None:
         observer.note(f"{count} samples are the same as in {run_id}")
 
 
-def _requests(missing: Sequence[Wanted], lengths: Lengths, limit: int) -> list[Request]:
+def _requests(missing: Sequence[PlannedSample], lengths: Lengths, limit: int) -> list[SampleRequest]:
     """Return a request for each missing sample, with the length that is expected of it, at most `limit` tokens.
 
     The longest come first, so that none of them is the last one running; problems of which nothing is known take the
@@ -191,14 +198,19 @@ def _requests(missing: Sequence[Wanted], lengths: Lengths, limit: int) -> list[R
     known = lengths() if missing else {}
     typical = sum(known.values()) / len(known) if known else limit
     requests = [
-        Request(number, wanted.problem.problem, wanted.seed, f"{wanted.suite}/{wanted.problem.id}",
-                expected=max(1, min(limit, round(known.get((wanted.suite, wanted.problem.id), typical)))))
+        SampleRequest(
+            number,
+            wanted.problem.problem,
+            wanted.seed,
+            f"{wanted.suite}/{wanted.problem.id}",
+            expected=max(1, min(limit, round(known.get((wanted.suite, wanted.problem.id), typical)))),
+        )
         for number, wanted in enumerate(missing)
-    ]  # fmt: skip
+    ]
     return sorted(requests, key=lambda request: (-request.expected, sha256_hex(request.group.encode()), request.key))
 
 
-def _prove(engine: Fleet, requests: Sequence[Request]) -> dict[str, float]:
+def _prove(engine: Fleet, requests: Sequence[SampleRequest]) -> dict[str, float]:
     """On a GPU, in reproducible mode, generate the beginnings of a few samples twice; ModelError when they differ."""
     identity = engine.identity
     if not requests or identity.mode != "reproducible" or not identity.gpu_layers_offloaded:
@@ -206,8 +218,10 @@ def _prove(engine: Fleet, requests: Sequence[Request]) -> dict[str, float]:
     few = [replace(request, max_tokens=_PROOF) for request in requests[: engine.at_once]]
     changed = engine.changed(few)
     if changed:
-        raise ModelError(f"the GPU answered {len(changed)} of {len(few)} samples differently the second time",
-                         hint='set  [engine] mode = "fast"  if answers that cannot be repeated will do')
+        raise ModelError(
+            f"the GPU answered {len(changed)} of {len(few)} samples differently the second time",
+            hint='set  [engine] mode = "fast"  if answers that cannot be repeated will do',
+        )
     return {"repeated_samples": float(len(few))}
 
 
@@ -218,8 +232,13 @@ def _with_time_left(engine: Fleet, forecast: Forecast) -> dict[str, float]:
     return {**figures, "seconds_left": left}
 
 
-def _generated(run: _Run, engine: Fleet, missing: Sequence[Wanted], requests: Sequence[Request],
-               threads: concurrent.futures.Executor) -> Iterator[tuple[Sample, int]]:  # fmt: skip
+def _generated(
+    run: _Run,
+    engine: Fleet,
+    missing: Sequence[PlannedSample],
+    requests: Sequence[SampleRequest],
+    threads: concurrent.futures.Executor,
+) -> Iterator[tuple[Sample, int]]:
     """Yield the missing samples as they are graded, with their keys; generation never waits for a slow comparison."""
     if not missing:
         return
@@ -242,7 +261,7 @@ def _generated(run: _Run, engine: Fleet, missing: Sequence[Wanted], requests: Se
             future.cancel()
 
 
-def _graded(run: _Run, wanted: Wanted, completion: Completion) -> Sample:
+def _graded(run: _Run, wanted: PlannedSample, completion: Completion) -> Sample:
     """Return the sample of a completion."""
     text = completion.text.encode(errors="replace").decode()
     clip = run.job.config.ledger.clip
@@ -252,15 +271,25 @@ def _graded(run: _Run, wanted: Wanted, completion: Completion) -> Sample:
         part = run.suite(wanted.suite)
         scored = grade(run.graders[part.grader], text, wanted.problem.answer, completion.finish)
     sample = Sample(
-        suite=wanted.suite, problem=wanted.problem.id, sample=wanted.sample, seed=wanted.seed, outcome="error",
-        answer="", finish=completion.finish, prompt_tokens=completion.prompt_tokens, tokens=completion.tokens,
-        latency=round(completion.latency, 6), queue=round(completion.queue, 6),
-        prompt_time=round(completion.prompt_time, 6), text=text[:clip], clipped=max(0, len(text) - clip),
-    )  # fmt: skip
+        suite=wanted.suite,
+        problem=wanted.problem.id,
+        sample=wanted.sample,
+        seed=wanted.seed,
+        outcome="error",
+        answer="",
+        finish=completion.finish,
+        prompt_tokens=completion.prompt_tokens,
+        tokens=completion.tokens,
+        latency=round(completion.latency, 6),
+        queue=round(completion.queue, 6),
+        prompt_time=round(completion.prompt_time, 6),
+        text=text[:clip],
+        clipped=max(0, len(text) - clip),
+    )
     return _scored(run, sample, wanted, scored)
 
 
-def _regraded(run: _Run, sample: Sample, wanted: Wanted) -> Sample:
+def _regraded(run: _Run, sample: Sample, wanted: PlannedSample) -> Sample:
     """Return an earlier run's sample as this run's suite and grader see it, by its answer where its text was cut."""
     grader = run.graders[run.suite(wanted.suite).grader]
     if not sample.clipped:
@@ -275,18 +304,23 @@ def _regraded(run: _Run, sample: Sample, wanted: Wanted) -> Sample:
     return _scored(run, shorter, wanted, scored)
 
 
-def _with_answer(verdict: Verdict, answer: str) -> Grade:
+def _with_answer(verdict: Match, answer: str) -> Grade:
     return Grade(verdict.outcome, answer, verdict.reason)
 
 
-def _scored(run: _Run, sample: Sample, wanted: Wanted, scored: Grade) -> Sample:
+def _scored(run: _Run, sample: Sample, wanted: PlannedSample, scored: Grade) -> Sample:
     """Return `sample` with its grade, and with its problem's statement and answer where those are public."""
     public = run.suite(wanted.suite).suite.public
     return msgspec.structs.replace(
-        sample, suite=wanted.suite, outcome=scored.outcome, answer=scored.answer[: LIMIT + 1], reason=scored.reason,
-        kind=wanted.problem.kind, statement=wanted.problem.problem if public else "",
+        sample,
+        suite=wanted.suite,
+        outcome=scored.outcome,
+        answer=scored.answer[: LIMIT + 1],
+        reason=scored.reason,
+        kind=wanted.problem.kind,
+        statement=wanted.problem.problem if public else "",
         expected=wanted.problem.answer if public else "",
-    )  # fmt: skip
+    )
 
 
 def _keep(run: _Run, sample: Sample, journal: Journal) -> None:
@@ -319,9 +353,19 @@ def _options(job: Job, planned: Plan, workload: int) -> EngineOptions:
     """Return how the engine is to run the model."""
     config = job.config
     return EngineOptions(
-        model=planned.model.path, sha256=planned.model.sha256, context=config.model.context,
-        gpu_layers=config.model.gpu_layers, mode=config.engine.mode, slots=config.engine.slots,
-        threads=config.engine.threads, batch=config.engine.batch, flash_attention=config.engine.flash_attention,
-        kv_type=config.engine.kv_type, timeout=config.engine.timeout, sampling=sampling_of(job),
-        system=config.prompt.system, template=config.prompt.template, workload=workload,
-    )  # fmt: skip
+        model=planned.model.path,
+        sha256=planned.model.sha256,
+        context=config.model.context,
+        gpu_layers=config.model.gpu_layers,
+        mode=config.engine.mode,
+        slots=config.engine.slots,
+        threads=config.engine.threads,
+        batch=config.engine.batch,
+        flash_attention=config.engine.flash_attention,
+        kv_type=config.engine.kv_type,
+        timeout=config.engine.timeout,
+        sampling=sampling_of(job),
+        system=config.prompt.system,
+        template=config.prompt.template,
+        workload=workload,
+    )

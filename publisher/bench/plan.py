@@ -16,18 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from publisher.bench import machine, models, suites
-from publisher.bench.graders import GRADERS
-from publisher.bench.sources import Place, cache_folder
+from publisher.bench.inputs import model_file as models
+from publisher.bench.inputs import suites
+from publisher.bench.inputs.sources import Inputs, cache_folder
+from publisher.engine import machine
 from publisher.errors import ModelError
 from publisher.files import canonical_json, sha256_file, sha256_hex
+from publisher.graders import GRADERS
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from publisher.bench.models import ModelFile
-    from publisher.bench.suites import Problem, Suite
+    from publisher.bench.inputs.model_file import ModelFile
+    from publisher.bench.inputs.suites import Problem, Suite
     from publisher.config import Config
     from publisher.git import Repository
 
@@ -60,7 +62,7 @@ class PlannedSuite(NamedTuple):
     source: str
 
 
-class Wanted(NamedTuple):
+class PlannedSample(NamedTuple):
     """One sample that a run needs."""
 
     suite: str
@@ -78,7 +80,7 @@ class Plan:
     prompt_sha256: str
     generation: str
     fingerprint: str
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[PlannedSample, ...]
     """Every sample, in the order of the record: by suite, problem and number."""
 
 
@@ -89,13 +91,15 @@ def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
     """
     config = job.config
     tier = config.tier(job.tier)
-    place = Place(job.repository, job.commit, cache_folder(os.environ), note)
+    inputs = Inputs(job.repository, job.commit, cache_folder(os.environ), note)
     loaded = []
     for name, samples in tier.items():
         section = config.suites[name]
         version = GRADERS[section.grader].version
-        loaded.append(PlannedSuite(suites.load(name, section, place), samples, section.grader, version, section.source))
-    model = models.resolve(config.model, place)
+        loaded.append(
+            PlannedSuite(suites.load(name, section, inputs), samples, section.grader, version, section.source)
+        )
+    model = models.resolve(config.model, inputs)
     prompt = sha256_hex(canonical_json({"system": config.prompt.system, "template": config.prompt.template}))
     generation = generation_digest(config, model.sha256, prompt)
     return Plan(model, tuple(loaded), prompt, generation, _fingerprint(generation, loaded), _wanted(loaded, job.salt))
@@ -103,8 +107,11 @@ def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
 
 def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
     """Return the seed of a sample: the same on every machine, and never the value that llama.cpp takes for random."""
-    key = hashlib.blake2b("\0".join([suite_sha256, problem, str(sample)]).encode(), digest_size=8,
-                          key=hashlib.blake2b(salt.encode(), digest_size=32).digest())  # fmt: skip
+    key = hashlib.blake2b(
+        "\0".join([suite_sha256, problem, str(sample)]).encode(),
+        digest_size=8,
+        key=hashlib.blake2b(salt.encode(), digest_size=32).digest(),
+    )
     return int.from_bytes(key.digest(), "big") % 0xFFFFFFFF
 
 
@@ -112,12 +119,19 @@ def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> 
     """Return the digest of everything but problem and seed that decides a sample's text."""
     engine, model = config.engine, config.model
     parts: dict[str, object] = {
-        "model": model_sha256, "context": model.context, "prompt": prompt_sha256, "sampling": model.sampling,
-        "mode": engine.mode, "flash_attention": engine.flash_attention, "kv_type": engine.kv_type,
-        "engine": engine_build(), "recipe": RECIPE,
-        "instructions": machine.instructions(), "gpu_layers": str(model.gpu_layers),
+        "model": model_sha256,
+        "context": model.context,
+        "prompt": prompt_sha256,
+        "sampling": model.sampling,
+        "mode": engine.mode,
+        "flash_attention": engine.flash_attention,
+        "kv_type": engine.kv_type,
+        "engine": engine_build(),
+        "recipe": RECIPE,
+        "instructions": machine.instructions(),
+        "gpu_layers": str(model.gpu_layers),
         "gpus": machine.gpus() if model.gpu_layers else [],
-    }  # fmt: skip
+    }
     if engine.mode == "fast" or engine.flash_attention is True or parts["gpus"]:
         # Only there do the shapes of a step, and so the rounding of its sums, follow from these.
         parts["shapes"] = [engine.engines, engine.slots, engine.threads, engine.batch, machine.cores()]
@@ -142,9 +156,9 @@ def _fingerprint(generation: str, planned: list[PlannedSuite]) -> str:
     return sha256_hex(canonical_json({"generation": generation, "suites": parts}))
 
 
-def _wanted(planned: list[PlannedSuite], salt: str) -> tuple[Wanted, ...]:
+def _wanted(planned: list[PlannedSuite], salt: str) -> tuple[PlannedSample, ...]:
     return tuple(
-        Wanted(part.suite.name, problem, number, seed_of(part.suite.sha256, problem.id, number, salt))
+        PlannedSample(part.suite.name, problem, number, seed_of(part.suite.sha256, problem.id, number, salt))
         for part in planned
         for problem in part.suite.problems
         for number in range(part.samples)

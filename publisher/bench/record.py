@@ -8,8 +8,8 @@ import tomllib
 from typing import TYPE_CHECKING
 
 from publisher import __version__
-from publisher.bench import machine
 from publisher.config import FILE
+from publisher.engine import machine
 from publisher.files import sha256_hex
 from publisher.samples import encode_samples
 from publisher.schema import (
@@ -30,14 +30,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from publisher.bench.plan import Job, Plan, PlannedSuite
-    from publisher.bench.protocol import ModelFacts
+    from publisher.engine.protocol import ModelFacts
     from publisher.schema import EngineIdentity, Sample
 
 _PACKAGES = ("llama-cpp-python", "math-verify", "latex2sympy2_extended", "sympy", "numpy")
 
 
-def build_record(job: Job, plan: Plan, *, facts: ModelFacts, engine: EngineIdentity, samples: Sequence[Sample],
-                 duration: float, statistics: Mapping[str, float], reused: Mapping[str, int]) -> Record:  # fmt: skip
+def build_record(
+    job: Job,
+    plan: Plan,
+    *,
+    facts: ModelFacts,
+    engine: EngineIdentity,
+    samples: Sequence[Sample],
+    duration: float,
+    statistics: Mapping[str, float],
+    reused: Mapping[str, int],
+) -> Record:
     """Return the record of a finished run; `samples` are in the record's order, `duration` is in seconds."""
     config = job.config
     finished = job.started + dt.timedelta(seconds=duration)
@@ -62,8 +71,9 @@ def build_record(job: Job, plan: Plan, *, facts: ModelFacts, engine: EngineIdent
         finished=_time(finished),
         duration=round(duration, 3),
         results=[
-            suite_result(part, [one for one in samples if one.suite == part.suite.name],
-                         slots=engine.slots * engine.engines)
+            suite_result(
+                part, [one for one in samples if one.suite == part.suite.name], slots=engine.slots * engine.engines
+            )
             for part in plan.suites
         ],
         statistics=dict(statistics),
@@ -79,8 +89,13 @@ def run_id(job: Job) -> str:
 def sampling_of(job: Job) -> Sampling:
     """Return how tokens are drawn."""
     given = job.config.model.sampling
-    return Sampling(temperature=given.temperature, top_p=given.top_p, top_k=given.top_k, min_p=given.min_p,
-                    max_tokens=given.max_tokens)  # fmt: skip
+    return Sampling(
+        temperature=given.temperature,
+        top_p=given.top_p,
+        top_k=given.top_k,
+        min_p=given.min_p,
+        max_tokens=given.max_tokens,
+    )
 
 
 def suite_result(part: PlannedSuite, samples: Sequence[Sample], *, slots: int) -> SuiteResult:
@@ -149,24 +164,37 @@ def _kinds(part: PlannedSuite, right: Mapping[str, int], drawn: Mapping[str, int
 def _commit(job: Job) -> CommitIdentity:
     commit = job.repository.commit(job.commit)
     time = dt.datetime.fromtimestamp(commit.time, dt.UTC)
-    return CommitIdentity(sha=commit.sha, subject=commit.subject, author=commit.author, time=_time(time),
-                          dirty=job.dirty)  # fmt: skip
+    return CommitIdentity(
+        sha=commit.sha, subject=commit.subject, author=commit.author, time=_time(time), dirty=job.dirty
+    )
 
 
 def _model(job: Job, facts: ModelFacts) -> ModelIdentity:
     section = job.config.model
     return ModelIdentity(
-        name=section.name, source=section.source, sha256=facts.sha256, size=facts.size, architecture=facts.architecture,
-        parameters=facts.parameters, quantization=facts.quantization, context_trained=facts.context_trained,
+        name=section.name,
+        source=section.source,
+        sha256=facts.sha256,
+        size=facts.size,
+        architecture=facts.architecture,
+        parameters=facts.parameters,
+        quantization=facts.quantization,
+        context_trained=facts.context_trained,
         chat_template_sha256=facts.chat_template_sha256,
-    )  # fmt: skip
+    )
 
 
 def _suite(part: PlannedSuite) -> SuiteIdentity:
     return SuiteIdentity(
-        name=part.suite.name, source=part.source, sha256=part.suite.sha256, problems=len(part.suite.problems),
-        samples=part.samples, grader=part.grader, grader_version=part.grader_version, public=part.suite.public,
-    )  # fmt: skip
+        name=part.suite.name,
+        source=part.source,
+        sha256=part.suite.sha256,
+        problems=len(part.suite.problems),
+        samples=part.samples,
+        grader=part.grader,
+        grader_version=part.grader_version,
+        public=part.suite.public,
+    )
 
 
 def _sampling_given(job: Job) -> dict[str, float | int]:

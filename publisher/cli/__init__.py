@@ -110,7 +110,7 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG00
 
 def _show(message: str, hint: str, detail: str) -> None:
     """Print an error: what and where, its log indented, and what to type next."""
-    from publisher.report import plain  # noqa: PLC0415 - only a failure needs it
+    from publisher.publishing.report import plain  # noqa: PLC0415 - only a failure needs it
 
     lines = [f"error: {plain(message)}", *(f"    {line}" for line in plain(detail).splitlines())]
     if hint:

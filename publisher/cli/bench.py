@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 import msgspec
 
-from publisher import pipeline
 from publisher.cli.progress import Watch
-from publisher.cli.shared import echo_json, open_place
-from publisher.report import verdict_lines
+from publisher.cli.shared import echo_json, open_project
+from publisher.publishing import pipeline
+from publisher.publishing.report import verdict_lines
 
 
 @click.command("bench")
@@ -20,13 +20,13 @@ from publisher.report import verdict_lines
 @click.pass_context
 def command(ctx: click.Context, revision: str, tier: str, fresh: bool, no_reuse: bool, as_json: bool) -> None:
     """Measure the model that commit REV (default: HEAD) describes, and keep the record for the gate."""
-    place = open_place(ctx)
+    project = open_project(ctx)
     with Watch() as watch:
-        record = pipeline.bench(place, revision, tier, watch, fresh=fresh, reuse=not no_reuse)
+        record = pipeline.bench(project, revision, tier, watch, fresh=fresh, reuse=not no_reuse)
     if as_json:
         echo_json(msgspec.to_builtins(record))
         return
-    verdict = pipeline.judge(place, record)
+    verdict = pipeline.verdict_of(project, record)
     for line in verdict_lines(record, verdict)[: 1 + len(record.results)]:
         click.echo(line)
     click.echo(f"run {record.run_id}\nnext: publisher gate {revision}")

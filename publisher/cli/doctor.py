@@ -10,7 +10,7 @@ import msgspec
 
 from publisher.cli.shared import echo_json
 from publisher.errors import ModelError, UsageError
-from publisher.report import plain
+from publisher.publishing.report import plain
 
 
 @click.command("doctor")
@@ -19,11 +19,12 @@ from publisher.report import plain
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(engine: bool, model: Path | None, as_json: bool) -> None:
     """Say what llama.cpp really does here: its build, its devices, the layers that are offloaded, and what is wrong."""
-    from publisher.bench.doctor import inspect_engine  # noqa: PLC0415 - --help must work without the extra
+    from publisher.bench.inputs.model_file import builtin_path  # noqa: PLC0415 - --help must work without the extra
+    from publisher.engine.doctor import inspect_engine  # noqa: PLC0415 - as above
 
     if model is not None and not model.is_file():
         raise UsageError(f"there is no file {model}")
-    report = inspect_engine(model) if model else inspect_engine()
+    report = inspect_engine(model or builtin_path("builtin:abacus"))
     if as_json:
         echo_json(msgspec.to_builtins(report))
     else:
@@ -38,7 +39,9 @@ def command(engine: bool, model: Path | None, as_json: bool) -> None:
             click.echo(plain(f"  {build.system_info}"))
         if report.loaded:
             repeats = "repeatable" if report.repeatable else "NOT repeatable"
-            click.echo(f"model: {report.layers_offloaded} of {report.layers} layers offloaded, "
-                       f"backend {report.backend}, {report.decode_tokens_per_second:,.0f} tokens/s, {repeats}")
+            click.echo(
+                f"model: {report.layers_offloaded} of {report.layers} layers offloaded, "
+                f"backend {report.backend}, {report.decode_tokens_per_second:,.0f} tokens/s, {repeats}"
+            )
     if not report.healthy:
         raise ModelError("; ".join(report.problems), hint="; ".join(report.hints))

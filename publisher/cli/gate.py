@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 import msgspec
 
-from publisher import pipeline
-from publisher.cli.shared import echo_json, open_place
+from publisher.cli.shared import echo_json, open_project
 from publisher.errors import UsageError
-from publisher.report import verdict_lines
+from publisher.publishing import pipeline
+from publisher.publishing.report import verdict_lines
 
 EXIT_CODES = {"kept": 0, "rejected": 1, "inconclusive": 4}
 
@@ -20,13 +20,13 @@ EXIT_CODES = {"kept": 0, "rejected": 1, "inconclusive": 4}
 @click.pass_context
 def command(ctx: click.Context, revision: str, tier: str, as_json: bool) -> None:
     """Say whether commit REV (default: HEAD) is kept, with each rule's reason. Writes nothing."""
-    place = open_place(ctx)
-    commit = place.repository.resolve(revision)
-    config, _ = place.config(commit)
-    record = place.measured(commit, tier or config.publishing_tier)
+    project = open_project(ctx)
+    commit = project.repository.resolve(revision)
+    config, _ = project.config(commit)
+    record = project.measured(commit, tier or config.publishing_tier)
     if record is None:
         raise UsageError(f"{commit[:12]} has not been measured", hint=f"publisher bench {revision}")
-    verdict = pipeline.judge(place, record)
+    verdict = pipeline.verdict_of(project, record)
     if as_json:
         echo_json(msgspec.to_builtins(verdict))
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from publisher import __version__
-from publisher.cli.shared import open_place
+from publisher.cli.shared import open_project
 from publisher.errors import UsageError
 from publisher.files import atomic_write
 
@@ -26,7 +26,7 @@ FILES = {
 @click.pass_context
 def command(ctx: click.Context, site: str) -> None:
     """Write publisher.toml, netlify.toml, the build script and the workflows, leaving files that exist alone."""
-    root = open_place(ctx).repository.root
+    root = open_project(ctx).repository.root
     source = hooks_folder()
     for name, origin in FILES.items():
         target = root / name
@@ -46,5 +46,7 @@ def hooks_folder() -> Path:
     for folder in (inside, beside):
         if (folder / "netlify-build").is_file():
             return folder
-    raise UsageError(f"this installation of publisher {__version__} lacks its hooks",
-                     hint="pip install --force-reinstall snapshot-publisher")
+    raise UsageError(
+        f"this installation of publisher {__version__} lacks its hooks",
+        hint="pip install --force-reinstall snapshot-publisher",
+    )

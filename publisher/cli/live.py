@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 import msgspec
 
-from publisher import upkeep
-from publisher.cli.shared import echo_json, open_place
+from publisher.cli.shared import echo_json, open_project
 from publisher.ledger.history import live_moves
-from publisher.report import plain
+from publisher.publishing.find import find_snapshot
+from publisher.publishing.report import plain
 
 
 @click.command("live")
@@ -17,11 +17,11 @@ from publisher.report import plain
 @click.pass_context
 def command(ctx: click.Context, unlock: bool, as_json: bool) -> None:
     """Say which snapshot the live site shows, since when, who moved it and why."""
-    place = open_place(ctx)
-    place.ledger.sync()
-    moves = live_moves(place.ledger)
+    project = open_project(ctx)
+    project.ledger.sync()
+    moves = live_moves(project.ledger)
     if unlock and moves:
-        netlify, _ = place.client_of(upkeep.find_snapshot(place, moves[-1].run_id))
+        netlify, _ = project.client_of(find_snapshot(project, moves[-1].run_id))
         netlify.unlock(moves[-1].deploy_id)
     if as_json:
         echo_json(msgspec.to_builtins(moves[-1]) if moves else None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from publisher.cli.shared import echo_json, open_place
-from publisher.report import HEADINGS, history_rows, run_json, table
+from publisher.cli.shared import echo_json, open_project
+from publisher.publishing.report import HEADINGS, history_rows, run_json, table
 
 
 @click.command("log")
@@ -14,9 +14,9 @@ from publisher.report import HEADINGS, history_rows, run_json, table
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, suite: str) -> None:
     """List every run in the ledger, oldest first, with its score, verdict and address or reason."""
-    place = open_place(ctx)
-    place.ledger.sync()
-    runs = place.runs()
+    project = open_project(ctx)
+    project.ledger.sync()
+    runs = project.runs()
     if as_json:
         echo_json([run_json(run) for run in runs])
     elif runs:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from publisher import upkeep
-from publisher.cli.shared import note, open_place
+from publisher.cli.shared import note, open_project
 from publisher.errors import UsageError
-from publisher.ledger.history import pins
-from publisher.report import table
+from publisher.ledger import history
+from publisher.publishing import pins
+from publisher.publishing.find import find_snapshot
+from publisher.publishing.report import table
 
 
 @click.command("pin", context_settings={"ignore_unknown_options": True})
@@ -19,18 +20,18 @@ from publisher.report import table
 @click.pass_context
 def command(ctx: click.Context, snapshot: str | None, name: str | None, move: bool, dry_run: bool) -> None:
     """Give SNAPSHOT the address NAME--SITE, which never moves by itself. Without arguments, list the pins."""
-    place = open_place(ctx)
-    place.ledger.sync()
+    project = open_project(ctx)
+    project.ledger.sync()
     if snapshot is None:
-        rows = [[pin.name, pin.snapshot, pin.address, pin.time] for pin in pins(place.ledger).values()]
+        rows = [[pin.name, pin.snapshot, pin.address, pin.time] for pin in history.pins(project.ledger).values()]
         click.echo(table(["pin", "snapshot", "address", "since"], rows) if rows else "nothing is pinned yet")
         return
     if name is None:
         raise UsageError("a pin needs a name", hint=f"publisher pin {snapshot} math-v3")
     if dry_run:
-        run = upkeep.find_snapshot(place, snapshot)
-        netlify, _ = place.client_of(run)
-        upkeep.check_name(name, netlify.settings.site)
+        run = find_snapshot(project, snapshot)
+        netlify, _ = project.client_of(run)
+        pins.check_name(name, netlify.settings.site)
         click.echo(f"would pin {run.line.snapshot} as {netlify.settings.address_of(name)}")
         return
-    click.echo(f"pinned: {upkeep.pin(place, snapshot, name, move=move, note=note).address}")
+    click.echo(f"pinned: {pins.pin(project, snapshot, name, move=move, note=note).address}")

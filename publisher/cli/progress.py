@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from publisher.cli.shared import note
-from publisher.report import one_line, plain
+from publisher.publishing.report import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +28,9 @@ class Watch:
     def __init__(self) -> None:
         """Start with nothing to show; `planned` gives it its length."""
         self._bar = _bar() if sys.stderr.isatty() else None
-        self._task = (self._bar.add_task("", total=None, visible=False, right="", rate="", left="")
-                      if self._bar else None)
+        self._task = (
+            self._bar.add_task("", total=None, visible=False, right="", rate="", left="") if self._bar else None
+        )
         self._total = self._done = self._right = self._tokens = 0
         self._started = self._said = time.monotonic()
 
@@ -38,8 +39,9 @@ class Watch:
             self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-                 ) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar:
             self._bar.stop()
 
@@ -61,8 +63,13 @@ class Watch:
         share = 100 * self._right / self._done
         left = statistics.get("seconds_left", 0.0)
         if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=self._done, right=f"{share:.1f} % right", rate=f"{rate:,.0f} tok/s",
-                             left=f"{_clock(left)} left")
+            self._bar.update(
+                self._task,
+                completed=self._done,
+                right=f"{share:.1f} % right",
+                rate=f"{rate:,.0f} tok/s",
+                left=f"{_clock(left)} left",
+            )
         elif time.monotonic() - self._said > EVERY or self._done == self._total:
             self._said = time.monotonic()
             note(f"{self._done}/{self._total} samples, {share:.1f} % right, {rate:,.0f} tokens/s, {_clock(left)} left")
@@ -77,9 +84,14 @@ class Watch:
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TextColumn("{task.fields[right]}", markup=False), TextColumn("{task.fields[rate]}", markup=False),
-        TextColumn("{task.fields[left]}", markup=False), console=Console(stderr=True), transient=True,
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[right]}", markup=False),
+        TextColumn("{task.fields[rate]}", markup=False),
+        TextColumn("{task.fields[left]}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from publisher import upkeep
-from publisher.cli.shared import note, open_place
-from publisher.report import HEADINGS, history_rows, table
+from publisher.cli.shared import note, open_project
+from publisher.publishing import prune
+from publisher.publishing.report import HEADINGS, history_rows, table
 
 
 @click.command("prune")
@@ -14,15 +14,15 @@ from publisher.report import HEADINGS, history_rows, table
 @click.pass_context
 def command(ctx: click.Context, delete: bool) -> None:
     """Delete the deploys and branches of snapshots that `[netlify] keep` does not hold. Their records stay."""
-    place = open_place(ctx)
-    place.ledger.sync()
-    runs = upkeep.prunable(place)
+    project = open_project(ctx)
+    project.ledger.sync()
+    runs = prune.prunable(project)
     if not runs:
         click.echo("nothing to prune: every snapshot is kept by [netlify] keep")
         return
     if delete:
         for run in runs:
-            upkeep.prune(place, run, note)
+            prune.prune(project, run, note)
         click.echo(f"{len(runs)} snapshots pruned")
         return
     click.echo(table(HEADINGS, history_rows(runs)))

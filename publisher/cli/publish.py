@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from publisher import pipeline
 from publisher.cli.gate import EXIT_CODES
 from publisher.cli.progress import Watch
-from publisher.cli.shared import echo_json, open_place
-from publisher.report import verdict_lines, verdict_markdown
+from publisher.cli.shared import echo_json, open_project
+from publisher.publishing import pipeline
+from publisher.publishing.report import verdict_lines, verdict_markdown
 
 if TYPE_CHECKING:
-    from publisher.place import Place
+    from publisher.publishing.project import Project
 
 
 @click.command("publish")
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Measure and judge only; say what would be done with the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_context
-def command(ctx: click.Context, revision: str, tier: str, fresh: bool, dry_run: bool, as_json: bool
-            ) -> None:
+def command(ctx: click.Context, revision: str, tier: str, fresh: bool, dry_run: bool, as_json: bool) -> None:
     """Bench, judge and record commit REV (default: HEAD); when kept, publish its snapshot and show it live."""
-    place = open_place(ctx)
+    project = open_project(ctx)
     if dry_run:
-        ctx.exit(_rehearse(place, revision, tier))
+        ctx.exit(_rehearse(project, revision, tier))
     with Watch() as watch:
-        outcome = pipeline.publish(place, revision, tier, watch, fresh=fresh)
+        outcome = pipeline.publish(project, revision, tier, watch, fresh=fresh)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as stream:
@@ -46,12 +45,12 @@ def command(ctx: click.Context, revision: str, tier: str, fresh: bool, dry_run: 
     ctx.exit(EXIT_CODES[outcome.verdict.verdict])
 
 
-def _rehearse(place: Place, revision: str, tier: str) -> int:
+def _rehearse(project: Project, revision: str, tier: str) -> int:
     """Measure and judge a commit, say what publishing would do, and return the exit code that it would have."""
-    place.ledger.sync()
+    project.ledger.sync()
     with Watch() as watch:
-        record = pipeline.bench(place, revision, tier, watch)
-    verdict = pipeline.judge(place, record)
+        record = pipeline.bench(project, revision, tier, watch)
+    verdict = pipeline.verdict_of(project, record)
     click.echo("\n".join(verdict_lines(record, verdict)))
     then = "snapshot branch, build hook, verification, live site" if verdict.verdict == "kept" else "no build"
     click.echo(f"would be recorded in the ledger; then: {then}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from publisher.bench.quantize import quantize
+from publisher.engine.quantize import quantize
 from publisher.errors import UsageError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from publisher import pipeline
-from publisher.cli.shared import Notes, open_place
+from publisher.cli.shared import Notes, open_project
+from publisher.publishing import pipeline
 
 
 @click.command("reconcile")
@@ -13,13 +13,13 @@ from publisher.cli.shared import Notes, open_place
 @click.pass_context
 def command(ctx: click.Context, dry_run: bool) -> None:
     """Bring every kept run that is not published yet to its end: snapshot branch, deploy, receipt."""
-    place = open_place(ctx)
+    project = open_project(ctx)
     if dry_run:
-        place.ledger.sync()
-        for run in pipeline.unfinished(place):
+        project.ledger.sync()
+        for run in pipeline.unfinished(project):
             click.echo(f"would finish {run.run_id}")
         return
-    receipts = pipeline.reconcile(place, Notes())
+    receipts = pipeline.reconcile(project, Notes())
     for receipt in receipts:
         click.echo(f"published: {receipt.address}")
     if not receipts:

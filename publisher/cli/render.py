@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from publisher.cli.shared import open_place
+from publisher.cli.shared import open_project
+from publisher.publishing.report import plain
 from publisher.render import Source, render
-from publisher.report import plain
 
 
 @click.command("render")
@@ -19,10 +19,14 @@ from publisher.report import plain
 @click.pass_context
 def command(ctx: click.Context, into: Path, address: str, strict: bool) -> None:
     """Build the site of the snapshot that is checked out here into a folder, whole or not at all."""
-    repository = open_place(ctx).repository
+    repository = open_project(ctx).repository
     source = Source(
-        tree=repository.root, address=address, branch=os.environ.get("HEAD", ""), commit=repository.resolve("HEAD"),
-        deploy_id=os.environ.get("DEPLOY_ID", ""), deploy_url=os.environ.get("DEPLOY_URL", ""),
+        tree=repository.root,
+        address=address,
+        branch=os.environ.get("HEAD", ""),
+        commit=repository.resolve("HEAD"),
+        deploy_id=os.environ.get("DEPLOY_ID", ""),
+        deploy_url=os.environ.get("DEPLOY_URL", ""),
     )
     rendered = render(source, into, strict=strict)
     for warning in rendered.warnings:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from publisher import upkeep
 from publisher.cli.progress import Watch
-from publisher.cli.shared import echo_json, open_place
-from publisher.reproduce import reproduce
+from publisher.cli.shared import echo_json, open_project
+from publisher.publishing.find import find_snapshot
+from publisher.publishing.reproduce import reproduce
 
 
 @click.command("reproduce", context_settings={"ignore_unknown_options": True})
@@ -16,11 +16,11 @@ from publisher.reproduce import reproduce
 @click.pass_context
 def command(ctx: click.Context, snapshot: str, as_json: bool) -> None:
     """Measure SNAPSHOT's commit again and compare every answer with the record; exit 1 where one differs."""
-    place = open_place(ctx)
-    place.ledger.sync()
-    run = upkeep.find_snapshot(place, snapshot)
+    project = open_project(ctx)
+    project.ledger.sync()
+    run = find_snapshot(project, snapshot)
     with Watch() as watch:
-        found = reproduce(place, run.run_id, watch)
+        found = reproduce(project, run.run_id, watch)
     if as_json:
         echo_json({"run_id": run.run_id, "same": found.same, "different": found.different, "why": found.why})
     else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from publisher import upkeep
-from publisher.cli.shared import note, open_place
+from publisher.cli.shared import note, open_project
+from publisher.publishing import live
+from publisher.publishing.find import find_snapshot
 
 
 @click.command("rollback", context_settings={"ignore_unknown_options": True})
@@ -16,11 +17,11 @@ from publisher.cli.shared import note, open_place
 @click.pass_context
 def command(ctx: click.Context, snapshot: str, why: str, lock: bool, dry_run: bool) -> None:
     """Show SNAPSHOT on the live site: a branch, a pin, a commit's beginning, or -1 for the one before the present."""
-    place = open_place(ctx)
+    project = open_project(ctx)
     if dry_run:
-        place.ledger.sync()
-        run = upkeep.find_snapshot(place, snapshot)
+        project.ledger.sync()
+        run = find_snapshot(project, snapshot)
         click.echo(f"would show {run.line.snapshot} {run.line.address}")
         return
-    receipt, move = upkeep.rollback(place, snapshot, why=why, lock=lock, note=note)
+    receipt, move = live.rollback(project, snapshot, why=why, lock=lock, note=note)
     click.echo(f"live: {receipt.snapshot} {receipt.address}" if move else f"{receipt.snapshot} is live already")

@@ -6,39 +6,55 @@ from pathlib import Path
 
 import click
 
-from publisher.cli.shared import open_place
+from publisher.cli.shared import open_project
 from publisher.errors import UsageError
 from publisher.files import atomic_write
 
 try:
-    from publisher.netlify.host import HostInfo, HostOptions, serve
+    from publisher.host import HostInfo, HostOptions, serve
 except ModuleNotFoundError as missing:
-    raise UsageError(f"publisher serve needs the package {missing.name}",
-                     hint="pip install 'snapshot-publisher[host]'") from missing
+    raise UsageError(
+        f"publisher serve needs the package {missing.name}", hint="pip install 'snapshot-publisher[host]'"
+    ) from missing
 
 
 @click.command("serve")
 @click.option("--port", default=8888, show_default=True, help="The port on 127.0.0.1; 0 takes any free one.")
-@click.option("--state", type=click.Path(path_type=Path), default=None,
-              help="Where deploys are kept (default: publisher/host in the git folder).")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Where deploys are kept (default: publisher/host in the git folder).",
+)
 @click.option("--site", default="", help="The site's name (default: the one in publisher.toml).")
 @click.option("--source", default="", help="What builds clone from (default: the remote, or this repository).")
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="A build variable of the site.")
 @click.option("--rate-limits/--no-rate-limits", default=False, help="Refuse what Netlify would refuse for its speed.")
 @click.pass_context
-def command(ctx: click.Context, port: int, state: Path | None, site: str, source: str, variables: tuple[str, ...],
-            rate_limits: bool) -> None:
+def command(
+    ctx: click.Context,
+    port: int,
+    state: Path | None,
+    site: str,
+    source: str,
+    variables: tuple[str, ...],
+    rate_limits: bool,
+) -> None:
     """Serve build hooks, the API and every deploy of one site on 127.0.0.1, until Ctrl-C. No account is needed."""
-    place = open_place(ctx)
+    project = open_project(ctx)
     if not site:
-        config, _ = place.config(place.repository.resolve("HEAD"))
+        config, _ = project.config(project.repository.resolve("HEAD"))
         site = config.netlify.site
-    remote = place.ledger.remote
-    folder = state or place.workspace / "host"
+    remote = project.ledger.remote
+    folder = state or project.workspace / "host"
     options = HostOptions(
-        state=folder, site=site, port=port, environment=_pairs(variables), rate_limits=rate_limits,
-        repository=source or (place.repository.text("remote", "get-url", remote) if remote
-                              else str(place.repository.root)),
+        state=folder,
+        site=site,
+        port=port,
+        environment=_pairs(variables),
+        rate_limits=rate_limits,
+        repository=source
+        or (project.repository.text("remote", "get-url", remote) if remote else str(project.repository.root)),
         on_ready=lambda info: _announce(info, folder),
     )
     serve(options)
@@ -55,7 +71,9 @@ def _pairs(variables: tuple[str, ...]) -> dict[str, str]:
 def _announce(info: HostInfo, folder: Path) -> None:
     """Say where the host is; its secrets go to a file that only the user can read."""
     settings = {
-        "NETLIFY_API_URL": info.api_url, "NETLIFY_AUTH_TOKEN": info.token, "NETLIFY_BUILD_HOOK": info.hook_url,
+        "NETLIFY_API_URL": info.api_url,
+        "NETLIFY_AUTH_TOKEN": info.token,
+        "NETLIFY_BUILD_HOOK": info.hook_url,
     }
     path = folder.resolve() / "environment"
     lines = "".join(f"export {key}='{value}'\n" for key, value in settings.items())

@@ -1,4 +1,4 @@
-"""What several commands need: opening the place, notes on stderr, JSON on stdout."""
+"""What several commands need: opening the project, notes on stderr, JSON on stdout."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from publisher.place import Place
-from publisher.report import plain
+from publisher.publishing.project import Project
+from publisher.publishing.report import plain
 
 
-def open_place(ctx: click.Context) -> Place:
+def open_project(ctx: click.Context) -> Project:
     """Open the repository that the command was pointed at."""
     options = ctx.find_root().obj
-    return Place.open(Path(options["repo"]), os.environ, options["remote"])
+    return Project.open(Path(options["repo"]), os.environ, options["remote"])
 
 
 def echo_json(value: Any) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from publisher.cli.shared import echo_json, open_place
-from publisher.report import HEADINGS, history_rows, run_json, table
+from publisher.cli.shared import echo_json, open_project
+from publisher.publishing.report import HEADINGS, history_rows, run_json, table
 
 
 @click.command("snapshots")
@@ -13,9 +13,9 @@ from publisher.report import HEADINGS, history_rows, run_json, table
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
     """List the published snapshots, oldest first, with their permanent addresses."""
-    place = open_place(ctx)
-    place.ledger.sync()
-    runs = [run for run in place.runs() if run.receipt is not None]
+    project = open_project(ctx)
+    project.ledger.sync()
+    runs = [run for run in project.runs() if run.receipt is not None]
     if as_json:
         echo_json([run_json(run) for run in runs])
     elif runs:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from publisher import upkeep
-from publisher.audit import Progress, audit
-from publisher.cli.shared import echo_json, note, open_place
+from publisher.cli.shared import echo_json, note, open_project
 from publisher.errors import DeployError, UsageError
-from publisher.report import plain
+from publisher.publishing.audit import Progress, audit
+from publisher.publishing.find import find_snapshot
+from publisher.publishing.report import plain
 
 if TYPE_CHECKING:
-    from publisher.netlify.verify import Verification
+    from publisher.verify import Verification
 
 SHOWN = 5
 """Faults of one snapshot that are named; --json has all."""
@@ -26,34 +26,51 @@ SHOWN = 5
 @click.option("--fresh", is_flag=True, help="Do not go on where a verification of all was interrupted: start over.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.pass_context
-def command(ctx: click.Context, snapshots: tuple[str, ...], everything: bool, repair: bool, fresh: bool,
-            as_json: bool) -> None:
+def command(
+    ctx: click.Context, snapshots: tuple[str, ...], everything: bool, repair: bool, fresh: bool, as_json: bool
+) -> None:
     """Fetch every file of each SNAPSHOT from its permanent address and compare its digest and headers."""
     if everything and snapshots:
         raise UsageError("--all goes without names", hint="publisher verify --all")
-    place = open_place(ctx)
-    place.ledger.sync()
-    chosen = [upkeep.find_snapshot(place, name) for name in snapshots]
-    progress = None if chosen else Progress.of(place, fresh=fresh)
+    project = open_project(ctx)
+    project.ledger.sync()
+    chosen = [find_snapshot(project, name) for name in snapshots]
+    progress = None if chosen else Progress.of(project, fresh=fresh)
     found = []
-    for report, known in audit(place, chosen or [run for run in place.runs() if run.receipt], progress,
-                               mend=repair, note=note):
+    for report, known in audit(
+        project, chosen or [run for run in project.runs() if run.receipt], progress, mend=repair, note=note
+    ):
         found.append(report)
         if not as_json:
             _show(report, known=known)
     if as_json:
-        echo_json([{"address": report.address, "files": report.files, "missing": report.missing,
-                    "changed": report.changed, "private": report.private, "headers": report.headers}
-                   for report in found])
+        echo_json(
+            [
+                {
+                    "address": report.address,
+                    "files": report.files,
+                    "missing": report.missing,
+                    "changed": report.changed,
+                    "private": report.private,
+                    "headers": report.headers,
+                }
+                for report in found
+            ]
+        )
     damaged = sum(report.damaged > 0 for report in found)
     if damaged:
-        raise DeployError(f"{_of(damaged, found)} not serve what was rendered",
-                          hint="make branch deploys public" if all(report.private for report in found if report.damaged)
-                          else "publisher verify --repair")
+        raise DeployError(
+            f"{_of(damaged, found)} not serve what was rendered",
+            hint="make branch deploys public"
+            if all(report.private for report in found if report.damaged)
+            else "publisher verify --repair",
+        )
     wrong = sum(report.problems > 0 for report in found)
     if wrong:
-        raise DeployError(f"{_of(wrong, found)} not send the headers that were rendered",
-                          hint="look for [[headers]] in netlify.toml, plugins and edge functions")
+        raise DeployError(
+            f"{_of(wrong, found)} not send the headers that were rendered",
+            hint="look for [[headers]] in netlify.toml, plugins and edge functions",
+        )
 
 
 def _of(count: int, found: list[Verification]) -> str:
@@ -62,8 +79,12 @@ def _of(count: int, found: list[Verification]) -> str:
 
 def _show(report: Verification, *, known: bool) -> None:
     """Print one snapshot's line, and below it what is wrong."""
-    counts = [(len(report.missing), "missing"), (len(report.changed), "changed"), (len(report.private), "private"),
-              (len(report.headers), "wrong headers")]
+    counts = [
+        (len(report.missing), "missing"),
+        (len(report.changed), "changed"),
+        (len(report.private), "private"),
+        (len(report.headers), "wrong headers"),
+    ]
     words = ", ".join([f"{report.files} files", *(f"{count} {word}" for count, word in counts)])
     before = " (looked at before the interruption)" if known else ""
     click.echo(f"{'✗' if report.problems else '✓'} {report.address}: {words}{before}")

@@ -27,8 +27,12 @@ def decide(line: HistoryLine, history: Sequence[HistoryLine], config: Config, *,
         for rule, suite in zip(config.gate.rules, suites, strict=True)
     ]
     return Verdict(
-        run_id=line.run_id, verdict=_word(results), rules=results, headline=config.headline,
-        policy_sha256=sha256_hex(canonical_json(config.gate)), decided=decided,
+        run_id=line.run_id,
+        verdict=_word(results),
+        rules=results,
+        headline=config.headline,
+        policy_sha256=sha256_hex(canonical_json(config.gate)),
+        decided=decided,
     )
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def comparable(history: Iterable[HistoryLine], suite: str, score: HistoryScore) -> list[HistoryLine]:
     """Return the kept runs that measured the same problems with the same grader, oldest first."""
     return [
-        line for line in history
+        line
+        for line in history
         if line.verdict == "kept" and suite in line.scores and line.scores[suite].suite == score.suite
     ]
 
@@ -73,14 +74,22 @@ def _(rule: MaxDrop, suite: str, score: HistoryScore, kept: list[HistoryLine]) -
     return _against(rule, suite, score, before - rule.points, limit, previous)
 
 
-def _against(rule: Rule, suite: str, score: HistoryScore, limit: float, limit_words: str,
-             baseline: HistoryLine | None = None) -> RuleResult:
+def _against(
+    rule: Rule, suite: str, score: HistoryScore, limit: float, limit_words: str, baseline: HistoryLine | None = None
+) -> RuleResult:
     """Compare a score with its lower limit; equality passes, and rounding never decides."""
     passed = score.score >= limit - 1e-9
     relation = "is at least" if passed else "is below"
     reason = f"{suite} {score.score:.1f} ± {score.stderr:.1f} {relation} {limit_words}"
-    return RuleResult(rule=name_of(rule), suite=suite, outcome="pass" if passed else "fail", reason=reason,
-                      measured=score.score, limit=limit, baseline=baseline.run_id if baseline else "")
+    return RuleResult(
+        rule=name_of(rule),
+        suite=suite,
+        outcome="pass" if passed else "fail",
+        reason=reason,
+        measured=score.score,
+        limit=limit,
+        baseline=baseline.run_id if baseline else "",
+    )
 
 
 def _first(rule: Rule, suite: str, score: HistoryScore) -> RuleResult:

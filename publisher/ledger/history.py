@@ -13,6 +13,7 @@ from publisher import schema
 from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.schema import (
+    BuildRequest,
     HistoryLine,
     HistoryScore,
     LiveMove,
@@ -20,7 +21,6 @@ from publisher.schema import (
     Pruned,
     Receipt,
     Record,
-    Request,
     SnapshotName,
     Verdict,
 )
@@ -41,7 +41,7 @@ class Run:
 
     line: HistoryLine
     snapshot: SnapshotName | None = None
-    requests: tuple[Request, ...] = ()
+    requests: tuple[BuildRequest, ...] = ()
     """Every call of the build hook that was intended, in order."""
     last_receipt: Receipt | None = None
     """The newest receipt, whether or not its deploy was pruned since: a repaired snapshot has more than one."""
@@ -79,9 +79,15 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
     suites = {suite.name: suite for suite in record.suites}
     failing = next((rule.reason for rule in verdict.rules if rule.outcome != "pass"), "") if verdict else ""
     return HistoryLine(
-        run_id=record.run_id, commit=record.commit.sha, subject=record.commit.subject, tier=record.tier,
-        started=record.started, verdict=verdict.verdict if verdict else "inconclusive",
-        fingerprint=record.fingerprint, generation=record.generation, salt=record.salt,
+        run_id=record.run_id,
+        commit=record.commit.sha,
+        subject=record.commit.subject,
+        tier=record.tier,
+        started=record.started,
+        verdict=verdict.verdict if verdict else "inconclusive",
+        fingerprint=record.fingerprint,
+        generation=record.generation,
+        salt=record.salt,
         why=failing,
         scores={result.suite: _score(result, suites[result.suite]) for result in record.results},
     )
@@ -90,8 +96,13 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
 def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistoryScore:
     grader = f"{suite.grader} {suite.grader_version}"
     return HistoryScore(
-        score=result.score, low=result.interval.low, high=result.interval.high, stderr=result.stderr,
-        n=suite.problems, k=suite.samples, suite=sha256_hex(f"{suite.sha256} {grader}".encode()),
+        score=result.score,
+        low=result.interval.low,
+        high=result.interval.high,
+        stderr=result.stderr,
+        n=suite.problems,
+        k=suite.samples,
+        suite=sha256_hex(f"{suite.sha256} {grader}".encode()),
     )
 
 
@@ -144,7 +155,7 @@ def _run(run_id: str, files: dict[str, str], blobs: dict[str, bytes | None]) -> 
     try:
         line = _part(files, blobs, "summary.json", HistoryLine)
         snapshot = _part(files, blobs, "snapshot.json", SnapshotName)
-        requests = _numbered(files, blobs, "request", Request)
+        requests = _numbered(files, blobs, "request", BuildRequest)
         receipts = _numbered(files, blobs, "receipt", Receipt)
         pruned = _numbered(files, blobs, "pruned", Pruned)
         if line is None:
@@ -175,8 +186,17 @@ def _part(files: dict[str, str], blobs: dict[str, bytes | None], name: str, kind
 def _tombstone(run_id: str, why: str) -> HistoryLine:
     """Return the line that stands for a run whose files cannot be read."""
     started, commit, tier = run_id.split("-", 2)
-    return HistoryLine(run_id=run_id, commit=commit, subject="", tier=tier, started=started, verdict="unreadable",
-                       fingerprint="", scores={}, why=why)
+    return HistoryLine(
+        run_id=run_id,
+        commit=commit,
+        subject="",
+        tier=tier,
+        started=started,
+        verdict="unreadable",
+        fingerprint="",
+        scores={},
+        why=why,
+    )
 
 
 def read_part(ledger: Ledger, run_id: str, name: str, kind: type[T]) -> T:
@@ -188,7 +208,7 @@ def read_part(ledger: Ledger, run_id: str, name: str, kind: type[T]) -> T:
     return schema.decode(data, kind, path)
 
 
-def request_file(request: Request) -> dict[str, bytes]:
+def request_file(request: BuildRequest) -> dict[str, bytes]:
     """Return the ledger file that says that the build hook is about to be called."""
     return {f"{folder(request.run_id)}/request-{request.attempt}.json": canonical_json(request)}
 

@@ -1,4 +1,4 @@
-"""Snapshot branches: one a kept run, made of the benchmarked commit plus `ledger/`, and the `live` branch.
+"""SnapshotBranch branches: one a kept run, made of the benchmarked commit plus `ledger/`, and the `live` branch.
 
 A snapshot commit is a pure function of the benchmarked commit and of the ledger commit that brought the run in, so two
 publishers on two machines make the same commit and cannot publish a run twice.
@@ -28,7 +28,7 @@ MOST = 99
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class SnapshotBranch:
     """A snapshot branch and its commit, and the digest of the record that it shows."""
 
     branch: str
@@ -41,7 +41,7 @@ def branch_name(commit: str, number: int = 1) -> str:
     return f"snapshot-{commit[:12]}" + (f"-{number}" if number > 1 else "")
 
 
-def ensure_snapshot(ledger: Ledger, run_id: str, *, site: str, address: Callable[[str], str]) -> Snapshot:
+def ensure_snapshot(ledger: Ledger, run_id: str, *, site: str, address: Callable[[str], str]) -> SnapshotBranch:
     """Return the snapshot branch of a kept run, made and pushed if it is not there yet.
 
     `site` is the site's main address and `address` turns a branch name into its permanent address. Raises GitError
@@ -54,7 +54,7 @@ def ensure_snapshot(ledger: Ledger, run_id: str, *, site: str, address: Callable
         there = _existing(ledger, ref) or _claim(ledger, ref, _build(ledger, record, branch, site, address))
         shown = trailers(ledger.repository.commit(there).message)
         if shown.get("Run") == run_id:
-            return Snapshot(branch, there, shown.get("Record-digest", "").removeprefix("sha256:"))
+            return SnapshotBranch(branch, there, shown.get("Record-digest", "").removeprefix("sha256:"))
     raise GitError(f"{record.commit.sha} already has {MOST} snapshots")
 
 
@@ -106,8 +106,9 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     history = History(site=site, headline=verdict.headline, lines=_named(lines, own))
     files = {f"{FOLDER}/{name}": data for name, data in {**parts, "history.json": canonical_json(history)}.items()}
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
-    return repository.write_commit(files, message=_message(record, verdict, entered, digest), author=author(moment),
-                                   parent=record.commit.sha)
+    return repository.write_commit(
+        files, message=_message(record, verdict, entered, digest), author=author(moment), parent=record.commit.sha
+    )
 
 
 def _entered(ledger: Ledger, path: str) -> str:
@@ -132,7 +133,7 @@ def _message(record: Record, verdict: Verdict, entered: str, digest: str) -> str
     scores = {result.suite: f"{result.score:.1f} ± {result.stderr:.1f}" for result in record.results}
     headline = scores.get(verdict.headline, "not measured")
     return (
-        f"Snapshot of {record.commit.sha[:12]}: {verdict.headline} {headline}\n\n"
+        f"SnapshotBranch of {record.commit.sha[:12]}: {verdict.headline} {headline}\n\n"
         f"Benchmarked-commit: {record.commit.sha}\n"
         f"Run: {record.run_id}\n"
         f"Verdict: {verdict.verdict}\n"

@@ -148,8 +148,9 @@ class Ledger:
     def _commit(self, files: Mapping[str, bytes], head: str | None, message: str) -> str:
         """Return a new ledger commit on top of `head`."""
         first = {} if head else {"README.md": _README}
-        return self.repository.write_commit({**first, **files}, message=message, author=author(int(time.time())),
-                                            parent=head)
+        return self.repository.write_commit(
+            {**first, **files}, message=message, author=author(int(time.time())), parent=head
+        )
 
 
 def _pause(attempt: int) -> None:

@@ -26,8 +26,10 @@ def wait_for_build(times: Iterable[str], now: float, *, per_minute: int, per_day
     today = [age for age in ages if age < DAY]
     if per_day and len(today) >= per_day:
         hours = (DAY - today[per_day - 1]) / 3600
-        raise DeployError(f"{len(today)} builds were asked for in the last 24 hours; the limit is {per_day}",
-                          hint=f"run publisher reconcile in {hours:.1f} hours, or raise [netlify] builds_per_day")
+        raise DeployError(
+            f"{len(today)} builds were asked for in the last 24 hours; the limit is {per_day}",
+            hint=f"run publisher reconcile in {hours:.1f} hours, or raise [netlify] builds_per_day",
+        )
     recent = [age for age in ages if age < MINUTE]
     return MINUTE - recent[per_minute - 1] if per_minute and len(recent) >= per_minute else 0.0
 

@@ -116,8 +116,9 @@ def _check_hook(hook: str, *, local: bool) -> None:
     netlify = parts.scheme == "https" and parts.hostname == "api.netlify.com" and port in {None, 443}
     here = local and parts.scheme == "http" and is_loopback(hook)
     if not (plain and (netlify or here) and _HOOK_PATH.match(parts.path)):
-        raise UsageError("NETLIFY_BUILD_HOOK is not the address of a Netlify build hook (not shown: it is a secret)",
-                         hint=hint)
+        raise UsageError(
+            "NETLIFY_BUILD_HOOK is not the address of a Netlify build hook (not shown: it is a secret)", hint=hint
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +138,27 @@ class Netlify:
         if not self.settings.hook:
             raise UsageError("there is no build hook to call", hint="set NETLIFY_BUILD_HOOK")
         parameters = {"trigger_branch": branch, "trigger_title": title}
-        answer = self.web.request("POST", self.settings.hook, what="the build hook", parameters=parameters, body={},
-                                  limit=1 << 16)
+        answer = self.web.request(
+            "POST", self.settings.hook, what="the build hook", parameters=parameters, body={}, limit=1 << 16
+        )
         if 300 <= answer.status < 400:
-            raise NetworkError("the build hook answered with a redirect, which is never followed",
-                               status=answer.status, hint="check NETLIFY_BUILD_HOOK")
+            raise NetworkError(
+                "the build hook answered with a redirect, which is never followed",
+                status=answer.status,
+                hint="check NETLIFY_BUILD_HOOK",
+            )
         if answer.status in {401, 404, 410}:
             raise NetworkError(
-                f"the build hook does not exist any more (it answered {answer.status})", status=answer.status,
+                f"the build hook does not exist any more (it answered {answer.status})",
+                status=answer.status,
                 hint="make a new one: Netlify → Build & deploy → Build hooks, then set NETLIFY_BUILD_HOOK",
             )
         if not 200 <= answer.status < 300:
-            raise NetworkError(f"the build hook answered {answer.status}", status=answer.status,
-                               hint="run the same command again later")
+            raise NetworkError(
+                f"the build hook answered {answer.status}",
+                status=answer.status,
+                hint="run the same command again later",
+            )
 
     # -- the API -------------------------------------------------------------------------------------------------
 
@@ -162,8 +171,13 @@ class Netlify:
         found: list[Deploy] = []
         for page in range(1, pages + 1):
             query = {"page": str(page), "per_page": str(PER_PAGE), "branch": branch, "state": state}
-            part = self._call("GET", f"/sites/{self._site()}/deploys", list[Deploy], "the list of deploys",
-                              {key: value for key, value in query.items() if value})
+            part = self._call(
+                "GET",
+                f"/sites/{self._site()}/deploys",
+                list[Deploy],
+                "the list of deploys",
+                {key: value for key, value in query.items() if value},
+            )
             found += part
             if len(part) < PER_PAGE:
                 break
@@ -222,14 +236,18 @@ class Netlify:
         if not self.settings.token:
             raise UsageError(f"{what} needs an API token", hint="set NETLIFY_AUTH_TOKEN")
         headers: dict[str, str | Secret] = {
-            "Authorization": Secret(f"Bearer {self.settings.token.reveal()}"), "Accept": "application/json",
+            "Authorization": Secret(f"Bearer {self.settings.token.reveal()}"),
+            "Accept": "application/json",
         }
         base = self.settings.api_url
         prefix = "" if urllib.parse.urlsplit(base).path else "/api/v1"
         answer = self.web.request(method, f"{base}{prefix}{path}", what=what, headers=headers, parameters=query)
         if answer.status in {401, 403}:
-            raise NetworkError(f"{what}: the API refused the token ({answer.status})", status=answer.status,
-                               hint="make a new token and set NETLIFY_AUTH_TOKEN")
+            raise NetworkError(
+                f"{what}: the API refused the token ({answer.status})",
+                status=answer.status,
+                hint="make a new token and set NETLIFY_AUTH_TOKEN",
+            )
         if not 200 <= answer.status < 300:
             raise NetworkError(f"{what}: the API answered {answer.status}{_message(answer)}", status=answer.status)
         return answer

@@ -27,7 +27,7 @@ _POLL_FIRST, _POLL_LONGEST = 0.2, 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedDeploy:
     """The deploy that should exist: of which branch at which commit, showing which run."""
 
     branch: str
@@ -51,8 +51,9 @@ class Deployed:
     via: Literal["api", "hook"]
 
 
-def ensure(netlify: Netlify, wanted: Wanted, *, may_call: Callable[[int], bool], note: Callable[[str], None]
-           ) -> Deployed:
+def ensure(
+    netlify: Netlify, wanted: WantedDeploy, *, may_call: Callable[[int], bool], note: Callable[[str], None]
+) -> Deployed:
     """Return the ready deploy of a snapshot, asking for a build only where there is none.
 
     `may_call` is asked before each call of the hook, with the number of deploys that the branch has: it writes the
@@ -71,11 +72,13 @@ def ensure(netlify: Netlify, wanted: Wanted, *, may_call: Callable[[int], bool],
         deployed = _wait(netlify, wanted, older - {found.id if found else ""}, note)
         if deployed is not None:
             return deployed
-    raise DeployError(f"{wanted.branch} is not deployed after {TRIES} tries of {wanted.timeout:.0f} s",
-                      hint="does the build hook belong to this site?  publisher reconcile tries again")
+    raise DeployError(
+        f"{wanted.branch} is not deployed after {TRIES} tries of {wanted.timeout:.0f} s",
+        hint="does the build hook belong to this site?  publisher reconcile tries again",
+    )
 
 
-def find(netlify: Netlify, wanted: Wanted) -> Deployed | Deploy | None:
+def find(netlify: Netlify, wanted: WantedDeploy) -> Deployed | Deploy | None:
     """Look for the snapshot's deploy: the branch's newest ready one where it is ours, else one under way, else None."""
     if not netlify.settings.token:
         return find_by_address(netlify, wanted)
@@ -87,7 +90,7 @@ def find(netlify: Netlify, wanted: Wanted) -> Deployed | Deploy | None:
     return next((deploy for deploy in known if _shows(deploy, wanted) and not (deploy.failed or deploy.ready)), None)
 
 
-def find_by_address(netlify: Netlify, wanted: Wanted) -> Deployed | None:
+def find_by_address(netlify: Netlify, wanted: WantedDeploy) -> Deployed | None:
     """Look at the branch's own address for the snapshot: all that can be done without a token."""
     address = netlify.settings.address_of(wanted.branch)
     if shown_run(netlify, address) != wanted.run_id:
@@ -99,7 +102,7 @@ def find_by_address(netlify: Netlify, wanted: Wanted) -> Deployed | None:
     return Deployed(deploy_id, netlify.settings.address_of(deploy_id) if deploy_id else address, "hook")
 
 
-def _call(netlify: Netlify, wanted: Wanted) -> None:
+def _call(netlify: Netlify, wanted: WantedDeploy) -> None:
     """Call the hook; an answer that was lost is no failure yet, because the wait that follows looks for the effect."""
     try:
         netlify.call_hook(wanted.branch, wanted.title)
@@ -108,7 +111,7 @@ def _call(netlify: Netlify, wanted: Wanted) -> None:
             raise
 
 
-def _wait(netlify: Netlify, wanted: Wanted, older: set[str], note: Callable[[str], None]) -> Deployed | None:
+def _wait(netlify: Netlify, wanted: WantedDeploy, older: set[str], note: Callable[[str], None]) -> Deployed | None:
     """Wait for the deploy; None when none has appeared (the call was lost) or the one that did was stuck and cancelled.
 
     `older` are deploys whose failure is not news. Raises DeployError, with the build's own words, when ours fails.
@@ -134,7 +137,7 @@ def _wait(netlify: Netlify, wanted: Wanted, older: set[str], note: Callable[[str
         pause = min(_POLL_LONGEST, pause * 1.3)
 
 
-def _give_up(netlify: Netlify, wanted: Wanted, found: Deploy | None, note: Callable[[str], None]) -> None:
+def _give_up(netlify: Netlify, wanted: WantedDeploy, found: Deploy | None, note: Callable[[str], None]) -> None:
     """Cancel a deploy that is stuck; without a token there is nothing to cancel and nothing more to see."""
     if found is None:
         raise DeployError(
@@ -153,29 +156,34 @@ def _age(deploy: Deploy) -> float:
         return 0.0
 
 
-def _ids(netlify: Netlify, wanted: Wanted) -> set[str]:
+def _ids(netlify: Netlify, wanted: WantedDeploy) -> set[str]:
     """Return the ids of the branch's deploys, empty without a token."""
     return {deploy.id for deploy in netlify.deploys(branch=wanted.branch)} if netlify.settings.token else set()
 
 
-def _shows(deploy: Deploy, wanted: Wanted) -> bool:
+def _shows(deploy: Deploy, wanted: WantedDeploy) -> bool:
     """Return whether a deploy of the branch is of the snapshot's commit; one not yet cloned has no commit."""
     same = deploy.branch == wanted.branch and deploy.commit_ref in {wanted.commit, None, ""}
     return same and deploy.id != wanted.replacing
 
 
-def _raise_failed(netlify: Netlify, wanted: Wanted, older: set[str]) -> None:
+def _raise_failed(netlify: Netlify, wanted: WantedDeploy, older: set[str]) -> None:
     """Raise DeployError when a new deploy of the branch has failed, with what the build said."""
     news = [deploy for deploy in netlify.deploys(branch=wanted.branch, pages=1) if deploy.id not in older]
     newest = next(iter(news), None)
     if newest is None:
         return
     if newest.commit_ref not in {wanted.commit, None, ""}:
-        raise DeployError(f"{wanted.branch} was built at {newest.commit_ref}, not at {wanted.commit}",
-                          hint="did somebody push to the snapshot branch?")
+        raise DeployError(
+            f"{wanted.branch} was built at {newest.commit_ref}, not at {wanted.commit}",
+            hint="did somebody push to the snapshot branch?",
+        )
     if newest.failed:
-        raise DeployError(f"the build of {wanted.branch} ended as {newest.state} (deploy {newest.id})",
-                          detail=newest.error_message or "", hint="mend the build, then run the same command again")
+        raise DeployError(
+            f"the build of {wanted.branch} ended as {newest.state} (deploy {newest.id})",
+            detail=newest.error_message or "",
+            hint="mend the build, then run the same command again",
+        )
 
 
 def publish_live(netlify: Netlify, deployed: Deployed) -> None:
@@ -190,8 +198,10 @@ def publish_live(netlify: Netlify, deployed: Deployed) -> None:
         if _is_published(netlify, deployed.deploy_id):
             return
         time.sleep(_POLL_FIRST)
-    raise DeployError(f"the site did not switch to deploy {deployed.deploy_id} within 60 s",
-                      hint="publisher live   shows what it shows now")
+    raise DeployError(
+        f"the site did not switch to deploy {deployed.deploy_id} within 60 s",
+        hint="publisher live   shows what it shows now",
+    )
 
 
 def _is_published(netlify: Netlify, deploy_id: str) -> bool:
@@ -221,8 +231,9 @@ def wait_live(netlify: Netlify, run_id: str, timeout: float) -> None:
             return
         time.sleep(pause)
         pause = min(_POLL_LONGEST, pause * 1.3)
-    raise DeployError(f"the live site did not show {run_id} within {timeout:.0f} s",
-                      hint="is `live` the site's production branch?")
+    raise DeployError(
+        f"the live site did not show {run_id} within {timeout:.0f} s", hint="is `live` the site's production branch?"
+    )
 
 
 def shown_run(netlify: Netlify, address: str) -> str:

@@ -100,13 +100,21 @@ def answers_pages(snapshot: Snapshot, result: SuiteResult) -> list[AnswersPage]:
     pages, first = [], 1
     for page, chunk in enumerate(chunks, 1):
         last = first + len(chunk) - 1
-        pages.append(AnswersPage(
-            suite=result.suite, number=page, pages=len(chunks), path=page_path(result.suite, page),
-            newer=page_path(result.suite, page - 1) if page > 1 else "",
-            older=page_path(result.suite, page + 1) if page < len(chunks) else "",
-            span=_span(first, last, len(problems)),
-            problems=tuple(chunk), tiles=tiles if page == 1 else (), public=suite.public, whole=whole,
-        ))  # fmt: skip
+        pages.append(
+            AnswersPage(
+                suite=result.suite,
+                number=page,
+                pages=len(chunks),
+                path=page_path(result.suite, page),
+                newer=page_path(result.suite, page - 1) if page > 1 else "",
+                older=page_path(result.suite, page + 1) if page < len(chunks) else "",
+                span=_span(first, last, len(problems)),
+                problems=tuple(chunk),
+                tiles=tiles if page == 1 else (),
+                public=suite.public,
+                whole=whole,
+            )
+        )
         first = last + 1
     return pages
 
@@ -144,12 +152,15 @@ def _problem(
     right = sum(sample.outcome == "right" for sample in samples)
     few = len(samples) <= 4
     return ProblemView(
-        anchor=f"p{place}", name=text.line(name, 120), kind=text.line(first.kind, 60),
+        anchor=f"p{place}",
+        name=text.line(name, 120),
+        kind=text.line(first.kind, 60),
         statement=text.visible(first.statement) if public else "",
         expected=text.line(first.expected, 200) if public else "",
-        right=first.outcome if len(samples) == 1 else f"{right} of {len(samples)} right", level=charts.level(share),
+        right=first.outcome if len(samples) == 1 else f"{right} of {len(samples)} right",
+        level=charts.level(share),
         answers=tuple(_answer(sample, limit, few=few) for sample in sorted(samples, key=lambda item: item.sample)),
-    )  # fmt: skip
+    )
 
 
 def _answer(sample: Sample, limit: int, *, few: bool) -> AnswerView:
@@ -158,13 +169,20 @@ def _answer(sample: Sample, limit: int, *, few: bool) -> AnswerView:
     head, tail = (shown, "") if cut <= 0 else (shown[: limit * 2 // 3], shown[-(limit // 3) :])
     left_out = max(0, cut) + sample.clipped
     return AnswerView(
-        number=sample.sample + 1, outcome=sample.outcome if sample.outcome in OUTCOMES else "error",
-        answer=text.line(sample.answer, 200), seed=str(sample.seed), tokens=text.count(sample.tokens),
-        latency=text.duration(sample.latency), first=_first(sample), finish=sample.finish,
-        reason=text.line(sample.reason, 300), head=head, tail=tail,
+        number=sample.sample + 1,
+        outcome=sample.outcome if sample.outcome in OUTCOMES else "error",
+        answer=text.line(sample.answer, 200),
+        seed=str(sample.seed),
+        tokens=text.count(sample.tokens),
+        latency=text.duration(sample.latency),
+        first=_first(sample),
+        finish=sample.finish,
+        reason=text.line(sample.reason, 300),
+        head=head,
+        tail=tail,
         left_out=f"{text.plural(left_out, 'character')} left out" if left_out else "",
         open=few and len(shown) <= SHORT_ANSWER,
-    )  # fmt: skip
+    )
 
 
 def _first(sample: Sample) -> str:

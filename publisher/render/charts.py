@@ -87,14 +87,24 @@ def trend(
     low, high, step = _axis([value for mark in readable for value in (mark.low, mark.high)], threshold)
     scale = _Scale(frame, len(marks), low, high)
     base = f"{name}-{frame.name}"
-    return markup(element(
-        "svg", element("title", title, id=f"title-{base}"), element("desc", description, id=f"desc-{base}"),
-        *_grid(scale, step), *_band(scale, marks), *_threshold(scale, threshold), *_best(scale, marks),
-        *_labels(scale, marks), *_marks(scale, marks),
-        class_=f"chart chart-{frame.name}{'' if len(marks) <= FULL_DETAIL else ' chart-dense'}",
-        viewBox=f"0 0 {frame.width} {frame.height}", role="group",
-        aria_labelledby=f"title-{base}", aria_describedby=f"desc-{base}",
-    ))  # fmt: skip
+    return markup(
+        element(
+            "svg",
+            element("title", title, id=f"title-{base}"),
+            element("desc", description, id=f"desc-{base}"),
+            *_grid(scale, step),
+            *_band(scale, marks),
+            *_threshold(scale, threshold),
+            *_best(scale, marks),
+            *_labels(scale, marks),
+            *_marks(scale, marks),
+            class_=f"chart chart-{frame.name}{'' if len(marks) <= FULL_DETAIL else ' chart-dense'}",
+            viewBox=f"0 0 {frame.width} {frame.height}",
+            role="group",
+            aria_labelledby=f"title-{base}",
+            aria_describedby=f"desc-{base}",
+        )
+    )
 
 
 def _axis(values: list[float], threshold: float | None) -> tuple[float, float, float]:
@@ -159,8 +169,10 @@ def _threshold(scale: _Scale, threshold: float | None) -> list[Element]:
         return []
     y, right = scale.y(threshold), scale.frame.width - scale.frame.right
     words = f"gate {text.points(threshold)}"
-    return [element("line", class_="threshold", x1=scale.frame.left, x2=right, y1=y, y2=y),
-            element("text", words, class_="threshold-label", x=scale.frame.left + 3, y=y - 5)]  # fmt: skip
+    return [
+        element("line", class_="threshold", x1=scale.frame.left, x2=right, y1=y, y2=y),
+        element("text", words, class_="threshold-label", x=scale.frame.left + 3, y=y - 5),
+    ]
 
 
 def _labels(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
@@ -186,8 +198,9 @@ def _marks(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
         return _overview(scale, places)
     rest = [
         element("path", element("title", mark.title), class_=f"mark {mark.shape}", d=_shape(scale, x, mark))
-        for x, mark in places if mark.shape != "kept"
-    ]  # fmt: skip
+        for x, mark in places
+        if mark.shape != "kept"
+    ]
     return rest + [_kept(scale, x, mark) for x, mark in places if mark.shape == "kept"]
 
 
@@ -225,9 +238,12 @@ def _speck(x: float, y: float, shape: Shape) -> str:
 def _kept(scale: _Scale, x: float, mark: Mark, *, radius: float = 4.5) -> Element:
     """Draw a kept run: a dot that links to its snapshot, with a ring where it is the one being shown."""
     y = scale.y(mark.score)
-    parts = [element("title", mark.title), element("circle", class_="hit", cx=x, cy=y, r=12),
-             element("circle", class_="ring", cx=x, cy=y, r=8) if mark.own else None,
-             element("circle", class_="mark kept", cx=x, cy=y, r=radius)]  # fmt: skip
+    parts = [
+        element("title", mark.title),
+        element("circle", class_="hit", cx=x, cy=y, r=12),
+        element("circle", class_="ring", cx=x, cy=y, r=8) if mark.own else None,
+        element("circle", class_="mark kept", cx=x, cy=y, r=radius),
+    ]
     return element("a", *parts, href=mark.href) if mark.href else element("g", *parts)
 
 
@@ -253,13 +269,20 @@ def gauge(score: float, low: float, high: float, *, threshold: float | None = No
         if threshold is not None
         else None
     )
-    return markup(element(
-        "svg", element("title", title) if title else None,
-        element("line", class_="rail", x1=6, x2=width - 6, y1=middle, y2=middle),
-        element("line", class_="extent", x1=at(low), x2=at(high), y1=middle, y2=middle), limit,
-        element("circle", class_="point", cx=at(score), cy=middle, r=5),
-        class_="gauge", viewBox=f"0 0 {width} 20", aria_hidden=None if title else "true", role="img" if title else None,
-    ))  # fmt: skip
+    return markup(
+        element(
+            "svg",
+            element("title", title) if title else None,
+            element("line", class_="rail", x1=6, x2=width - 6, y1=middle, y2=middle),
+            element("line", class_="extent", x1=at(low), x2=at(high), y1=middle, y2=middle),
+            limit,
+            element("circle", class_="point", cx=at(score), cy=middle, r=5),
+            class_="gauge",
+            viewBox=f"0 0 {width} 20",
+            aria_hidden=None if title else "true",
+            role="img" if title else None,
+        )
+    )
 
 
 def tiles(shares: Sequence[float | None], *, columns: int = 40, title: str) -> Markup:
@@ -273,12 +296,18 @@ def tiles(shares: Sequence[float | None], *, columns: int = 40, title: str) -> M
             levels["ground"].append(_tile("all", 12.0 * column, 12.0 * row))
     rows = max(1, math.ceil(len(shares) / columns))
     width, height = 12 * min(columns, max(len(shares), 1)) - 2, 12 * rows - 2
-    return markup(element(
-        "svg", element("title", title),
-        *(element("path", class_=f"tile-{name}", d="".join(levels[name])) for name in ORDER if levels.get(name)),
-        class_="tiles-map", viewBox=f"0 0 {width} {height}", width=str(width * 3 // 2), height=str(height * 3 // 2),
-        role="img",
-    ))  # fmt: skip
+    return markup(
+        element(
+            "svg",
+            element("title", title),
+            *(element("path", class_=f"tile-{name}", d="".join(levels[name])) for name in ORDER if levels.get(name)),
+            class_="tiles-map",
+            viewBox=f"0 0 {width} {height}",
+            width=str(width * 3 // 2),
+            height=str(height * 3 // 2),
+            role="img",
+        )
+    )
 
 
 def level(share: float | None) -> Literal["all", "most", "some", "none", "unscored"]:

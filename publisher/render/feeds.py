@@ -63,11 +63,19 @@ def snapshot_json(snapshot: Snapshot) -> bytes:
     named = ("manifest.json", "history.json", "badge.svg", "feed.xml")
     links = {name.partition(".")[0]: f"{snapshot.pin}/{name}" for name in named}
     links |= {"site": f"{snapshot.main}/", "permanent": f"{snapshot.pin}/"}
-    return canonical_json({
-        "schema": 1, "run_id": snapshot.record.run_id, "branch": snapshot.branch, "snapshot": snapshot.commit,
-        "commit": snapshot.record.commit.sha,
-        "record": snapshot.record, "record_sha256": snapshot.record_sha256, "verdict": snapshot.verdict, "links": links,
-    })  # fmt: skip
+    return canonical_json(
+        {
+            "schema": 1,
+            "run_id": snapshot.record.run_id,
+            "branch": snapshot.branch,
+            "snapshot": snapshot.commit,
+            "commit": snapshot.record.commit.sha,
+            "record": snapshot.record,
+            "record_sha256": snapshot.record_sha256,
+            "verdict": snapshot.verdict,
+            "links": links,
+        }
+    )
 
 
 def deploy_json(snapshot: Snapshot, source: Source) -> bytes:
@@ -75,8 +83,15 @@ def deploy_json(snapshot: Snapshot, source: Source) -> bytes:
     permalink = text.address(source.deploy_url) or (
         prefixed(snapshot.main, source.deploy_id) if source.deploy_id else ""
     )
-    return canonical_json({"schema": 1, "deploy_id": source.deploy_id, "permalink": permalink,
-                           "address": snapshot.pin, "site": snapshot.main})  # fmt: skip
+    return canonical_json(
+        {
+            "schema": 1,
+            "deploy_id": source.deploy_id,
+            "permalink": permalink,
+            "address": snapshot.pin,
+            "site": snapshot.main,
+        }
+    )
 
 
 def badge(snapshot: Snapshot) -> BadgeView:
@@ -109,21 +124,25 @@ def feed(snapshot: Snapshot) -> FeedView:
     until = lines[: lines.index(snapshot.own) + 1]
     kept = [line for line in reversed(until) if line.verdict == "kept" and permanent(snapshot, line)]
     return FeedView(
-        title=f"{text.line(snapshot.record.model.name, 60)}: snapshots", address=snapshot.pin,
+        title=f"{text.line(snapshot.record.model.name, 60)}: snapshots",
+        address=snapshot.pin,
         updated=text.machine_time(snapshot.record.finished),
         entries=tuple(_entry(snapshot, line) for line in kept[:FEED_ENTRIES]),
-    )  # fmt: skip
+    )
 
 
 def _entry(snapshot: Snapshot, line: HistoryLine) -> Entry:
-    scores = ", ".join(f"{text.line(name, 64)} {text.points(score.score)} ± {text.points(score.stderr)}"
-                       for name, score in sorted(line.scores.items()))  # fmt: skip
+    scores = ", ".join(
+        f"{text.line(name, 64)} {text.points(score.score)} ± {text.points(score.stderr)}"
+        for name, score in sorted(line.scores.items())
+    )
     own = line.run_id == snapshot.record.run_id
     return Entry(
-        address=f"{permanent(snapshot, line)}/", title=f"{text.line(line.commit[:12])}: {scores}",
+        address=f"{permanent(snapshot, line)}/",
+        title=f"{text.line(line.commit[:12])}: {scores}",
         updated=text.machine_time(snapshot.record.finished if own else line.started),
         summary=text.line(line.subject, 200),
-    )  # fmt: skip
+    )
 
 
 def policy() -> str:

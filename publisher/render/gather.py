@@ -92,9 +92,10 @@ class Snapshot:
         lines = self.history.lines
         before = lines[: lines.index(self.own)]
         return [
-            line for line in before
+            line
+            for line in before
             if line.verdict == "kept" and line.tier == self.record.tier and self.score(line) is not None
-        ]  # fmt: skip
+        ]
 
 
 def gather(source: Source) -> Snapshot:
@@ -119,10 +120,20 @@ def gather(source: Source) -> Snapshot:
     main = _main_address(source.address or history.site)
     branch = _branch(own.snapshot or source.branch)
     return Snapshot(
-        record=record, record_sha256=sha256_hex(record_bytes), verdict=verdict, history=history,
-        history_bytes=history_bytes, own=own, samples=tuple(samples), config=parse(_read(source.tree / FILE)),
-        commit=source.commit, branch=branch, main=main, pin=prefixed(main, branch), site=_site(source.tree),
-    )  # fmt: skip
+        record=record,
+        record_sha256=sha256_hex(record_bytes),
+        verdict=verdict,
+        history=history,
+        history_bytes=history_bytes,
+        own=own,
+        samples=tuple(samples),
+        config=parse(_read(source.tree / FILE)),
+        commit=source.commit,
+        branch=branch,
+        main=main,
+        pin=prefixed(main, branch),
+        site=_site(source.tree),
+    )
 
 
 def prefixed(main: str, name: str) -> str:

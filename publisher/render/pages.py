@@ -88,9 +88,12 @@ class Site:
         )
         self.environment = jinja2.Environment(
             loader=jinja2.DictLoader({name: _utf8(name, data) for name, data in _part(snapshot, "templates/").items()}),
-            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
             keep_trailing_newline=True,
-        )  # fmt: skip
+        )
         self.environment.globals |= {"site": self.view, "assets": self.assets, "policy": feeds.policy()}
 
     def render(self) -> dict[str, bytes]:
@@ -169,12 +172,16 @@ class Site:
         left_out = text.plural(len(lines) - MOST_ROWS, "older run") if len(lines) > MOST_ROWS else ""
         for number, chunk in enumerate(chunks, 1):
             view = RunsView(
-                rows=tuple(chunk), number=number, pages=len(chunks), total=text.plural(len(lines), "run"),
+                rows=tuple(chunk),
+                number=number,
+                pages=len(chunks),
+                total=text.plural(len(lines), "run"),
                 newer=runs_path(section, number - 1) if number > 1 else "",
                 older=runs_path(section, number + 1) if number < len(chunks) else "",
-                chart=chart if number == 1 else None, overview=overview if number == 1 else "",
+                chart=chart if number == 1 else None,
+                overview=overview if number == 1 else "",
                 left_out=left_out if number == len(chunks) else "",
-            )  # fmt: skip
+            )
             page = self._page(runs_path(section, number), section, title, f"{view.total}, newest first.")
             yield f"{section}.html", page, view
 
@@ -208,15 +215,22 @@ def _content(snapshot: Snapshot) -> list[Content]:
     """Return the pages of prose, by name; a nested file is not a page."""
     record = snapshot.record
     values = {
-        "pin": snapshot.pin, "site": snapshot.main, "branch": snapshot.branch, "commit": text.line(record.commit.sha),
-        "snapshot": snapshot.commit, "suite": snapshot.headline.suite, "tier": text.line(record.tier, 40),
-    }  # fmt: skip
+        "pin": snapshot.pin,
+        "site": snapshot.main,
+        "branch": snapshot.branch,
+        "commit": text.line(record.commit.sha),
+        "snapshot": snapshot.commit,
+        "suite": snapshot.headline.suite,
+        "tier": text.line(record.tier, 40),
+    }
     files = _part(snapshot, "content/").items()
     names = {name.removesuffix(".md"): data for name, data in files if name.endswith(".md") and "/" not in name}
     for name in names:
         if name in RESERVED or not _NAME.match(name):
-            raise ConfigError(f"site/content/{name}.md cannot be a page: its name is taken or is no plain name",
-                              hint="rename it: a-z 0-9 -")  # fmt: skip
+            raise ConfigError(
+                f"site/content/{name}.md cannot be a page: its name is taken or is no plain name",
+                hint="rename it: a-z 0-9 -",
+            )
     return [content(name, data, values) for name, data in names.items()]
 
 

@@ -91,16 +91,23 @@ def _row(snapshot: Snapshot, line: HistoryLine) -> HistoryRow:
         if name != suite
     ]
     return HistoryRow(
-        anchor=f"run-{text.line(line.run_id, 120)}".replace(" ", "-"), date=text.date(line.started),
+        anchor=f"run-{text.line(line.run_id, 120)}".replace(" ", "-"),
+        date=text.date(line.started),
         machine_date=text.machine_time(line.started),
-        short=text.line(line.commit[:12]), subject=text.line(line.subject, 120), tier=text.line(line.tier, 40),
-        verdict=line.verdict, href=permanent(snapshot, line) if line.verdict == "kept" else "",
-        score=text.points(score.score) if score else text.NONE, stderr=text.points(score.stderr) if score else "",
+        short=text.line(line.commit[:12]),
+        subject=text.line(line.subject, 120),
+        tier=text.line(line.tier, 40),
+        verdict=line.verdict,
+        href=permanent(snapshot, line) if line.verdict == "kept" else "",
+        score=text.points(score.score) if score else text.NONE,
+        stderr=text.points(score.stderr) if score else "",
         interval=text.interval(score.low, score.high) if score else "",
         gauge=charts.gauge(score.score, score.low, score.high) if score else None,
-        detail=" · ".join([_basis(snapshot, line), *others]), why=text.line(line.why, 400), own=own,
+        detail=" · ".join([_basis(snapshot, line), *others]),
+        why=text.line(line.why, 400),
+        own=own,
         pruned=text.date(line.pruned) if line.pruned and not own else "",
-    )  # fmt: skip
+    )
 
 
 def _basis(snapshot: Snapshot, line: HistoryLine) -> str:
@@ -182,11 +189,14 @@ def comparison(snapshot: Snapshot, heading: str, line: HistoryLine, *, only: str
         result.suite for result in snapshot.record.results if result.suite in line.scores and only in {"", result.suite}
     ]
     return Comparison(
-        heading=heading, short=text.line(line.commit[:12]), subject=text.line(line.subject, 120),
-        date=text.date(line.started), href=permanent(snapshot, line),
+        heading=heading,
+        short=text.line(line.commit[:12]),
+        subject=text.line(line.subject, 120),
+        date=text.date(line.started),
+        href=permanent(snapshot, line),
         same=line.fingerprint == snapshot.record.fingerprint,
         rows=tuple(_compare(snapshot, line, suite) for suite in shared),
-    )  # fmt: skip
+    )
 
 
 def _compare(snapshot: Snapshot, line: HistoryLine, suite: str) -> CompareRow:
@@ -200,7 +210,11 @@ def _compare(snapshot: Snapshot, line: HistoryLine, suite: str) -> CompareRow:
     else:
         word, meaning = ("better", "clearly better") if delta > 0 else ("worse", "clearly worse")
     return CompareRow(
-        suite=suite, mine=f"{text.points(mine.score)} ± {text.points(mine.stderr)}",
-        theirs=f"{text.points(theirs.score)} ± {text.points(theirs.stderr)}", change=text.change(delta),
-        error=text.points(error), meaning=meaning, word=word,
-    )  # fmt: skip
+        suite=suite,
+        mine=f"{text.points(mine.score)} ± {text.points(mine.stderr)}",
+        theirs=f"{text.points(theirs.score)} ± {text.points(theirs.stderr)}",
+        change=text.change(delta),
+        error=text.points(error),
+        meaning=meaning,
+        word=word,
+    )

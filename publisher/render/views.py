@@ -159,14 +159,21 @@ def site_view(snapshot: Snapshot, content: tuple[Link, ...]) -> SiteView:
     nav += [Link(name, f"{name.lower()}/", name.lower()) for name in ("History", "Compare", "Rejected")]
     data = [Link(name, name) for name in ("snapshot.json", "history.json", "manifest.json", "badge.json", "feed.xml")]
     return SiteView(
-        name=text.line(record.model.name, 60), branch=snapshot.branch, main=snapshot.main, pin=snapshot.pin,
-        commit=text.line(record.commit.sha), short=text.line(record.commit.sha[:12]),
+        name=text.line(record.model.name, 60),
+        branch=snapshot.branch,
+        main=snapshot.main,
+        pin=snapshot.pin,
+        commit=text.line(record.commit.sha),
+        short=text.line(record.commit.sha[:12]),
         headline=f"{result.suite} {text.points(result.score)} ± {text.points(result.stderr)}",
-        verdict=snapshot.verdict.verdict, published=text.time(record.finished),
-        published_machine=text.machine_time(record.finished), tier=text.line(record.tier, 40),
+        verdict=snapshot.verdict.verdict,
+        published=text.time(record.finished),
+        published_machine=text.machine_time(record.finished),
+        tier=text.line(record.tier, 40),
         nav=(*nav, *(named[name] for name in ("method", "pin") if name in named)),
-        more=tuple(link for link in content if link.section not in {"method", "pin"}), data=tuple(data),
-    )  # fmt: skip
+        more=tuple(link for link in content if link.section not in {"method", "pin"}),
+        data=tuple(data),
+    )
 
 
 def home(snapshot: Snapshot) -> HomeView:
@@ -176,18 +183,29 @@ def home(snapshot: Snapshot) -> HomeView:
     rules = snapshot.verdict.rules
     passed = sum(rule.outcome == "pass" for rule in rules)
     return HomeView(
-        model=text.line(record.model.name, 100), suite=result.suite, subject=text.line(record.commit.subject, 160),
-        author=text.line(record.commit.author, 80), score=text.points(result.score), stderr=text.points(result.stderr),
-        interval=text.interval(result.interval.low, result.interval.high), basis=_basis(snapshot, result),
-        gauge=_gauge(result, limit), threshold="" if limit is None else text.points(limit),
+        model=text.line(record.model.name, 100),
+        suite=result.suite,
+        subject=text.line(record.commit.subject, 160),
+        author=text.line(record.commit.author, 80),
+        score=text.points(result.score),
+        stderr=text.points(result.stderr),
+        interval=text.interval(result.interval.low, result.interval.high),
+        basis=_basis(snapshot, result),
+        gauge=_gauge(result, limit),
+        threshold="" if limit is None else text.points(limit),
         verdict=snapshot.verdict.verdict,
         summary=f"{passed} of {text.plural(len(rules), 'rule')} passed" if rules else "no rules",
-        changes=tuple(differences(snapshot)), suites=tuple(suite_view(snapshot, item) for item in record.results),
-        rules=tuple(_rule(snapshot, rule) for rule in rules), chart=chart(snapshot),
-        history=tuple(history_rows(snapshot, lines[:RECENT_ROWS])), history_more=max(0, len(lines) - RECENT_ROWS),
-        facts=tuple(facts(snapshot)), reproduce=tuple(_reproduce(snapshot)), pinning=tuple(pinning(snapshot)),
+        changes=tuple(differences(snapshot)),
+        suites=tuple(suite_view(snapshot, item) for item in record.results),
+        rules=tuple(_rule(snapshot, rule) for rule in rules),
+        chart=chart(snapshot),
+        history=tuple(history_rows(snapshot, lines[:RECENT_ROWS])),
+        history_more=max(0, len(lines) - RECENT_ROWS),
+        facts=tuple(facts(snapshot)),
+        reproduce=tuple(_reproduce(snapshot)),
+        pinning=tuple(pinning(snapshot)),
         dirty=record.commit.dirty,
-    )  # fmt: skip
+    )
 
 
 def _basis(snapshot: Snapshot, result: SuiteResult) -> str:
@@ -207,16 +225,25 @@ def suite_view(snapshot: Snapshot, result: SuiteResult) -> SuiteView:
     shares = list(shares_right(snapshot, result).values())
     drawn = charts.tiles(shares, title=f"{text.plural(len(shares), 'problem')} of {result.suite}, one square each")
     return SuiteView(
-        name=result.suite, href=f"samples/{result.suite}/", score=text.points(result.score),
-        stderr=text.points(result.stderr), interval=text.interval(result.interval.low, result.interval.high),
-        gauge=_gauge(result, titled=False), size=_basis(snapshot, result), outcomes=tuple(_outcomes(result.counts)),
+        name=result.suite,
+        href=f"samples/{result.suite}/",
+        score=text.points(result.score),
+        stderr=text.points(result.stderr),
+        interval=text.interval(result.interval.low, result.interval.high),
+        gauge=_gauge(result, titled=False),
+        size=_basis(snapshot, result),
+        outcomes=tuple(_outcomes(result.counts)),
         pass_at=tuple(Fact(f"pass@{text.line(k, 8)}", text.points(value)) for k, value in _by_k(result.pass_at)),
-        kinds=tuple((text.line(kind, 60), text.points(score), charts.gauge(score, score, score))
-                    for kind, score in sorted(result.kinds.items())),
-        speed=tuple(_speed(result)), public=suite.public,
+        kinds=tuple(
+            (text.line(kind, 60), text.points(score), charts.gauge(score, score, score))
+            for kind, score in sorted(result.kinds.items())
+        ),
+        speed=tuple(_speed(result)),
+        public=suite.public,
         grader=text.line(f"{suite.grader} {suite.grader_version}", 60),
-        tiles=drawn if 0 < len(shares) <= MOST_TILES else None, headline=result.suite == snapshot.headline.suite,
-    )  # fmt: skip
+        tiles=drawn if 0 < len(shares) <= MOST_TILES else None,
+        headline=result.suite == snapshot.headline.suite,
+    )
 
 
 def shares_right(snapshot: Snapshot, result: SuiteResult) -> dict[str, float | None]:
@@ -248,10 +275,13 @@ def _speed(result: SuiteResult) -> list[Fact]:
 
 def _rule(snapshot: Snapshot, rule: RuleResult) -> RuleView:
     return RuleView(
-        rule=text.line(rule.rule, 40), suite=text.line(rule.suite or snapshot.headline.suite, 64), outcome=rule.outcome,
-        reason=text.line(rule.reason, 400), measured=text.NONE if rule.measured is None else text.points(rule.measured),
+        rule=text.line(rule.rule, 40),
+        suite=text.line(rule.suite or snapshot.headline.suite, 64),
+        outcome=rule.outcome,
+        reason=text.line(rule.reason, 400),
+        measured=text.NONE if rule.measured is None else text.points(rule.measured),
         limit=text.NONE if rule.limit is None else text.points(rule.limit),
-    )  # fmt: skip
+    )
 
 
 def chart(snapshot: Snapshot, most: int = RECENT_MARKS, name: str = "recent") -> ChartView | None:
@@ -272,9 +302,17 @@ def chart(snapshot: Snapshot, most: int = RECENT_MARKS, name: str = "recent") ->
     others = len(snapshot.history.lines) - len(drawn)
     note = f"{text.plural(others, 'run')} of other tiers or suite versions left out." if others else ""
     shapes = {mark.shape for mark in shown}
-    return ChartView(wide, narrow, title, note, has_threshold=limit is not None,
-                     has_inconclusive="inconclusive" in shapes, has_unreadable="unreadable" in shapes,
-                     has_band=len(shown) > charts.FULL_WHISKERS, dense=len(shown) > charts.FULL_DETAIL)  # fmt: skip
+    return ChartView(
+        wide,
+        narrow,
+        title,
+        note,
+        has_threshold=limit is not None,
+        has_inconclusive="inconclusive" in shapes,
+        has_unreadable="unreadable" in shapes,
+        has_band=len(shown) > charts.FULL_WHISKERS,
+        dense=len(shown) > charts.FULL_DETAIL,
+    )
 
 
 def facts(snapshot: Snapshot) -> list[Facts]:
@@ -286,44 +324,60 @@ def facts(snapshot: Snapshot) -> list[Facts]:
         slots = f"{engine.engines} engines of {slots} each"
     groups = {
         "Commit": [
-            ("commit", record.commit.sha, 1), ("subject", record.commit.subject, 0),
-            ("author", record.commit.author, 0), ("written", text.time(record.commit.time), 0),
+            ("commit", record.commit.sha, 1),
+            ("subject", record.commit.subject, 0),
+            ("author", record.commit.author, 0),
+            ("written", text.time(record.commit.time), 0),
             ("run", record.run_id, 1),
             ("working tree", "differed from the commit" if record.commit.dirty else "as committed", 0),
         ],
         "Model": [
-            ("name", model.name, 0), ("source", model.source, 1), ("sha256", model.sha256, 1),
-            ("quantization", model.quantization, 0), ("architecture", model.architecture, 0),
-            ("parameters", text.count(model.parameters), 0), ("size", text.size(model.size), 0),
+            ("name", model.name, 0),
+            ("source", model.source, 1),
+            ("sha256", model.sha256, 1),
+            ("quantization", model.quantization, 0),
+            ("architecture", model.architecture, 0),
+            ("parameters", text.count(model.parameters), 0),
+            ("size", text.size(model.size), 0),
             ("trained context", f"{text.count(model.context_trained)} tokens", 0),
             ("chat template", model.chat_template_sha256, 1),
         ],
         "Sampling": [
-            ("temperature", f"{sampling.temperature:g}", 0), ("top p", f"{sampling.top_p:g}", 0),
-            ("top k", _or_off(sampling.top_k), 0), ("min p", _or_off(sampling.min_p), 0),
-            ("most tokens", text.count(sampling.max_tokens), 0), ("salt", record.salt, 1),
+            ("temperature", f"{sampling.temperature:g}", 0),
+            ("top p", f"{sampling.top_p:g}", 0),
+            ("top k", _or_off(sampling.top_k), 0),
+            ("min p", _or_off(sampling.min_p), 0),
+            ("most tokens", text.count(sampling.max_tokens), 0),
+            ("salt", record.salt, 1),
             ("fingerprint", record.fingerprint, 1),
         ],
         "Prompt": [
-            ("system", record.prompt.system, 0), ("template", record.prompt.template, 0),
+            ("system", record.prompt.system, 0),
+            ("template", record.prompt.template, 0),
             ("sha256", record.prompt.sha256, 1),
         ],
         "Engine": [
-            ("engine", f"{engine.name} {engine.version}", 0), ("build", engine.build, 0),
+            ("engine", f"{engine.name} {engine.version}", 0),
+            ("build", engine.build, 0),
             ("backend", " · ".join(dict.fromkeys([engine.backend, *engine.devices])), 0),
             ("GPU layers", f"{engine.gpu_layers_offloaded} of {engine.layers} (wanted {engine.gpu_layers_wanted})", 0),
             ("schedule", f"{engine.mode}: {slots}, {text.plural(engine.threads, 'thread')}", 0),
             ("context", f"{text.count(engine.context)} tokens", 0),
         ],
         "Machine": [
-            ("processor", f"{machine.cpu}, {text.plural(machine.cores, 'core')}", 0), ("GPU", machine.gpu or "none", 0),
-            ("memory", text.size(machine.memory), 0), ("system", machine.system, 0),
-            ("Python", machine.python, 0), ("publisher", machine.publisher, 0),
+            ("processor", f"{machine.cpu}, {text.plural(machine.cores, 'core')}", 0),
+            ("GPU", machine.gpu or "none", 0),
+            ("memory", text.size(machine.memory), 0),
+            ("system", machine.system, 0),
+            ("Python", machine.python, 0),
+            ("publisher", machine.publisher, 0),
             ("took", text.duration(record.duration), 0),
         ],
-    }  # fmt: skip
-    shown = [(heading, [Fact(term, text.line(value, 400), bool(code)) for term, value, code in items if value])
-             for heading, items in groups.items()]  # fmt: skip
+    }
+    shown = [
+        (heading, [Fact(term, text.line(value, 400), bool(code)) for term, value, code in items if value])
+        for heading, items in groups.items()
+    ]
     return [Facts(heading, tuple(items)) for heading, items in shown]
 
 
@@ -335,19 +389,28 @@ def _reproduce(snapshot: Snapshot) -> list[Command]:
     record = snapshot.record
     commit, version = text.line(record.commit.sha), text.line(record.machine.publisher, 30)
     return [
-        Command("Fetch the commit, its record and every answer.",
-                (f"git fetch origin {snapshot.branch}", f"git show {snapshot.commit}:ledger/record.json")),
-        Command("Measure it again: same model bytes, prompt, seeds and suites.",
-                (f'pip install "snapshot-publisher[bench]=={version}"',
-                 f"publisher bench {commit} --tier {text.line(record.tier, 40)}")),
-    ]  # fmt: skip
+        Command(
+            "Fetch the commit, its record and every answer.",
+            (f"git fetch origin {snapshot.branch}", f"git show {snapshot.commit}:ledger/record.json"),
+        ),
+        Command(
+            "Measure it again: same model bytes, prompt, seeds and suites.",
+            (
+                f'pip install "snapshot-publisher[bench]=={version}"',
+                f"publisher bench {commit} --tier {text.line(record.tier, 40)}",
+            ),
+        ),
+    ]
 
 
 def pinning(snapshot: Snapshot) -> list[Command]:
     """Return the commands that use this snapshot from elsewhere."""
     return [
-        Command("Read this snapshot's result from a script; the address always answers with this run.",
-                (f"curl -fsS {snapshot.pin}/snapshot.json",)),
-        Command("Check that nothing has changed: every file with its SHA-256.",
-                (f"curl -fsS {snapshot.pin}/manifest.json",)),
-    ]  # fmt: skip
+        Command(
+            "Read this snapshot's result from a script; the address always answers with this run.",
+            (f"curl -fsS {snapshot.pin}/snapshot.json",),
+        ),
+        Command(
+            "Check that nothing has changed: every file with its SHA-256.", (f"curl -fsS {snapshot.pin}/manifest.json",)
+        ),
+    ]

@@ -28,8 +28,9 @@ def manifest(files: Mapping[str, bytes], headers: Mapping[str, Mapping[str, str]
     """
     entries = {
         name: {"sha256": sha256_hex(data), "size": len(data)}
-        for name, data in files.items() if name not in {MANIFEST, DEPLOY}
-    }  # fmt: skip
+        for name, data in files.items()
+        if name not in {MANIFEST, DEPLOY}
+    }
     return canonical_json(
         {
             "schema": 1,

@@ -7,7 +7,7 @@ seconds; sizes in bytes; digests are lower-case SHA-256.
 
 from __future__ import annotations
 
-from publisher.schema.published import RECEIPT_SCHEMA, LiveMove, Pin, Pruned, Receipt, Request, SnapshotName
+from publisher.schema.published import RECEIPT_SCHEMA, BuildRequest, LiveMove, Pin, Pruned, Receipt, SnapshotName
 from publisher.schema.record import (
     RECORD_SCHEMA,
     CommitIdentity,
@@ -44,6 +44,7 @@ __all__ = [
     "RECORD_SCHEMA",
     "SUMMARY_SCHEMA",
     "VERDICT_SCHEMA",
+    "BuildRequest",
     "CommitIdentity",
     "Counts",
     "EngineIdentity",
@@ -61,7 +62,6 @@ __all__ = [
     "Quantiles",
     "Receipt",
     "Record",
-    "Request",
     "RuleResult",
     "Sample",
     "Sampling",

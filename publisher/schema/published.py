@@ -9,7 +9,7 @@ from publisher.schema.stored import Struct
 RECEIPT_SCHEMA = 1
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class BuildRequest(Struct, frozen=True, kw_only=True):
     """The intent to call the build hook, written before the call so that a crash is followed by a look."""
 
     schema: int = 1

@@ -10,20 +10,46 @@ from pathlib import Path
 from typing import Any
 
 STORED = Path(__file__).with_name("openapi.json")
-OPERATIONS = frozenset({
-    "cancelSiteDeploy", "createSiteBuild", "createSiteBuildHook", "createSiteDeploy", "deleteDeploy",
-    "deleteSiteDeploy", "getCurrentUser", "getDeploy", "getEnvVars", "getSite", "getSiteBuild", "getSiteBuildHook",
-    "getSiteDeploy", "listAccountsForUser", "listSiteBuildHooks", "listSiteBuilds", "listSiteDeploys", "listSites",
-    "lockDeploy", "restoreSiteDeploy", "rollbackSiteDeploy", "unlockDeploy", "updateSiteDeploy", "uploadDeployFile",
-})  # fmt: skip
+OPERATIONS = frozenset(
+    {
+        "cancelSiteDeploy",
+        "createSiteBuild",
+        "createSiteBuildHook",
+        "createSiteDeploy",
+        "deleteDeploy",
+        "deleteSiteDeploy",
+        "getCurrentUser",
+        "getDeploy",
+        "getEnvVars",
+        "getSite",
+        "getSiteBuild",
+        "getSiteBuildHook",
+        "getSiteDeploy",
+        "listAccountsForUser",
+        "listSiteBuildHooks",
+        "listSiteBuilds",
+        "listSiteDeploys",
+        "listSites",
+        "lockDeploy",
+        "restoreSiteDeploy",
+        "rollbackSiteDeploy",
+        "unlockDeploy",
+        "updateSiteDeploy",
+        "uploadDeployFile",
+    }
+)
 """The operations that the host has."""
 EXTENSIONS = re.compile(r"/deploys/[0-9a-f]{24}/log\Z")
 """What only the host has below the API's address."""
 _KEPT = frozenset({"type", "items", "properties", "required", "additionalProperties", "enum", "allOf"})
 _TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
     "object": (dict,),
-}  # fmt: skip
+}
 
 
 def trim(document: dict[str, Any]) -> dict[str, Any]:
@@ -98,12 +124,19 @@ def _differences(shape: dict[str, Any], value: Any, where: str) -> list[str]:
     if "enum" in shape and value not in shape["enum"]:
         found.append(f"{where} is {value!r}, none of {shape['enum']}")
     if isinstance(value, list) and "items" in shape:
-        found += [problem for index, item in enumerate(value)
-                  for problem in _differences(shape["items"], item, f"{where}[{index}]")]
+        found += [
+            problem
+            for index, item in enumerate(value)
+            for problem in _differences(shape["items"], item, f"{where}[{index}]")
+        ]
     if isinstance(value, dict):
         found += [f"{where}.{name} is missing" for name in shape.get("required", []) if value.get(name) is None]
-        found += [problem for name, part in shape.get("properties", {}).items() if value.get(name) is not None
-                  for problem in _differences(part, value[name], f"{where}.{name}")]
+        found += [
+            problem
+            for name, part in shape.get("properties", {}).items()
+            if value.get(name) is not None
+            for problem in _differences(part, value[name], f"{where}.{name}")
+        ]
     return found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from publisher.netlify.host.settings import read_settings
+from publisher.host.build.settings import read_settings
 from tests.conformance.openapi import OPERATIONS, STORED, trim
 from tests.host_fixtures import SITE, Visitor, change, memory_fixture, source_fixture, visitor_fixture
 
@@ -27,8 +27,9 @@ def run(command: list[str], folder: Path, visitor: Visitor | None = None) -> sub
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "CI": "1", "NO_COLOR": "1"}
     if visitor is not None:
         environment |= {"NETLIFY_API_URL": visitor.origin, "NETLIFY_AUTH_TOKEN": visitor.info.token}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False,
-                          timeout=120)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 def cli(netlify_cli: Path, visitor: Visitor, folder: Path, *arguments: str) -> Any:
@@ -87,8 +88,19 @@ def test_cli_calls_the_api(netlify_cli: Path, visitor: Visitor, site: Path) -> N
 
 def test_cli_uploads_by_digest(netlify_cli: Path, visitor: Visitor, site: Path) -> None:
     """`netlify deploy --dir` uploads what is new, and headers and redirects work as on Netlify."""
-    arguments = ("deploy", "--no-build", "--dir", "dist", "--site", SITE, "--alias", "canary", "--message", "m",
-                 "--json")
+    arguments = (
+        "deploy",
+        "--no-build",
+        "--dir",
+        "dist",
+        "--site",
+        SITE,
+        "--alias",
+        "canary",
+        "--message",
+        "m",
+        "--json",
+    )
     first = cli(netlify_cli, visitor, site, *arguments)
     assert first["deploy_url"] == f"http://canary--{SITE}.localhost:{visitor.info.port}"
     assert visitor.visit("canary").headers["X-Own"] == "yes"

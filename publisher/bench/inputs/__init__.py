@@ -1,0 +1,1 @@
+"""What a run reads: suites and model files, fetched from where a commit says they are."""

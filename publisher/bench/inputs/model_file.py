@@ -1,0 +1,57 @@
+"""The `[model]` section to a local GGUF file and its digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from publisher.bench.inputs.sources import Kind, check_digest, fetch
+from publisher.errors import ModelError
+from publisher.files import sha256_file
+
+if TYPE_CHECKING:
+    from publisher.bench.inputs.sources import Inputs
+    from publisher.config import ModelConfig
+
+BUILTIN = Path(__file__).parent / "builtin"
+CHECKPOINTS = ("early", "middle", "final")
+"""The three checkpoints of the builtin model's training; plain `builtin:abacus` is the last."""
+
+REINSTALL = "pip install --force-reinstall snapshot-publisher"
+
+KIND = Kind("model", "model", ModelError, 1 << 40, ".gguf")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model file on this machine, with the SHA-256 of its bytes."""
+
+    path: Path
+    sha256: str
+
+
+def resolve(section: ModelConfig, inputs: Inputs) -> ModelFile:
+    """Return the file that `source` names, fetched or copied out of the commit where necessary.
+
+    Raises ModelError when there is none or its digest is not the declared one, NetworkError or StorageError.
+    """
+    if section.source.startswith("builtin:"):
+        path = builtin_path(section.source)
+        digest = sha256_file(path)
+        check_digest(digest, section.sha256, KIND, section.source)
+        return ModelFile(path, digest)
+    path = fetch(section.source, section.sha256, KIND, inputs)
+    return ModelFile(path, path.stem)
+
+
+def builtin_path(source: str) -> Path:
+    """Return the file of `builtin:abacus` or `builtin:abacus@CHECKPOINT`; ModelError for anything else."""
+    name, _, checkpoint = source.removeprefix("builtin:").partition("@")
+    path = BUILTIN / f"abacus-{checkpoint or 'final'}-q8_0.gguf"
+    if name != "abacus" or (checkpoint or "final") not in CHECKPOINTS:
+        known = ", ".join(f"builtin:abacus@{word}" for word in CHECKPOINTS)
+        raise ModelError(f"model.source: there is no {source!r}", hint=f"builtin:abacus, {known}")
+    if not path.is_file():
+        raise ModelError(f"this installation lacks {path.name}", hint=REINSTALL)
+    return path

@@ -1,0 +1,183 @@
+"""Where models and suites come from: the commit itself, Hugging Face, the web; each file known by its digest.
+
+A fetched file is kept under its SHA-256 and checked whenever it is used, so that a damaged cache mends itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
+
+from publisher.errors import NetworkError, PublisherError
+from publisher.files import atomic_write, sha256_file, sha256_hex, storage_error
+from publisher.web import download
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from publisher.git import Repository
+
+_HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)@([\w.-]+)/(.+)")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_LFS = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is being fetched: how to name it, which error says that it is wrong, and how large it may be."""
+
+    noun: Literal["model", "suite"]
+    section: str
+    """Its section in publisher.toml, for messages."""
+    error: type[PublisherError]
+    limit: int
+    suffix: str
+
+    @property
+    def folder(self) -> str:
+        """The folder of the cache that keeps it."""
+        return f"{self.noun}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The commit whose files are read, and the folder where fetched and extracted files are kept."""
+
+    repository: Repository
+    commit: str
+    cache: Path
+    note: Callable[[str], None]
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Return the folder for fetched files: $PUBLISHER_CACHE, or snapshot-publisher in the user's cache folder."""
+    if environment.get("PUBLISHER_CACHE"):
+        return Path(environment["PUBLISHER_CACHE"])
+    own = environment.get("XDG_CACHE_HOME", "")
+    return (Path(own) if own.startswith("/") else Path(environment.get("HOME", "/")) / ".cache") / "snapshot-publisher"
+
+
+def fetch(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
+    """Return the local file of `source`, whose digest is `sha256` where one is given.
+
+    Raises the kind's error when there is no such file or it has another digest, NetworkError or StorageError.
+    """
+    if source.startswith(("hf:", "https://", "http://")):
+        return _fetched(source, sha256, kind, inputs)
+    if _SCHEME.match(source):
+        known = "a path in the repository, builtin:abacus, hf:OWNER/REPO@REVISION/FILE or https://…"
+        raise kind.error(f"{kind.section}.source: {source!r} is no source that publisher knows", hint=f"use {known}")
+    return _committed(source, sha256, kind, inputs)
+
+
+def check_digest(found: str, wanted: str, kind: Kind, source: str) -> None:
+    """Raise the kind's error, with both digests and what to type, where a declared digest is not the file's."""
+    if wanted and wanted != found:
+        raise kind.error(
+            f"{kind.section}: {source} has the sha256\n  {found}\nbut publisher.toml declares\n  {wanted}",
+            hint=f'if that file is the one you mean, write in [{kind.section}]: sha256 = "{found}"',
+        )
+
+
+def _committed(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
+    """Return a cached copy of a file of the commit."""
+    path = PurePosixPath(source)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\n" in source:
+        raise kind.error(
+            f"{kind.section}.source: {source!r} is not a path inside the repository",
+            hint="write it relative to the repository's root",
+        )
+    data = inputs.repository.read(inputs.commit, str(path))
+    where = f"{path} of commit {inputs.commit[:12]}"
+    if data is None:
+        there = (inputs.repository.root / path).is_file()
+        hint = f"git add {path} && git commit" if there else f"git ls-tree -r --name-only {inputs.commit[:12]}"
+        message = "is in the working tree but not in" if there else "does not exist in"
+        raise kind.error(f"{kind.section}.source: {path} {message} commit {inputs.commit[:12]}", hint=hint)
+    if data.startswith(_LFS):
+        raise kind.error(
+            f"{kind.section}.source: {where} is a Git LFS pointer, not the file itself",
+            hint="commit the file itself, or name it by an https:// or hf: source and its sha256 (the pointer's oid)",
+        )
+    digest = sha256_hex(data)
+    check_digest(digest, sha256, kind, where)
+    target = inputs.cache / kind.folder / f"{digest}{kind.suffix}"
+    if not _is_whole(target, digest):
+        atomic_write(target, data)
+    return target
+
+
+def _fetched(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
+    """Return a cached copy of a file from elsewhere, fetching it where there is none."""
+    if not sha256:
+        message = f"{kind.section}.sha256: required, because {source} is fetched from elsewhere"
+        raise kind.error(message, hint=f"sha256sum FILE   and write it in [{kind.section}]")
+    target = inputs.cache / kind.folder / f"{sha256}{kind.suffix}"
+    if _is_whole(target, sha256):
+        return target
+    inputs.note(f"fetching {source}")
+    if source.startswith("hf:"):
+        _from_hub(source, sha256, kind, target)
+    else:
+        download(source, target, sha256=sha256, limit=kind.limit)
+    return target
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    """Return whether the cache has the file undamaged; a damaged one is removed."""
+    try:
+        if path.is_file():
+            if sha256_file(path) == sha256:
+                return True
+            path.unlink()
+    except OSError as error:
+        raise storage_error(error, path) from error
+    return False
+
+
+def _from_hub(source: str, sha256: str, kind: Kind, target: Path) -> None:
+    """Fetch `hf:OWNER/REPO@REVISION/FILE` into `target`; suites come from dataset repositories."""
+    found = _HUB.fullmatch(source)
+    if not found or ".." in PurePosixPath(found[3]).parts:
+        raise kind.error(
+            f"{kind.section}.source: {source!r} is not hf:OWNER/REPO@REVISION/FILE",
+            hint="name the revision (a commit hash of the model's repository) and the file",
+        )
+    from huggingface_hub import hf_hub_download, utils  # noqa: PLC0415 - heavy, and only needed here
+
+    utils.disable_progress_bars()
+    repository, revision, name = found.groups()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hub-") as folder:
+            path = Path(
+                hf_hub_download(
+                    repository,
+                    name,
+                    revision=revision,
+                    local_dir=folder,
+                    repo_type="model" if kind.noun == "model" else "dataset",
+                )
+            )
+            check_digest(sha256_file(path), sha256, kind, source)
+            os.replace(path, target)  # noqa: PTH105 - over an existing file too
+    except PublisherError:
+        raise
+    except OSError as error:
+        if error.errno is not None and error.filename is not None:
+            raise storage_error(error, target) from error
+        raise _hub_failed(source, error) from error
+    except Exception as error:  # the client raises HTTP, validation and runtime errors of several libraries
+        raise _hub_failed(source, error) from error
+
+
+def _hub_failed(source: str, error: Exception) -> NetworkError:
+    said = str(error).strip().split("\n", 1)[0][:300]
+    return NetworkError(
+        f"cannot fetch {source}: {type(error).__name__}: {said}",
+        hint="check owner, repository, revision and file; a private one needs HF_TOKEN",
+    )

@@ -1,0 +1,1 @@
+"""The confined child process: everything that runs next to llama.cpp."""

@@ -1,0 +1,202 @@
+"""The engine inside the child process: a checked model file, a loaded model, and requests turned into completions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from publisher.engine import machine
+from publisher.engine.child import identity, sizing
+from publisher.engine.child.llama import library
+from publisher.engine.child.llama.binding import llama
+from publisher.engine.child.llama.handles import Context, Log, Model
+from publisher.engine.child.llama.sampling import Drawer
+from publisher.engine.child.meter import EnergyMeter
+from publisher.engine.child.prompts import Prompts
+from publisher.engine.child.schedule.scheduler import RunningSample
+from publisher.engine.child.schedule.separate import SeparateCaches
+from publisher.engine.child.schedule.shared import HOLDERS, SharedCache
+from publisher.engine.gguf import read_header
+from publisher.engine.protocol import Completion, ModelFacts
+from publisher.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from publisher.engine.child.schedule.scheduler import Scheduler
+    from publisher.engine.gguf import Header
+    from publisher.engine.protocol import EngineOptions, SampleRequest
+    from publisher.schema import EngineIdentity
+
+_PIECE = 16 << 20
+_DRAWERS = 8
+"""Threads that draw tokens where a GPU calculates; on a CPU llama.cpp's own threads would be in their way."""
+
+
+class Engine:
+    """One model on one context; everything that is loaded belongs to this object."""
+
+    def __init__(self, options: EngineOptions, descriptor: int, beat: Callable[[str], None]) -> None:
+        """Hash, check and load the model that is open as `descriptor`; raises ModelError.
+
+        The digest is of the bytes that are loaded: llama.cpp opens the same open file, and a change in between is
+        noticed.
+        """
+        self._options, self._beat = options, beat
+        before = _stamp(descriptor)
+        digest = _digest(descriptor, beat)
+        if options.sha256 and digest != options.sha256:
+            raise ModelError(
+                f"the model's sha256 is {digest}, publisher.toml wants {options.sha256}",
+                hint="set model.sha256 to the digest of the file that you mean, or fetch that file again",
+            )
+        header = read_header(descriptor)
+        self.facts = _facts(header, digest)
+        _prompts(header, options)  # a template that cannot work is found before minutes are spent on loading
+        self._log = Log()
+        llama.llama_backend_init()
+        self._model = Model(
+            f"/proc/self/fd/{descriptor}",
+            self._log,
+            gpu_layers=-1 if options.gpu_layers == "all" else options.gpu_layers,
+            repack=options.mode == "fast",
+            mapped=sizing.mapped(header.size),
+            beat=beat,
+        )
+        if _stamp(descriptor) != before:
+            raise ModelError("the model file changed while it was being loaded", hint="run the same command again")
+        if not options.ends:
+            self._model.ends = frozenset()
+        self._prompts = _prompts(header, options, bos=self._model.bos, eos=self._model.eos)
+        offloaded, _ = self._log.offloaded()
+        self._size = sizing.choose(options, header, self._model, gpu=offloaded > 0)
+        self._experts = bool(header.values.get(f"{header.architecture}.expert_count"))
+        self._context = self._make_context()
+        self.identity: EngineIdentity = identity.describe(
+            options, self._size, self._model, self._log, experts=self._experts
+        )
+        self._planned_memory = self._log.host_buffers()
+        sampling, at_once = options.sampling, min(_DRAWERS, machine.cores()) if self._size.gpu else 1
+        self._drawer = Drawer(sampling, self._model.tokens, at_once) if sampling.temperature else None
+        self._scheduler: Scheduler | None = None
+        self._meter = EnergyMeter()
+
+    def _make_context(self) -> Context:
+        """Return the context for the chosen mode and sizes."""
+        size = self._size
+        sequences = size.slots + 1 + HOLDERS if size.unified else size.rows
+        return Context(
+            self._model,
+            self._log,
+            cells=size.cells if size.unified else sizing.padded(size.context) * sequences,
+            sequences=sequences,
+            batch=size.batch,
+            threads=size.threads,
+            streams=not size.unified,
+            flash_attention=size.flash,
+            kv_type=self._options.kv_type,
+        )
+
+    def _make_scheduler(self) -> Scheduler:
+        """Return a fresh scheduler on the context."""
+        size = self._size
+        common: dict[str, Any] = {
+            "slots": size.slots,
+            "batch": size.batch,
+            "drawer": self._drawer,
+            "stops": self._options.stop,
+            "beat": self._beat,
+        }
+        if not size.unified:
+            exact = self._options.mode == "reproducible"
+            return SeparateCaches(
+                self._model,
+                self._context,
+                fixed=exact and (size.gpu or self._experts),
+                least=2 if exact else 1,
+                # On a GPU, moving cells through host memory costs more than evaluating the prompt once more.
+                copy_prompts=not size.gpu,
+                **common,
+            )
+        return SharedCache(self._model, self._context, cells=size.cells, **common)
+
+    def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
+        """Yield a completion for every request, in the order in which they finish."""
+        submitted = time.perf_counter()
+        self._scheduler, self._meter = None, EnergyMeter()
+        samples: list[RunningSample] = []
+        prompts: dict[str, tuple[list[int], str]] = {}
+        for request in requests:
+            if request.group not in prompts:
+                prompts[request.group] = self._prompt(request.problem)
+            prompt, reason = prompts[request.group]
+            if reason:
+                yield Completion(request.key, "", "error", len(prompt), 0, 0.0, 0.0, 0.0, reason)
+            else:
+                samples.append(self._sample(request, prompt, submitted))
+        self._scheduler = self._make_scheduler()
+        yield from self._scheduler.run(samples)
+
+    def _prompt(self, problem: str) -> tuple[list[int], str]:
+        """Return a problem's prompt in tokens, and why it cannot be answered, "" if it can."""
+        self._beat("rendering prompts")
+        try:
+            prompt = self._model.tokenize(self._prompts.render(problem))
+        except ModelError as error:
+            return [], error.message
+        context = self._size.context
+        if len(prompt) >= context:
+            return prompt, f"the prompt has {len(prompt)} tokens, the context {context}"
+        return prompt, "" if prompt else "the prompt is empty"
+
+    def _sample(self, request: SampleRequest, prompt: list[int], submitted: float) -> RunningSample:
+        """Return the sample that a request asks for, cut at the context."""
+        limit = min(request.max_tokens or self._options.sampling.max_tokens, self._size.context - len(prompt))
+        return RunningSample(request, prompt, limit, submitted)
+
+    def statistics(self) -> dict[str, float]:
+        """Return the figures of the last `generate`, or of the one in progress; memory in bytes, energy in joules."""
+        figures = self._scheduler.figures.as_statistics(self._size.slots) if self._scheduler else {}
+        memory = {"peak_memory": float(identity.peak_memory()), "planned_memory": float(self._planned_memory)}
+        if self._size.gpu:
+            memory["gpu_memory"] = float(library.gpu_memory())
+        return {**figures, **memory, **self._meter.joules()}
+
+
+def _prompts(header: Header, options: EngineOptions, *, bos: str = "", eos: str = "") -> Prompts:
+    """Return the renderer of the model's prompts."""
+    return Prompts(header.chat_template, system=options.system, template=options.template, bos=bos, eos=eos)
+
+
+def _stamp(descriptor: int) -> tuple[int, int, int]:
+    """Return what changes when a file is written to."""
+    status = os.fstat(descriptor)
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _digest(descriptor: int, beat: Callable[[str], None]) -> str:
+    """Return the SHA-256 of an open file, without moving its offset."""
+    digest, at = hashlib.sha256(), 0
+    while piece := os.pread(descriptor, _PIECE, at):
+        digest.update(piece)
+        at += len(piece)
+        beat("hashing the model")
+    return digest.hexdigest()
+
+
+def _facts(header: Header, digest: str) -> ModelFacts:
+    """Return what is known of a model from its file alone."""
+    return ModelFacts(
+        sha256=digest,
+        size=header.size,
+        name=header.name,
+        architecture=header.architecture,
+        parameters=header.parameters,
+        quantization=header.quantization,
+        context_trained=header.context_trained,
+        chat_template_sha256=header.chat_template_sha256,
+        layers=header.layers,
+        vocabulary=header.vocabulary,
+    )

@@ -1,0 +1,74 @@
+"""Who calculated: llama.cpp's build, its devices, and every switch that can change a bit of the result."""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from publisher.engine.child.llama import binding, library
+from publisher.engine.child.llama.sampling import narrows
+from publisher.schema import EngineIdentity
+
+if TYPE_CHECKING:
+    from publisher.engine.child.llama.handles import Log, Model
+    from publisher.engine.child.sizing import Size
+    from publisher.engine.protocol import EngineOptions
+
+
+def describe(options: EngineOptions, size: Size, model: Model, log: Log, *, experts: bool) -> EngineIdentity:
+    """Return the identity of a loaded engine; `experts` says that the model is a mixture of experts."""
+    offloaded, _ = log.offloaded()
+    found = library.devices()
+    return EngineIdentity(
+        name="llama.cpp",
+        version=binding.version(),
+        build=library.build(),
+        backend=_backend(found, offloaded),
+        devices=[f"{device['name']}: {device['description']}" for device in found],
+        gpu_layers_wanted=str(options.gpu_layers),
+        gpu_layers_offloaded=offloaded,
+        layers=model.layers,
+        mode=options.mode,
+        context=size.context,
+        slots=size.slots,
+        threads=size.threads,
+        batch=size.batch,
+        system_info=library.system_info(),
+        options=_options(options, size, model, experts=experts),
+    )
+
+
+def _options(options: EngineOptions, size: Size, model: Model, *, experts: bool) -> dict[str, str]:
+    """Return the switches that decide a sample's bits; slots and threads only where they do.
+
+    A mixture of experts multiplies the rows of each expert together, so how many those are depends on the company.
+    """
+    reproducible = options.mode == "reproducible"
+    switches = {
+        "extra_bufts": "off" if reproducible else "on",
+        "flash_attention": "on" if size.flash else "off",
+        "isa": library.system_info(),
+        "kv_type": options.kv_type,
+        "kv_unified": "on" if size.unified else "off",
+        "library": library.library_digest(),
+        "prompt_piece": str(size.batch),
+        "sampler": f"numpy {np.__version__}" if narrows(options.sampling, model.tokens) else "cpu",
+        "tiled_mm": "forced" if reproducible else "auto",
+    }
+    if not reproducible or size.gpu or size.flash or experts:
+        # Here the shape of a batch reaches into the arithmetic.
+        switches |= {"slots": str(size.slots), "threads": str(size.threads), "n_ubatch": str(size.batch)}
+    return switches
+
+
+def _backend(found: list[dict[str, Any]], offloaded: int) -> str:
+    """Return the name of what does the calculation."""
+    graphics = [device for device in found if device["kind"] in library.GPU_KINDS.values()]
+    return str(graphics[0]["name"]).rstrip("0123456789") if graphics and offloaded else "CPU"
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has had in use."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

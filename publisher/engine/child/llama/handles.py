@@ -1,0 +1,221 @@
+"""A loaded model and its vocabulary: the thin layer over llama.cpp's handles."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from publisher.engine.child.llama.binding import llama
+from publisher.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
+_BUFFER = re.compile(r" (CPU\w*|\w+_Host) +(?:model|KV|RS|output|compute) buffer size = +([\d.]+) MiB")
+_TYPES = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0, "q4_0": llama.GGML_TYPE_Q4_0}
+
+
+class Log:
+    """llama.cpp's log: the last lines are kept, and every line goes to stderr, where the parent process listens.
+
+    Lines must leave the process at once: what an abort or a crash left behind cannot be asked for later.
+    """
+
+    def __init__(self) -> None:
+        self.lines: deque[str] = deque(maxlen=2000)
+        self._partial = ""
+        self._callback = llama.llama_log_callback(self._take)
+        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _take(self, _level: int, text: bytes, _data: Any) -> None:
+        os.write(2, text)
+        *whole, self._partial = (self._partial + text.decode("utf-8", "replace")).split("\n")
+        self.lines.extend(whole)
+
+    def tail(self, count: int = 20) -> str:
+        """Return the last lines, without the dots of the loading bar."""
+        lines = [line for line in [*self.lines, self._partial] if line.strip(". ")]
+        return "\n".join(lines[-count:])
+
+    def offloaded(self) -> tuple[int, int]:
+        """Return how many of how many layers llama.cpp says that it put on a GPU; (0, 0) where it says nothing."""
+        found = [match for line in self.lines if (match := _OFFLOADED.search(line))]
+        return (int(found[-1][1]), int(found[-1][2])) if found else (0, 0)
+
+    def host_buffers(self) -> int:
+        """Return the bytes of host memory that llama.cpp set aside: weights, cache, results and compute buffers."""
+        sizes = (float(match[2]) for line in self.lines if (match := _BUFFER.search(line)))
+        return int(sum(sizes) * (1 << 20))
+
+
+class Model:
+    """A model that llama.cpp has loaded, with its vocabulary."""
+
+    def __init__(
+        self, path: str, log: Log, *, gpu_layers: int, repack: bool, mapped: bool, beat: Callable[[str], None]
+    ) -> None:
+        """Load the file at `path`; `beat` is called while it loads. Raises ModelError with llama.cpp's reason.
+
+        Weights that are not `mapped` are read into memory of our own, which Linux can give out in huge pages
+        (`worker.child_environment` asks for them): 2 to 5 % more tokens a second on a 0.5B model and a CPU.
+        """
+        parameters = llama.llama_model_default_params()
+        if not mapped:
+            parameters.load_mode = llama.LLAMA_LOAD_MODE_NONE
+        parameters.n_gpu_layers = gpu_layers
+        parameters.use_extra_bufts = repack
+
+        def progress(_share: float, _data: Any) -> bool:
+            beat("loading the model")
+            return True
+
+        self._progress = llama.llama_progress_callback(progress)
+        parameters.progress_callback = self._progress
+        self.pointer: Any = llama.llama_model_load_from_file(path.encode(), parameters)
+        if not self.pointer:
+            raise ModelError(
+                "llama.cpp cannot load the model",
+                hint="is the file whole, and its architecture known to this llama-cpp-python?",
+                detail=log.tail(),
+            )
+        self.vocabulary: Any = llama.llama_model_get_vocab(self.pointer)
+        self.tokens = int(llama.llama_vocab_n_tokens(self.vocabulary))
+        self._pieces: dict[int, bytes] = {}
+        ends = (token for token in range(self.tokens) if llama.llama_vocab_is_eog(self.vocabulary, token))
+        self.ends = frozenset(ends)
+
+    def close(self) -> None:
+        """Free the model."""
+        if self.pointer:
+            llama.llama_model_free(self.pointer)
+            self.pointer = None
+
+    @property
+    def layers(self) -> int:
+        """The number of layers."""
+        return int(llama.llama_model_n_layer(self.pointer))
+
+    @property
+    def cell(self) -> int:
+        """Values that the KV cache holds for one token."""
+        heads, kv_heads = llama.llama_model_n_head(self.pointer), llama.llama_model_n_head_kv(self.pointer)
+        width = llama.llama_model_n_embd(self.pointer) // max(1, heads)
+        return int(2 * self.layers * max(1, kv_heads) * width)
+
+    @property
+    def attention(self) -> int:
+        """Products that one row needs for each cell that it looks at."""
+        return 2 * self.layers * int(llama.llama_model_n_embd(self.pointer))
+
+    def text_of(self, token: int) -> str:
+        """Return a special token as it is written in templates; empty for none."""
+        text = llama.llama_vocab_get_text(self.vocabulary, token) if 0 <= token < self.tokens else None
+        return text.decode("utf-8", "replace") if text else ""
+
+    @property
+    def bos(self) -> str:
+        """The token that begins a text, as text."""
+        return self.text_of(llama.llama_vocab_bos(self.vocabulary))
+
+    @property
+    def eos(self) -> str:
+        """The token that ends a text, as text."""
+        return self.text_of(llama.llama_vocab_eos(self.vocabulary))
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the tokens of a rendered prompt; special tokens in it count, and BOS is not added a second time."""
+        data = text.encode()
+        special = not (self.bos and text.startswith(self.bos))
+        room = len(data) + 8
+        buffer = (llama.llama_token * room)()
+        count = llama.llama_tokenize(self.vocabulary, data, len(data), buffer, room, special, True)
+        if count < 0:
+            raise ModelError("llama.cpp cannot tokenize the prompt", hint="is the model's tokenizer complete?")
+        return list(buffer[:count])
+
+    def piece(self, token: int) -> bytes:
+        """Return a token's bytes; control tokens have none."""
+        known = self._pieces.get(token)
+        if known is None:
+            room = 64
+            buffer = ctypes.create_string_buffer(room)
+            length = llama.llama_token_to_piece(self.vocabulary, token, buffer, room, 0, False)
+            if length < 0:
+                room = -length
+                buffer = ctypes.create_string_buffer(room)
+                length = llama.llama_token_to_piece(self.vocabulary, token, buffer, room, 0, False)
+            known = self._pieces[token] = buffer.raw[: max(0, length)]
+        return known
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Return the text of `tokens`: the bytes are joined first, for a character may span several tokens."""
+        return b"".join(map(self.piece, tokens)).decode("utf-8", "replace")
+
+
+class Context:
+    """A KV cache and compute buffers for a model.
+
+    `streams` gives each sequence cells of its own; otherwise all sequences share one cache and can share cells.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        log: Log,
+        *,
+        cells: int,
+        sequences: int,
+        batch: int,
+        threads: int,
+        streams: bool,
+        flash_attention: bool,
+        kv_type: str,
+    ) -> None:
+        parameters = llama.llama_context_default_params()
+        parameters.n_ctx = cells
+        parameters.n_batch = parameters.n_ubatch = max(batch, sequences)
+        parameters.n_seq_max = sequences
+        parameters.n_outputs_max = sequences
+        parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.kv_unified = not streams
+        parameters.flash_attn_type = int(flash_attention)
+        parameters.type_k = parameters.type_v = _TYPES[kv_type]
+        parameters.no_perf = True
+        self.pointer: Any = llama.llama_init_from_model(model.pointer, parameters)
+        if not self.pointer:
+            raise ModelError(
+                f"llama.cpp cannot make a context of {cells} cells for {sequences} sequences",
+                hint="lower model.context or engine.slots in publisher.toml",
+                detail=log.tail(),
+            )
+        self.memory: Any = llama.llama_get_memory(self.pointer)
+        self.sequences = sequences
+
+    def close(self) -> None:
+        """Free the cache and the buffers."""
+        if self.pointer:
+            llama.llama_free(self.pointer)
+            self.pointer = None
+
+    def forget(self, sequence: int, start: int = 0) -> None:
+        """Remove a sequence's cells from position `start` on."""
+        llama.llama_memory_seq_rm(self.memory, sequence, start, -1)
+
+    def share(self, source: int, target: int, end: int) -> None:
+        """Let `target` have the cells of `source` up to position `end`, without copying them (unified cache only)."""
+        llama.llama_memory_seq_cp(self.memory, source, target, 0, end)
+
+    def save(self, sequence: int) -> Any:
+        """Return a sequence's cells as bytes that `restore` puts back, bit for bit, into any sequence."""
+        size = llama.llama_state_seq_get_size(self.pointer, sequence)
+        data = (ctypes.c_uint8 * size)()
+        llama.llama_state_seq_get_data(self.pointer, data, size, sequence)
+        return data
+
+    def restore(self, data: Any, sequence: int) -> bool:
+        """Put saved cells into an empty sequence; false when there is no room for them."""
+        return bool(llama.llama_state_seq_set_data(self.pointer, data, len(data), sequence))

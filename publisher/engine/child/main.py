@@ -1,0 +1,79 @@
+"""The engine's child process: reads messages from one pipe, writes messages to another, and knows nothing else.
+
+Run as `python -m publisher.engine.child.main READ WRITE PARENT`, the descriptors of the pipes and the parent's process
+id. It has no terminal, none of the parent's secrets in its environment, and it dies with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from publisher import confine
+from publisher.engine import protocol
+from publisher.engine.protocol import Answer, Beat, Failed, Finished, FrameReader, Generate, Load, Loaded
+from publisher.errors import PublisherError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BEAT_SECONDS = 0.5
+
+
+class Pulse:
+    """Tells the parent now and then that work goes on; it comes from the work itself, so a hang is silence."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._last = 0.0
+        self.figures: Callable[[], dict[str, float]] = dict
+        """Gives the figures of the work in progress."""
+
+    def __call__(self, doing: str) -> None:
+        """Say what is being done, if the last word was a while ago."""
+        now = time.monotonic()
+        if now - self._last >= _BEAT_SECONDS:
+            self._last = now
+            protocol.write_all(self._descriptor, protocol.frame(Beat(doing, self.figures())))
+
+
+def main() -> None:
+    """Serve one parent until it closes its end."""
+    source, target, parent = (int(text) for text in sys.argv[1:4])
+    confine.die_with_parent()
+    if os.getppid() != parent:
+        sys.exit(3)  # it died before the line above
+    confine.confine()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair; it ends us
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        _serve(source, target)
+    except PublisherError as error:
+        protocol.write_all(target, protocol.frame(Failed(error.message, error.hint, error.detail)))
+        sys.exit(3)
+
+
+def _serve(source: int, target: int) -> None:
+    """Load once, then answer every Generate."""
+    from publisher.engine.child.engine import Engine  # noqa: PLC0415 - after the process has been confined
+
+    pulse = Pulse(target)
+    reader = FrameReader(protocol.FromParent)
+    engine: Engine | None = None
+    while data := os.read(source, 1 << 16):
+        for message in reader.feed(data):
+            if isinstance(message, Load):
+                engine = Engine(protocol.options_from_plain(message.options), message.model, pulse)
+                pulse.figures = engine.statistics
+                protocol.write_all(target, protocol.frame(Loaded(engine.facts, engine.identity)))
+            elif isinstance(message, Generate) and engine is not None:
+                for completion in engine.generate(message.requests):
+                    protocol.write_all(target, protocol.frame(Answer(completion)))
+                protocol.write_all(target, protocol.frame(Finished(engine.statistics())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""A program that prints what llama.cpp says about itself: `python -m publisher.engine.child.probe`."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from publisher.engine.child.llama import binding, library
+from publisher.engine.protocol import Device, Library
+
+
+def main() -> None:
+    """Print one `Library` as JSON."""
+    llama = binding.llama
+    llama.llama_backend_init()
+    found = Library(
+        version=binding.version(),
+        build=library.build(),
+        system_info=library.system_info(),
+        library_sha256=library.library_digest(),
+        offload_supported=bool(llama.llama_supports_gpu_offload()),
+        max_sequences=int(llama.llama_max_parallel_sequences()),
+        devices=[Device(**facts) for facts in library.devices()],
+    )
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+
+
+if __name__ == "__main__":
+    main()

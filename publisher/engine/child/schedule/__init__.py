@@ -1,0 +1,1 @@
+"""Continuous batching: which samples share the next step, in separate caches or in a shared one."""

@@ -1,0 +1,150 @@
+"""What is right and wrong with llama.cpp on this machine: found out by asking it, in a child process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from publisher.engine.process import EngineProcess, child_environment
+from publisher.engine.protocol import EngineOptions, Library, SampleRequest
+from publisher.errors import ModelError
+from publisher.schema import Sampling, Struct
+
+_TIMEOUT = 120.0
+_TRIAL = "Leo has 12 apples. He buys 30 more apples. How many apples does Leo have now?"
+_DRIVERS = (
+    ("NVIDIA", Path("/proc/driver/nvidia/version"), "-DGGML_CUDA=on"),
+    ("AMD", Path("/dev/kfd"), "-DGGML_HIP=on"),
+)
+
+
+class EngineReport(Struct, frozen=True, kw_only=True):
+    """The engine's state on this machine. `problems` and `hints` belong together, one hint a problem."""
+
+    library: Library | None
+    gpu_driver: str
+    """Whose GPU driver the system has, "" for none."""
+    model: str
+    loaded: bool
+    layers: int
+    layers_offloaded: int
+    backend: str
+    decode_tokens_per_second: float
+    repeatable: bool
+    """Whether a few samples, generated twice in reproducible mode, came out the same."""
+    problems: list[str]
+    hints: list[str]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def inspect_engine(model: Path) -> EngineReport:
+    """Return a report on llama.cpp here: its build, its devices, and what happened when it ran `model`."""
+    problems: list[tuple[str, str]] = []
+    driver, flag = next(((name, flag) for name, path, flag in _DRIVERS if path.exists()), ("", ""))
+    library = _library(problems)
+    trial = _Trial()
+    if library is not None:
+        trial = _try_out(model, problems)
+        if driver and trial.offloaded == 0:
+            why = "was built without GPU support" if not library.offload_supported else "put no layer on it"
+            problems.append((f"there is a {driver} GPU, but llama.cpp {why}", install_command(flag)))
+    return EngineReport(
+        library=library,
+        gpu_driver=driver,
+        model=str(model),
+        loaded=trial.loaded,
+        layers=trial.layers,
+        layers_offloaded=trial.offloaded,
+        backend=trial.backend,
+        decode_tokens_per_second=trial.speed,
+        repeatable=trial.repeatable,
+        problems=[problem for problem, _ in problems],
+        hints=[hint for _, hint in problems],
+    )
+
+
+def install_command(flag: str = "-DGGML_CUDA=on") -> str:
+    """Return the command that builds llama-cpp-python anew with a backend."""
+    wanted = "'llama-cpp-python==0.3.36'"
+    return f'CMAKE_ARGS="{flag}" pip install --force-reinstall --no-deps --no-cache-dir --no-binary :all: {wanted}'
+
+
+class _Trial(Struct, frozen=True):
+    """What came of running a model."""
+
+    loaded: bool = False
+    layers: int = 0
+    offloaded: int = 0
+    backend: str = ""
+    speed: float = 0.0
+    repeatable: bool = False
+
+
+def _library(problems: list[tuple[str, str]]) -> Library | None:
+    """Ask llama.cpp about itself in a child process; it may be missing, or compiled for another processor."""
+    command = [sys.executable, "-P", "-s", "-m", "publisher.engine.child.probe"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, env=child_environment(), timeout=_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        problems.append((f"llama.cpp did not start within {_TIMEOUT:g} seconds", install_command("-DGGML_NATIVE=OFF")))
+        return None
+    try:
+        return msgspec.json.decode(done.stdout, type=Library)
+    except msgspec.MsgspecError:
+        problems.append(_why_not(done))
+        return None
+
+
+def _why_not(done: subprocess.CompletedProcess[bytes]) -> tuple[str, str]:
+    """Return why llama.cpp could not be asked, and what to do."""
+    last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1]
+    if "No module named 'llama_cpp'" in last:
+        return "llama-cpp-python is not installed", "pip install 'snapshot-publisher[bench]'"
+    if done.returncode == -4:  # SIGILL
+        return "llama.cpp was compiled for another processor", install_command("-DGGML_NATIVE=OFF")
+    return f"llama.cpp cannot be loaded: {last[:300]}", install_command("-DGGML_NATIVE=OFF")
+
+
+def _try_out(model: Path, problems: list[tuple[str, str]]) -> _Trial:
+    """Load a model and generate a few samples twice."""
+    options = EngineOptions(
+        model=model,
+        sha256="",
+        context=512,
+        gpu_layers="all",
+        mode="reproducible",
+        slots=8,
+        threads=0,
+        batch=0,
+        flash_attention=False,
+        timeout=_TIMEOUT,
+        sampling=Sampling(temperature=1.0, max_tokens=64),
+        system="",
+        template="{problem}",
+    )
+    requests = [SampleRequest(number, _TRIAL, number, "a") for number in range(16)]
+    try:
+        with EngineProcess(options) as engine:
+            first = {done.key: done.text for done in engine.generate(requests)}
+            second = {done.key: done.text for done in engine.generate(requests)}
+            trial = _Trial(
+                loaded=True,
+                layers=engine.identity.layers,
+                offloaded=engine.identity.gpu_layers_offloaded,
+                backend=engine.identity.backend,
+                speed=engine.statistics().get("decode_tokens_per_second", 0.0),
+                repeatable=first == second,
+            )
+    except ModelError as error:
+        problems.append((error.message, error.hint))
+        return _Trial()
+    if not trial.repeatable:
+        problems.append(("the same samples came out differently twice", 'set mode = "fast", or offload no layers'))
+    return trial

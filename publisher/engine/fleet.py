@@ -1,0 +1,252 @@
+"""Several engines at work on one run: one for each GPU, or one for each processor where the model is small.
+
+llama.cpp splits a model's layers over the GPUs it sees, which then wait for each other; and a small model's step is
+over before a second thread has woken up. Separate engines wait for nobody. Which samples an engine gets depends on the
+requests alone, never on time, so that a run on GPUs meets the same shapes when it is repeated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import queue
+import threading
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from publisher.engine import machine
+from publisher.engine.process import EngineProcess
+from publisher.engine.protocol import Completion
+from publisher.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from publisher.engine.protocol import EngineOptions, ModelFacts, SampleRequest
+    from publisher.schema import EngineIdentity
+
+SMALL_FILE = 64 << 20
+"""Bytes up to which a model is small enough to be loaded once for each processor."""
+ENOUGH = 24
+"""Samples that are worth starting another engine for: it takes half a second."""
+MOST = 16
+_LONG = 1024
+"""Tokens from which an answer costs so much more than its prompt that each engine may evaluate the prompt anew."""
+_GPU_SHARE = 0.8
+"""The share of a GPU's memory that a model's weights may take for an engine to fit on that GPU alone."""
+
+
+class Fleet:
+    """Engines with one model, used like a single one: `with Fleet(options) as fleet: ...`."""
+
+    def __init__(self, options: EngineOptions, *, engines: int = 0) -> None:
+        """Choose the engines (`engines` of them, or as many as make sense); nothing is started yet."""
+        self._engines = [EngineProcess(one) for one in crew(options, engines)]
+
+    def __enter__(self) -> Self:
+        """Start all engines and load the model; raises ModelError when one fails."""
+        try:
+            for engine in self._engines:
+                engine.start()
+            for engine in self._engines:
+                engine.wait()
+            if len({engine.facts.sha256 for engine in self._engines}) > 1:
+                raise ModelError("the model file changed while it was being loaded", hint="run the same command again")
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all engines."""
+        self._end()
+
+    def _end(self) -> None:
+        for engine in self._engines:
+            engine.end()
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What the model's file says."""
+        return self._engines[0].facts
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """What calculates; slots and threads are those of one engine, devices those of all."""
+        first, *others = (engine.identity for engine in self._engines)
+        # Each engine calls the one GPU that it sees by the same name.
+        more = [device for other in others for device in other.devices if not device.startswith("CPU")]
+        return msgspec.structs.replace(first, devices=[*first.devices, *more], engines=len(self._engines))
+
+    @property
+    def at_once(self) -> int:
+        """How many samples all engines run side by side."""
+        return sum(engine.identity.slots for engine in self._engines)
+
+    def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
+        """Yield a completion for every request, in the order in which they finish.
+
+        Raises ModelError when an engine fails, after what all of them had finished. Leaving the loop early ends the
+        engines: the fleet is then used up.
+        """
+        if len(self._engines) == 1:
+            yield from self._engines[0].generate(requests)
+            return
+        inbox: queue.SimpleQueue[Completion | ModelError | None] = queue.SimpleQueue()
+        shares = deal(requests, len(self._engines), self._engines[0].options.sampling.max_tokens)
+        threads = [
+            threading.Thread(target=_work, args=(engine, share, inbox), daemon=True)
+            for engine, share in zip(self._engines, shares, strict=True)
+        ]
+        failure: ModelError | None = None
+        running = len(threads)
+        try:
+            for thread in threads:
+                thread.start()
+            while running:
+                said = inbox.get()
+                if said is None:
+                    running -= 1
+                elif isinstance(said, Completion):
+                    yield said
+                else:
+                    failure = failure or said  # the others' failures are what stopping them brings about
+                    self._stop()
+        finally:
+            if running:
+                self._stop()
+            for thread in threads:
+                thread.join()
+        if failure:
+            raise failure
+
+    def _stop(self) -> None:
+        for engine in self._engines:
+            engine.stop()
+
+    def changed(self, requests: Sequence[SampleRequest]) -> list[int]:
+        """Generate the same samples twice and return the keys of those that differ.
+
+        On a GPU this is the proof that a reproducible run is one; on a CPU it costs little and says the same.
+        """
+        first = {done.key: (done.text, done.tokens) for done in self.generate(requests)}
+        return [done.key for done in self.generate(requests) if first[done.key] != (done.text, done.tokens)]
+
+    def statistics(self) -> dict[str, float]:
+        """Return the figures of the last `generate`, at most a second old while it runs; empty before."""
+        return merged([engine.statistics() for engine in self._engines])
+
+
+def _work(
+    engine: EngineProcess, share: Sequence[SampleRequest], inbox: queue.SimpleQueue[Completion | ModelError | None]
+) -> None:
+    """Have one engine answer its share; None is the last word."""
+    try:
+        for completion in engine.generate(share):
+            inbox.put(completion)
+    except ModelError as error:
+        inbox.put(error)
+    except OSError as error:
+        inbox.put(ModelError(f"the engine's process cannot be reached: {error}"))
+    finally:
+        inbox.put(None)
+
+
+def crew(options: EngineOptions, engines: int) -> list[EngineOptions]:
+    """Return the options of each engine: how many there are, which GPUs each one sees, its threads and its work."""
+    cards = machine.visible_gpus() if options.gpu_layers else []
+    count = engines or _chosen(options, cards)
+    if cards:
+        count = min(count, len(cards))
+    if count == 1:
+        return [options]
+    threads = options.threads or max(1, machine.cores() // count)
+    return [
+        dataclasses.replace(
+            options,
+            threads=threads,
+            workload=-(-options.workload // count),
+            gpus=tuple(card.index for card in cards[number::count]),
+        )
+        for number in range(count)
+    ]
+
+
+def _chosen(options: EngineOptions, cards: Sequence[machine.Card]) -> int:
+    """Return how many engines make sense."""
+    size = _size(options.model)
+    work = max(1, options.workload // ENOUGH)
+    if cards:
+        alone = options.gpu_layers == "all" and size < _GPU_SHARE * min(card.memory for card in cards)
+        return min(len(cards), work) if alone else 1
+    if options.threads or size > SMALL_FILE:
+        return 1
+    return min(machine.cores(), work, MOST)
+
+
+def _size(model: Path) -> int:
+    """Return a file's size; that it cannot be read is the engine's to report."""
+    with contextlib.suppress(OSError):
+        return model.stat().st_size
+    return 0
+
+
+def deal(requests: Sequence[SampleRequest], engines: int, limit: int) -> list[list[SampleRequest]]:
+    """Share out requests, the longest expected first, each to the engine with the least to do.
+
+    A problem's samples stay together where answers are short (`limit` tokens at most), so that its prompt is evaluated
+    once; long answers are shared out one by one, because problems differ much in length.
+    """
+    units: dict[object, list[SampleRequest]] = {}
+    for request in requests:
+        units.setdefault(request.key if limit >= _LONG else request.group, []).append(request)
+    work = {unit: sum(request.expected or limit for request in members) for unit, members in units.items()}
+    shares: list[list[SampleRequest]] = [[] for _ in range(engines)]
+    load = [0] * engines
+    for unit in sorted(units, key=lambda unit: -work[unit]):
+        least = load.index(min(load))
+        shares[least] += units[unit]
+        load[least] += work[unit]
+    return shares
+
+
+_SUMS = (
+    "prompt_tokens",
+    "decode_tokens",
+    "steps",
+    "kv_high_water",
+    "preemptions",
+    "peak_memory",
+    "gpu_memory",
+    "planned_memory",
+)
+_MEANS = ("prompt_seconds", "decode_seconds")
+_SHARES = ("occupancy", "occupancy_before_tail")
+
+
+def merged(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the figures of all engines together.
+
+    Seconds are means, so tokens a second are what all reached side by side; an engine that ended before the last has
+    idled since, which is time lost to the tail. The energy counters already count the whole machine.
+    """
+    if len(parts) == 1:
+        return dict(parts[0])
+    parts = [part for part in parts if part.get("steps")]
+    if not parts:
+        return {}
+    found = {key: sum(part[key] for part in parts) for key in _SUMS if key in parts[0]}
+    found |= {key: sum(part[key] for part in parts) / len(parts) for key in _MEANS}
+    found |= {key: sum(part[key] * part["steps"] for part in parts) / found["steps"] for key in _SHARES}
+    found |= {key: max(part.get(key, 0.0) for part in parts) for key in parts[0] if key.startswith("energy_")}
+    found["seconds"] = max(part["seconds"] for part in parts)
+    idle = sum(part["tail_seconds"] + found["seconds"] - part["seconds"] for part in parts)
+    found["tail_seconds"] = idle / len(parts)
+    for kind in ("prompt", "decode"):
+        found[f"{kind}_tokens_per_second"] = found[f"{kind}_tokens"] / max(1e-9, found[f"{kind}_seconds"])
+    return found

@@ -1,0 +1,277 @@
+"""The parent's side of the engine: a child process that may crash, hang or babble without harm to this one.
+
+A crash, a silence longer than the timeout or a message that is none becomes one ModelError with the last lines of
+llama.cpp's log; the completions that came before it have been delivered. This module does not import llama.cpp.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from publisher.engine import protocol
+from publisher.engine.protocol import Answer, Beat, Failed, Finished, FrameReader, Generate, Load, Loaded
+from publisher.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from publisher.engine.protocol import Completion, EngineOptions, ModelFacts, SampleRequest
+    from publisher.schema import EngineIdentity
+
+KEPT = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "TMPDIR", "TZ")
+"""What the child inherits of the environment; nothing that could hold a secret."""
+_LOG_LINES = 25
+_GRACE = 2.0
+
+
+class EngineProcess:
+    """A model in a child process: `with EngineProcess(options) as engine: ...`."""
+
+    facts: ModelFacts
+    identity: EngineIdentity
+
+    def __init__(self, options: EngineOptions) -> None:
+        """Remember the options; nothing is started before the `with` block is entered."""
+        self.options = options
+        self._child: _Child | None = None
+        self._statistics: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Start the child and tell it to load the model; raises ModelError when the file cannot be opened.
+
+        Call it from a thread that lives as long as the engine: the child dies with the thread that started it.
+        """
+        try:
+            descriptor = os.open(self.options.model, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ModelError(
+                f"cannot open the model {self.options.model}: {error.strerror}", hint="is model.source right?"
+            ) from error
+        try:
+            self._child = _Child(self.options, descriptor)
+        finally:
+            os.close(descriptor)
+        self._child.say(Load(protocol.options_to_plain(self.options), descriptor))
+
+    def wait(self) -> None:
+        """Wait until the model is loaded; raises ModelError when it cannot be."""
+        loaded = self._running().hear("loading the model")
+        if not isinstance(loaded, Loaded):
+            raise self._running().failure(f"said {type(loaded).__name__} instead of Loaded")
+        self.facts, self.identity = loaded.facts, loaded.identity
+
+    def stop(self) -> None:
+        """Kill the child from whatever thread; who waits for it then gets a ModelError."""
+        child = self._child
+        if child is not None:
+            child.stop()
+
+    def end(self) -> None:
+        """End the child and let go of everything."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def __enter__(self) -> Self:
+        """Start the child and load the model; raises ModelError when either fails."""
+        try:
+            self.start()
+            self.wait()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def _running(self) -> _Child:
+        if self._child is None:
+            raise ModelError("the engine is not running", hint="enter its with block first")
+        return self._child
+
+    def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
+        """Yield a completion for every request, in the order in which they finish.
+
+        Raises ModelError when the child fails. Leaving the loop early ends the child: this engine is then used up.
+        """
+        child = self._running()
+        finished = False
+        child.statistics = {}
+        try:
+            child.say(Generate(list(requests)))
+            while not isinstance(message := child.hear("generating"), Finished):
+                if not isinstance(message, Answer):
+                    raise child.failure(f"said {type(message).__name__} while generating")
+                yield message.completion
+            child.statistics = message.statistics
+            finished = True
+        finally:
+            if not finished:
+                child.kill()
+                self._child = None
+
+    def statistics(self) -> dict[str, float]:
+        """Return the figures of the last `generate`, at most a second old while it runs; empty before."""
+        if self._child is not None:
+            self._statistics = self._child.statistics
+        return dict(self._statistics)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the child."""
+        self.end()
+
+
+class _Child:
+    """The process, its two pipes and what it wrote to stderr."""
+
+    def __init__(self, options: EngineOptions, model: int) -> None:
+        self._timeout = options.timeout
+        self.statistics: dict[str, float] = {}
+        self._log: deque[str] = deque([""], maxlen=400)
+        self._messages: deque[Any] = deque()
+        self._reader = FrameReader(protocol.FromChild)
+        theirs_in, self._to = os.pipe()
+        self._from, theirs_out = os.pipe()
+        command = [sys.executable, "-P", "-s", "-m", "publisher.engine.child.main"]
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(theirs_in), str(theirs_out), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=(theirs_in, theirs_out, model),
+                env=child_environment(forced_tiling=options.mode == "reproducible", gpus=options.gpus),
+            )
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+        assert self._process.stderr is not None  # noqa: S101 - asked for two lines above
+        self._stderr = self._process.stderr.fileno()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._from, selectors.EVENT_READ)
+        self._selector.register(self._stderr, selectors.EVENT_READ)
+
+    def say(self, message: protocol.Message) -> None:
+        """Send a message; a child that is gone is reported by the next `hear`."""
+        with contextlib.suppress(BrokenPipeError):
+            protocol.write_all(self._to, protocol.frame(message))
+
+    def hear(self, doing: str) -> Any:
+        """Return the next message that is not a mere sign of life; raises ModelError when none will come."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            while self._messages:
+                message = self._messages.popleft()
+                if isinstance(message, Failed):
+                    raise ModelError(message.message, hint=message.hint, detail=message.detail)
+                if not isinstance(message, Beat):
+                    return message
+                doing, self.statistics = message.doing, message.statistics or self.statistics
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._silence(doing)
+            if self._read(left):
+                deadline = time.monotonic() + self._timeout
+
+    def _read(self, seconds: float) -> bool:
+        """Wait for something from the child; return whether it was (part of) a message."""
+        heard = False
+        for key, _ in self._selector.select(seconds):
+            data = os.read(key.fd, 1 << 16)
+            if key.fd == self._stderr:
+                self._keep(data)
+            elif data:
+                heard = True
+                try:
+                    self._messages.extend(self._reader.feed(data))
+                except ValueError as error:
+                    raise self.failure(f"sent what is no message ({error})") from error
+            else:
+                raise self._death()
+        return heard
+
+    def _keep(self, data: bytes) -> None:
+        """Add what came over stderr to the log."""
+        if not data:
+            self._selector.unregister(self._stderr)
+            return
+        first, *others = data.decode("utf-8", "replace").split("\n")
+        self._log[-1] = (self._log[-1] + first)[:2000]
+        self._log.extend(line[:2000] for line in others)
+
+    def _death(self) -> ModelError:
+        """Return the error for a child that has closed its pipe."""
+        try:
+            code = self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            return self.failure("closed its pipe without a word")
+        if code >= 0:
+            return self.failure(f"ended with exit code {code}")
+        name = signal.Signals(-code).name
+        memory = "the system may have run out of memory: lower model.context or engine.slots"
+        return self.failure(f"was killed by {name}", hint=memory if name == "SIGKILL" else "")
+
+    def _silence(self, doing: str) -> ModelError:
+        """Return the error for a child that has said nothing for too long."""
+        return self.failure(
+            f"gave no sign of life for {self._timeout:g} seconds while {doing}",
+            hint="raise engine.timeout in publisher.toml if the model is that slow",
+        )
+
+    def failure(self, what: str, *, hint: str = "") -> ModelError:
+        """End the child and return an error that shows its last words."""
+        self.kill()
+        lines = [line for line in self._log if line.strip(". ")]
+        return ModelError(
+            f"the engine's process {what}",
+            hint=hint or "publisher doctor --engine shows whether llama.cpp works on this machine",
+            detail="\n".join(lines[-_LOG_LINES:]),
+        )
+
+    def stop(self) -> None:
+        """Kill the process and leave the rest to whoever listens to it."""
+        self._process.kill()
+
+    def kill(self) -> None:
+        """End the process, keep what it had written to stderr, and close the pipes; more than once is no harm."""
+        if self._to < 0:
+            return
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(OSError, KeyError):
+            os.set_blocking(self._stderr, False)
+            while data := os.read(self._stderr, 1 << 16):
+                self._keep(data)
+        self._selector.close()
+        for descriptor in (self._to, self._from):
+            os.close(descriptor)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        self._to = self._from = -1
+
+
+def child_environment(*, forced_tiling: bool = False, gpus: Sequence[str] = ()) -> dict[str, str]:
+    """Return a child's environment: this package's place, ggml's switches, and little else; `gpus` are all it sees."""
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    environment |= {
+        "GGML_NO_BACKTRACE": "1",  # an abort would start a debugger
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # weights and cache in huge pages, where the system has them
+        "LC_ALL": "C.UTF-8",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    if forced_tiling:
+        # ggml tiles large products from 8 rows up only; a row's bits must not depend on how many there are.
+        environment["GGML_CPU_TILED_MM_FORCE"] = "1"
+    return environment

@@ -1,0 +1,236 @@
+"""What the engine's two processes say to each other, and the values that cross to the rest of `bench`.
+
+A message is a msgspec struct with a tag, packed as MessagePack behind its length in four bytes. Nothing here imports
+llama.cpp: the parent and the tests read this module without loading a shared library.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from publisher.schema import EngineIdentity, Sampling, Struct
+
+MAX_FRAME = 256 << 20
+"""Bytes of the largest message that is believed."""
+
+Mode = Literal["reproducible", "fast"]
+Finish = Literal["stop", "length", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How a model is to be run; 0 for slots, threads and batch lets the engine choose.
+
+    `sha256` "" means that the file is not pinned. `workload` is the number of samples that will be asked for, where it
+    is known: a context is not made larger than they need. `stop` ends a sample at a text, which is not part of it.
+    `cells` is the size of the KV cache in fast mode, in tokens (0: chosen), `kv_type` its precision. `gpus` are the
+    only ones that the engine may see, as CUDA_VISIBLE_DEVICES names them (empty: all). Without `ends`, samples go on to
+    their limit whatever the model says, for measuring speed.
+    """
+
+    model: Path
+    sha256: str
+    context: int
+    gpu_layers: int | Literal["all"]
+    mode: Mode
+    slots: int
+    threads: int
+    batch: int
+    flash_attention: bool | Literal["auto"]
+    timeout: float
+    sampling: Sampling
+    system: str
+    template: str
+    workload: int = 0
+    stop: tuple[str, ...] = ()
+    cells: int = 0
+    kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    gpus: tuple[str, ...] = ()
+    ends: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """One sample that is wanted: requests of one `group` have the same problem, hence the same prompt.
+
+    `max_tokens` and `expected` may be left 0: the sampling's limit, and no idea of the length.
+    """
+
+    key: int
+    problem: str
+    seed: int
+    group: str
+    max_tokens: int = 0
+    expected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One generated answer, in seconds and tokens.
+
+    `queue` is the wait for a slot since `generate` was called, `prompt_time` the time from then to the first token,
+    `latency` the time from the slot to the end (`prompt_time` is part of it). `reason` says why `finish` is "error".
+    """
+
+    key: int
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    tokens: int
+    latency: float
+    queue: float
+    prompt_time: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a model file says about itself, and the digest of the bytes that were loaded."""
+
+    sha256: str
+    size: int
+    name: str
+    architecture: str
+    parameters: int
+    quantization: str
+    context_trained: int
+    chat_template_sha256: str
+    layers: int
+    vocabulary: int
+
+
+class Message(msgspec.Struct, frozen=True, tag=True):
+    """Anything that is said between the two processes."""
+
+
+class Load(Message, frozen=True):
+    """Parent: check and load the model that is open as descriptor `model`."""
+
+    options: dict[str, Any]
+    model: int
+
+
+class Generate(Message, frozen=True):
+    """Parent: answer these requests."""
+
+    requests: list[SampleRequest]
+
+
+class Loaded(Message, frozen=True):
+    """Child: the model is loaded."""
+
+    facts: ModelFacts
+    identity: EngineIdentity
+
+
+class Beat(Message, frozen=True):
+    """Child: still working, on what, and the figures so far."""
+
+    doing: str
+    statistics: dict[str, float] = {}
+
+
+class Answer(Message, frozen=True):
+    """Child: one request is finished."""
+
+    completion: Completion
+
+
+class Finished(Message, frozen=True):
+    """Child: every request of a Generate is answered."""
+
+    statistics: dict[str, float]
+
+
+class Failed(Message, frozen=True):
+    """Child: an expected failure; the fields are a ModelError's."""
+
+    message: str
+    hint: str = ""
+    detail: str = ""
+
+
+FromParent = Load | Generate
+FromChild = Loaded | Beat | Answer | Finished | Failed
+
+_LENGTH = struct.Struct("<I")
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def frame(message: Message) -> bytes:
+    """Return `message` as it goes through a pipe."""
+    body = _ENCODER.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+def options_to_plain(options: EngineOptions) -> dict[str, Any]:
+    """Return the options as plain values; the model's path stays behind, the child gets a descriptor."""
+    plain: dict[str, Any] = msgspec.to_builtins(options, enc_hook=str)
+    return plain
+
+
+def options_from_plain(plain: dict[str, Any]) -> EngineOptions:
+    """Return the options that `options_to_plain` took apart."""
+    return msgspec.convert(plain, EngineOptions, dec_hook=lambda kind, value: kind(value))
+
+
+class FrameReader:
+    """Cuts a stream of bytes into messages; ValueError when it cannot be one of ours."""
+
+    def __init__(self, kinds: Any) -> None:
+        """Read messages of the union `kinds`."""
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(kinds)
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Any]:
+        """Take `data` and return the messages that it completes."""
+        self._buffer += data
+        messages = []
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > MAX_FRAME:
+                raise ValueError(f"a message of {length} bytes")
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            try:
+                messages.append(self._decoder.decode(bytes(self._buffer[_LENGTH.size : end])))
+            except msgspec.MsgspecError as error:
+                raise ValueError(str(error)) from error
+            del self._buffer[:end]
+        return messages
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, however little the pipe takes at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+class Device(Struct, frozen=True, kw_only=True):
+    """Something that llama.cpp can calculate on; memory in bytes."""
+
+    name: str
+    description: str
+    kind: str
+    memory: int
+    free: int
+
+
+class Library(Struct, frozen=True, kw_only=True):
+    """What llama.cpp says about itself."""
+
+    version: str
+    build: str
+    system_info: str
+    library_sha256: str
+    offload_supported: bool
+    max_sequences: int
+    devices: list[Device]

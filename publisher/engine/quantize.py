@@ -1,0 +1,112 @@
+"""Another quantization of a model, made by llama.cpp's own function in a process of its own.
+
+The target appears whole or not at all, and beside it `<target>.origin.json` says what it was made of and by what.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from publisher.engine.gguf import FILE_TYPES, read_header
+from publisher.engine.process import child_environment
+from publisher.errors import ModelError, UsageError
+from publisher.files import atomic_write, canonical_json, sha256_file, storage_error, sync_folder
+
+KINDS = {name: number for number, name in FILE_TYPES.items()}
+"""Name of a quantization -> llama.cpp's number."""
+_LOG_LINES = 15
+
+
+def quantize(source: Path, target: Path, kind: str, *, allow_requantize: bool = False) -> dict[str, Any]:
+    """Write `source` as `target` in the quantization `kind` (such as "Q4_K_M"); return the target's origin.
+
+    A source that is quantized itself is refused unless `allow_requantize`: its errors would add to the new ones.
+    Raises UsageError for an unknown kind or two equal paths, ModelError when llama.cpp refuses or dies.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"{kind!r} is no quantization", hint=f"one of {', '.join(KINDS)}")
+    if source.resolve() == target.resolve():
+        raise UsageError("the quantized model would overwrite its source", hint="choose another target")
+    before = _header_of(source)
+    started = time.monotonic()
+    _write(source, target, kind, allow_requantize=allow_requantize)
+    after = _header_of(target)
+    origin = {
+        "schema": 1,
+        "sha256": sha256_file(target),
+        "size": after["size"],
+        "quantization": after["quantization"],
+        "source": source.name,
+        "source_sha256": sha256_file(source),
+        "source_size": before["size"],
+        "source_quantization": before["quantization"],
+        "llama_cpp": _version(),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    atomic_write(target.with_name(f"{target.name}.origin.json"), canonical_json(origin))
+    return origin
+
+
+def _header_of(path: Path) -> dict[str, Any]:
+    """Return the size and the quantization that a checked GGUF file states."""
+    try:
+        with path.open("rb") as stream:
+            header = read_header(stream.fileno())
+    except OSError as error:
+        raise ModelError(f"cannot open the model {path}: {error.strerror}", hint="is the path right?") from error
+    return {"size": header.size, "quantization": header.quantization}
+
+
+def _write(source: Path, target: Path, kind: str, *, allow_requantize: bool) -> None:
+    """Let a child process write the target, under another name until it is whole."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:80]}.")
+        os.close(handle)
+    except OSError as error:
+        raise storage_error(error, target) from error
+    partial = Path(name)
+    try:
+        _run(source, partial, kind, allow_requantize=allow_requantize)
+        partial.chmod(0o644)
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise storage_error(error, target) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _run(source: Path, partial: Path, kind: str, *, allow_requantize: bool) -> None:
+    """Quantize in a child process; raises ModelError with llama.cpp's last words when it fails."""
+    arguments = [str(source.resolve()), str(partial), str(KINDS[kind]), str(int(allow_requantize))]
+    done = subprocess.run(
+        [sys.executable, "-P", "-s", "-m", "publisher.engine.child.quantizing", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        env=child_environment(),
+    )
+    if done.returncode == 0:
+        return
+    lines = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip(". ")]
+    detail = "\n".join(lines[-_LOG_LINES:])
+    hint = "start from an F16 or BF16 file of the model"
+    if "requantizing from type" in detail:
+        raise ModelError(f"{source.name} is quantized already", hint=f"{hint}, or allow requantizing", detail=detail)
+    raise ModelError(f"llama.cpp could not quantize {source.name} to {kind}", hint=hint, detail=detail)
+
+
+def _version() -> str:
+    """Return the version of llama-cpp-python without loading it."""
+    from importlib.metadata import version  # noqa: PLC0415 - costs 10 ms that only this needs
+
+    return version("llama-cpp-python")

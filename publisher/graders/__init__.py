@@ -1,0 +1,66 @@
+"""Graders: a completion and an expected answer in, an outcome out; each has a name and a version that a record keeps.
+
+Extraction is our own (`extract`). A grader that fails says `error` with its reason, never wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from publisher.graders.extract import final_answer
+from publisher.graders.integers import IntegerGrader
+from publisher.graders.math.grader import MathGrader
+from publisher.graders.strings import ExactGrader
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Literal, Self
+
+    from publisher.graders.comparison import Match
+    from publisher.schema import Outcome
+
+
+class Grade(NamedTuple):
+    """How a completion was scored: the outcome, the extracted answer, and why where it is not right."""
+
+    outcome: Outcome
+    answer: str
+    reason: str
+
+
+class Grader(Protocol):
+    """What every grader offers; it is a context manager, because it may hold worker processes."""
+
+    name: str
+    version: str
+    boxed: bool
+    """Whether only a box counts as an answer; otherwise the last line stands in for a missing one."""
+
+    def mistake(self, expected: str) -> str:
+        """Return why `expected` cannot be an expected answer of this grader, or nothing."""
+
+    def compare(self, answer: str, expected: str) -> Match:
+        """Return whether the extracted `answer` is right."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+GRADERS: dict[str, type[Grader]] = {"math": MathGrader, "integer": IntegerGrader, "exact": ExactGrader}
+
+
+def grade(grader: Grader, text: str, expected: str, finish: Literal["stop", "length", "error"]) -> Grade:
+    """Return how `text` scores against `expected`; one that ran out of tokens is truncated whatever it says."""
+    if finish == "length":
+        return Grade("truncated", "", "ran out of tokens")
+    answer, why = final_answer(text, boxed=grader.boxed)
+    if answer is None:
+        return Grade("unanswered", "", why)
+    try:
+        verdict = grader.compare(answer, expected)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must be an error of this sample, never a wrong answer
+        return Grade("error", answer, f"grader_error: {type(error).__name__}: {error}")
+    return Grade(verdict.outcome, answer, verdict.reason)

@@ -1,0 +1,71 @@
+r"""The final answer of a completion: the last `\boxed{…}` after the thoughts, or nothing.
+
+The rules are ours alone, so that a change of a library never changes a score: text ends at the first end-of-text token;
+thoughts (everything up to the last `</think>`) hold no answer; the last box counts, whatever stands in it; a box that
+was cut off is no answer, and no earlier one takes its place. An empty box is an echo of the instruction and is skipped.
+"""
+
+from __future__ import annotations
+
+import re
+
+LIMIT = 2000
+"""The longest answer that is looked at, in characters."""
+
+_END = re.compile(
+    r"<\|(?:endoftext|end_of_text|im_end|im_start|eot_id|eom_id|end|return|start_header_id)\|>"
+    r"|</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>|<｜User｜>"
+)
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
+_BARE = re.compile(r"[+-]?\d[\d,./]*")
+
+
+def final_answer(text: str, *, boxed: bool = True) -> tuple[str | None, str]:
+    """Return (answer, "") or (None, why there is none); without `boxed` the last line stands in for a missing box."""
+    said = spoken(text)
+    if said is None:
+        return None, "the thoughts were never closed"
+    boxes = list(_BOX.finditer(said))
+    for box in reversed(boxes):
+        content = _content(said, box.end())
+        if content is None:
+            return None, "the last box is not closed"
+        if content.strip():
+            return content.strip(), ""
+    if boxed:
+        return None, "only empty boxes" if boxes else "no box"
+    line = next((line for line in reversed(said.splitlines()) if line.strip()), "")
+    return (line.strip(), "") if line else (None, "no text")
+
+
+def spoken(text: str) -> str | None:
+    """Return the part of a completion that is meant for the reader, or None when its thoughts never end."""
+    end = _END.search(text)
+    text = text[: end.start()] if end else text
+    thoughts, closed = text.rfind("<think>"), text.rfind("</think>")
+    if thoughts > closed:
+        return None
+    return text[closed + len("</think>") :] if closed >= 0 else text
+
+
+def closing(text: str, start: int) -> int:
+    """Return the index of the brace that closes the one at `start`, or -1; an escaped brace is a character."""
+    depth, index = 0, start
+    while index < len(text):
+        if text[index] == "\\":
+            index += 2
+            continue
+        depth += {"{": 1, "}": -1}.get(text[index], 0)
+        if depth == 0:
+            return index
+        index += 1
+    return -1
+
+
+def _content(text: str, start: int) -> str | None:
+    """Return what stands in the box whose argument begins at `start`, or None where it was cut off."""
+    if text[start : start + 1] == "{":
+        end = closing(text, start)
+        return None if end < 0 else text[start + 1 : end]
+    bare = _BARE.match(text, start)
+    return bare[0].rstrip(".,/") if bare else None

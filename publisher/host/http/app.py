@@ -1,0 +1,139 @@
+"""The host as one application: its routes, who may reach it, and what it logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+
+from publisher.host.build.builds import Builds
+from publisher.host.http.api import api_routes
+from publisher.host.http.content import Content
+from publisher.host.http.control import control_routes
+from publisher.host.http.handling import Host, as_error
+from publisher.host.http.hooks import hook_routes
+from publisher.host.http.limits import RateLimits
+from publisher.host.http.uploads import upload_routes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from publisher.host.store.state import State
+
+_ACCESS = logging.getLogger("publisher.host.access")
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_HOOK = re.compile(r"(/build_hooks/).+")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+_RETENTION_SECONDS = 3600.0
+
+
+def create_app(state: State) -> Starlette:
+    """Return the application that serves `state`; it builds while it runs."""
+    builds = Builds(state)
+    limits = RateLimits(state.clock, enabled=state.options.rate_limits)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        builds.resume()
+        daily = asyncio.create_task(_expire_regularly(state))
+        yield
+        daily.cancel()
+        with suppress(asyncio.CancelledError):
+            await daily
+        await builds.stop()
+
+    app = Starlette(
+        routes=[*api_routes(), *upload_routes(), *hook_routes(), *control_routes()],
+        middleware=[Middleware(_AccessLog), Middleware(_ByHost, content=Content(state))],
+        exception_handlers={HTTPException: _http_error, Exception: _surprise},
+        lifespan=lifespan,
+    )
+    app.state.host = Host(state, builds, limits)
+    return app
+
+
+class _ByHost:
+    """Sends `*.localhost` to the deploys, this machine's own names to the API, and everybody else away."""
+
+    def __init__(self, app: ASGIApp, content: ASGIApp) -> None:
+        self._app = app
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        name = _host_name(scope)
+        if name.endswith(".localhost"):
+            await self._content(scope, receive, send)
+        elif name in _LOOPBACK:
+            await self._app(scope, receive, send)
+        else:
+            await PlainTextResponse("This host answers to its own names only\n", 421)(scope, receive, send)
+
+
+class _AccessLog:
+    """One line a request, without queries, tokens or the ids of build hooks."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            path = _UNPRINTABLE.sub("?", _HOOK.sub(r"\1****", scope["path"]))[:300]
+            milliseconds = (time.perf_counter() - started) * 1000
+            _ACCESS.info(
+                "%s %s%s %d %.1f ms",
+                scope["method"],
+                _UNPRINTABLE.sub("?", _host_name(scope))[:80],
+                path,
+                status,
+                milliseconds,
+            )
+
+
+def _host_name(scope: Scope) -> str:
+    values = [value for name, value in scope["headers"] if name == b"host"]
+    text = values[0].decode("latin-1").lower() if values else ""
+    return re.sub(r":\d+\Z", "", text)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return as_error(status, str(getattr(error, "detail", "Internal Server Error")))
+
+
+async def _surprise(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return as_error(500, "Internal Server Error")
+
+
+async def _expire_regularly(state: State) -> None:
+    while True:
+        state.expire()
+        await asyncio.sleep(_RETENTION_SECONDS)

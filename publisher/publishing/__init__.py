@@ -1,0 +1,1 @@
+"""The order of things: the only room that knows more than one step."""

@@ -1,0 +1,147 @@
+"""Published snapshots against what their addresses serve: looked at in turn, repaired from git, gone on with."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from publisher import verify
+from publisher.errors import DeployError
+from publisher.files import sha256_hex, storage_error
+from publisher.ledger import history
+from publisher.publishing.deliver import check_settings, repair
+from publisher.verify import Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from publisher.ledger.history import Run
+    from publisher.publishing.project import Project
+    from publisher.schema import Receipt
+
+    Note = Callable[[str], None]
+
+FRESH = 24 * 3600.0
+"""Seconds for which what an interrupted audit found whole is believed."""
+
+
+class _Whole(msgspec.Struct, frozen=True):
+    """One line of the progress: a snapshot that was found whole, and when (Unix time)."""
+
+    run_id: str
+    receipt: int
+    files: int
+    manifest_sha256: str
+    time: float
+
+
+@dataclass(slots=True)
+class Progress:
+    """What an audit that was interrupted found whole already; the file goes when an audit comes to its end."""
+
+    path: Path
+    known: dict[tuple[str, int], _Whole]
+
+    @classmethod
+    def of(cls, project: Project, *, fresh: bool = False) -> Progress:
+        """Read the progress of the last audit, if it did not end; a line that cannot be read or is old is left out.
+
+        With `fresh` it is forgotten.
+        """
+        path = project.workspace / "audit.jsonl"
+        known = {}
+        if fresh:
+            path.unlink(missing_ok=True)
+        lines = path.read_bytes().splitlines() if path.is_file() else []
+        for line in lines:
+            try:
+                whole = msgspec.json.decode(line, type=_Whole)
+            except msgspec.MsgspecError:
+                continue
+            if 0 <= time.time() - whole.time < FRESH:
+                known[whole.run_id, whole.receipt] = whole
+        return cls(path, known)
+
+    def add(self, receipt: Receipt, report: Verification) -> None:
+        """Write down that a snapshot is whole; StorageError when the disk is full."""
+        whole = _Whole(receipt.run_id, receipt.number, report.files, report.manifest_sha256, time.time())
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as stream:
+                # The line break comes first: a line that a crash cut short then spoils no other.
+                stream.write(b"\n" + msgspec.json.encode(whole))
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+
+    def end(self) -> None:
+        """Forget everything: the next audit starts over."""
+        self.path.unlink(missing_ok=True)
+
+
+def audit(
+    project: Project, runs: Iterable[Run], progress: Progress | None, *, mend: bool, note: Note
+) -> Iterator[tuple[Verification, bool]]:
+    """Yield what each snapshot's address serves, and whether that was known from an audit that was interrupted.
+
+    With `mend`, what is missing or changed is deployed again from git first. Raises NetworkError where the host cannot
+    be reached: what was found whole until then is in `progress`, where there is one, for the next call.
+    """
+    if progress and progress.known:
+        found = f"{len(progress.known)} snapshot{'s' if len(progress.known) > 1 else ''}"
+        note(f"going on where the last one was interrupted: {found} found whole then (--fresh looks at all again)")
+    for run in runs:
+        receipt = run.last_receipt
+        if receipt is None:
+            continue
+        whole = progress.known.get((receipt.run_id, receipt.number)) if progress else None
+        if whole is not None:
+            yield Verification(receipt.address, whole.manifest_sha256, whole.files), True
+            continue
+        report = check(project, run, receipt)
+        if mend and not report.private and (report.damaged or _is_replaced(project, run, receipt)):
+            note(f"repairing {run.line.snapshot}")
+            receipt = restore_snapshot(project, run, note)
+            report = check(project, run, receipt)
+        if progress and not report.problems:
+            progress.add(receipt, report)
+        yield report, False
+    if progress:
+        progress.end()
+
+
+def _is_replaced(project: Project, run: Run, receipt: Receipt) -> bool:
+    """Return whether a snapshot is whole but by another deploy than its receipt's: a repair was interrupted."""
+    netlify, _ = project.client_of(run)
+    return bool(netlify.settings.token) and not netlify.has(receipt.deploy_id)
+
+
+def check(project: Project, run: Run, receipt: Receipt) -> Verification:
+    """Compare what a snapshot's address serves with its manifest, whose digest is in the receipt.
+
+    A site that does not answer at all, or not with a manifest, is reported as missing it.
+    """
+    try:
+        return verify.verify(
+            receipt.address,
+            record_sha256=record_digest(project, run),
+            commit=receipt.commit,
+            manifest_sha256=receipt.manifest_sha256,
+        )
+    except DeployError:
+        return Verification(receipt.address, missing=["manifest.json"])
+
+
+def record_digest(project: Project, run: Run) -> str:
+    """Return the SHA-256 of a run's record as it is stored."""
+    return sha256_hex(project.ledger.read(f"{history.folder(run.run_id)}/record.json") or b"")
+
+
+def restore_snapshot(project: Project, run: Run, note: Note) -> Receipt:
+    """Deploy a damaged or lost snapshot again from git, byte for byte; the live site is not touched."""
+    netlify, config = project.client_of(run)
+    check_settings(netlify)
+    return repair(project, netlify, project.record(run.run_id), config, note)

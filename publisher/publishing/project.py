@@ -1,0 +1,171 @@
+"""Where everything happens: a repository with its ledger, its pending runs, and the environment's secrets."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from publisher import schema
+from publisher.bench.journal import journal_path
+from publisher.config import FILE, Config, parse
+from publisher.errors import StorageError, UsageError
+from publisher.files import atomic_write, canonical_json, sha256_hex
+from publisher.git import Repository
+from publisher.ledger import history
+from publisher.ledger.store import Ledger
+from publisher.netlify.client import Netlify, Settings
+from publisher.samples import unpack_samples
+from publisher.schema import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from publisher.ledger.history import Run
+    from publisher.schema import Sample
+
+LARGEST_SAMPLES = 1 << 30
+"""Bytes of samples that are read back at most."""
+_LENGTH = 4
+"""Bytes that hold the length of a pending record."""
+
+
+def now() -> str:
+    """Return the time as every stored file writes it: UTC, to the second."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Measured runs that have no verdict yet, in a folder beside the repository's objects."""
+
+    folder: Path
+
+    def store(self, record: Record, samples: bytes) -> None:
+        """Keep a measured run in one file: the record's length, the record, the packed samples."""
+        head = canonical_json(record)
+        atomic_write(self._path(record.run_id), len(head).to_bytes(_LENGTH, "big") + head + samples)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the pending records, oldest first; one that cannot be read is left out: it can be measured again."""
+        for path in sorted(self.folder.glob("*.run")):
+            try:
+                yield schema.decode(_head(path), Record, str(path))
+            except (StorageError, FileNotFoundError):
+                continue
+
+    def samples(self, run_id: str) -> bytes:
+        """Return the packed samples of a pending run."""
+        path = self._path(run_id)
+        try:
+            return path.read_bytes()[_LENGTH + len(_head(path)) :]
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}", hint="measure it again with --fresh") from error
+
+    def discard(self, run_id: str) -> None:
+        """Forget a pending run, which is in the ledger, and the journal that a crash may have left of it."""
+        for record in self.records():
+            if record.run_id == run_id:
+                journal_path(
+                    self.folder.parent,
+                    commit=record.commit.sha,
+                    tier=record.tier,
+                    fingerprint=record.fingerprint,
+                    salt=record.salt,
+                ).unlink(missing_ok=True)
+        self._path(run_id).unlink(missing_ok=True)
+
+    def _path(self, run_id: str) -> Path:
+        return self.folder / f"{run_id}.run"
+
+
+def _head(path: Path) -> bytes:
+    """Return the record at the beginning of a pending run's file."""
+    with path.open("rb") as stream:
+        return stream.read(int.from_bytes(stream.read(_LENGTH), "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A repository, its ledger and pending runs, and the environment that the secrets come from."""
+
+    repository: Repository
+    ledger: Ledger
+    pending: Pending
+    environment: Mapping[str, str]
+
+    @classmethod
+    def open(cls, folder: Path, environment: Mapping[str, str], remote: str = "origin") -> Project:
+        """Open the repository around `folder`; without the remote, everything stays in this repository."""
+        repository = Repository(folder)
+        known = remote if remote in repository.remotes() else None
+        own = repository.git_folder / "publisher"
+        return cls(repository, Ledger(repository, known), Pending(own / "runs"), environment)
+
+    @property
+    def who(self) -> str:
+        """Who is at work here, as git knows them; hostile text like any name."""
+        return self.repository.setting("user.name")[:100]
+
+    @property
+    def workspace(self) -> Path:
+        """The folder for what is ours and is not in git: journals and pending runs."""
+        return self.pending.folder.parent
+
+    def config(self, commit: str) -> tuple[Config, str]:
+        """Return the publisher.toml of a commit and its digest; UsageError where the commit has none."""
+        data = self.repository.read(commit, FILE)
+        if data is None:
+            raise UsageError(f"commit {commit[:12]} has no {FILE}", hint="publisher init   writes one; then commit it")
+        return parse(data, f"{FILE} of {commit[:12]}"), sha256_hex(data)
+
+    def netlify(self, config: Config) -> Netlify:
+        """Return the client of the site that a configuration names."""
+        return Netlify(Settings.of(config.netlify.site, self.environment))
+
+    def client_of(self, run: Run) -> tuple[Netlify, Config]:
+        """Return the client and the configuration that a run's own commit asks for."""
+        config, _ = self.config(run.line.commit)
+        return self.netlify(config), config
+
+    def runs(self) -> list[Run]:
+        """Return every run in the ledger, oldest first."""
+        return history.read_runs(self.ledger)
+
+    def run(self, run_id: str) -> Run | None:
+        """Return one run of the ledger, or None."""
+        return next((run for run in self.runs() if run.run_id == run_id), None)
+
+    def record(self, run_id: str) -> Record:
+        """Return the record of a run in the ledger."""
+        return history.read_part(self.ledger, run_id, "record.json", Record)
+
+    def measured(self, commit: str, tier: str) -> Record | None:
+        """Return the newest record of a commit and tier, pending or in the ledger."""
+        waiting = [record for record in self.pending.records() if (record.commit.sha, record.tier) == (commit, tier)]
+        if waiting:
+            return waiting[-1]
+        known = [run for run in self.runs() if (run.line.commit, run.line.tier) == (commit, tier)]
+        readable = [run for run in known if run.line.verdict != "unreadable"]
+        return self.record(readable[-1].run_id) if readable else None
+
+    def lengths(self, tier: str) -> dict[tuple[str, str], float]:
+        """Return the mean tokens of an answer by (suite, problem), from the newest readable run of a tier."""
+        lines = [run for run in self.runs() if run.line.tier == tier and run.line.verdict != "unreadable"]
+        data = self.ledger.read(f"{history.folder(lines[-1].run_id)}/samples.jsonl.gz") if lines else None
+        found: dict[tuple[str, str], list[int]] = {}
+        for sample in unpack_samples(data, LARGEST_SAMPLES) if data else ():
+            found.setdefault((sample.suite, sample.problem), []).append(sample.tokens)
+        return {key: sum(tokens) / len(tokens) for key, tokens in found.items()}
+
+    def reusable(self, generation: str) -> Iterable[tuple[str, list[Sample]]]:
+        """Yield (run id, samples) of the runs whose samples any run of the same generation may take over."""
+        for record in self.pending.records():
+            if record.generation == generation:
+                yield record.run_id, unpack_samples(self.pending.samples(record.run_id), LARGEST_SAMPLES)
+        for run in reversed(self.runs()):
+            if run.line.generation == generation:
+                data = self.ledger.read(f"{history.folder(run.run_id)}/samples.jsonl.gz")
+                if data is not None:
+                    yield run.run_id, unpack_samples(data, LARGEST_SAMPLES)

@@ -1,0 +1,112 @@
+"""Verdicts and tables for people: terminal, Markdown and job summary. Text from outside is made harmless first."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from publisher.ledger.history import Run
+    from publisher.schema import HistoryLine, Receipt, Record, Verdict
+
+# C0 but tab and line break, DEL, C1, and the bidirectional and zero-width controls: all can rewrite a terminal's line.
+_HOSTILE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+WORDS = {"kept": "✓ kept", "rejected": "✗ rejected", "inconclusive": "? inconclusive", "unreadable": "! unreadable"}
+
+
+def plain(text: str) -> str:
+    """Return text from outside with its control characters spelled out, safe for a terminal."""
+    return _HOSTILE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def one_line(text: str, width: int = 48) -> str:
+    """Return hostile text as one harmless line of at most `width` characters."""
+    flat = plain(" ".join(text.split()))
+    return flat if len(flat) <= width else f"{flat[: width - 1]}…"
+
+
+def score_words(score: float, stderr: float, low: float, high: float) -> str:
+    """Return a score as people read it: points ± standard error [95 % interval]."""
+    return f"{score:.1f} ± {stderr:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def verdict_lines(record: Record, verdict: Verdict) -> list[str]:
+    """Return the gate's table as plain lines: each suite's score, each rule's reason, the verdict."""
+    lines = [f"{record.model.name} ({record.model.quantization}) at {record.commit.sha[:12]}, tier {record.tier}"]
+    for result in record.results:
+        words = score_words(result.score, result.stderr, result.interval.low, result.interval.high)
+        counts = result.counts
+        lines.append(
+            f"  {result.suite}: {words} points — {counts.right} right, {counts.wrong} wrong, "
+            f"{counts.unanswered} unanswered, {counts.truncated} truncated, {counts.error} errors"
+        )
+    marks = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
+    lines += [f"  {marks[rule.outcome]} {rule.rule}: {rule.reason}" for rule in verdict.rules]
+    if not verdict.rules:
+        lines.append("  the policy has no rules: every run is kept")
+    return [plain(line) for line in [*lines, f"verdict: {verdict.verdict}"]]
+
+
+def verdict_markdown(record: Record, verdict: Verdict, receipt: Receipt | None) -> str:
+    """Return the verdict as Markdown for a job summary: figures, and names only inside code spans."""
+    rows = [
+        f"| {_code(r.suite)} | {r.score:.1f} ± {r.stderr:.1f} | {r.interval.low:.1f} – {r.interval.high:.1f} | "
+        f"{r.counts.right} / {r.counts.scored} |"
+        for r in record.results
+    ]
+    rules = [f"- {rule.outcome}: **{rule.rule}** — {_code(rule.reason)}" for rule in verdict.rules]
+    parts = [
+        f"### {WORDS[verdict.verdict]} {_code(record.commit.sha[:12])}",
+        "",
+        "| suite | score ± s.e. | 95 % | right |",
+        "| --- | --- | --- | --- |",
+        *rows,
+        "",
+        *rules,
+    ]
+    if receipt is not None:
+        parts += ["", f"Permanent address: <{receipt.address}>"]
+    return "\n".join(parts) + "\n"
+
+
+def _code(text: str) -> str:
+    """Return hostile text as a Markdown code span on one line."""
+    return f"`{one_line(text, 200).replace('`', 'ʼ').replace('|', '¦')}`"
+
+
+def history_rows(runs: Iterable[Run], headline: str = "") -> list[list[str]]:
+    """Return the rows commit, score, verdict, address and subject of a table of runs."""
+    return [
+        [*row_of(run.line, headline), run.receipt.address if run.receipt else one_line(run.line.why, 60)]
+        for run in runs
+    ]
+
+
+def row_of(line: HistoryLine, headline: str = "") -> list[str]:
+    """Return commit, tier, score and verdict of one run as text."""
+    score = line.scores.get(headline) or next(iter(line.scores.values()), None)
+    words = score_words(score.score, score.stderr, score.low, score.high) if score else "—"
+    return [line.commit[:12], one_line(line.subject, 32), line.tier, words, WORDS[line.verdict]]
+
+
+HEADINGS = ["commit", "subject", "tier", "score ± s.e. [95 %]", "verdict", "permanent address, or why not"]
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as aligned columns of plain text; every cell is harmless already."""
+    cells = [list(headings), *[list(row) for row in rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]])
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """Return a run as plain values for `--json`: its line of history, its snapshot and its receipt."""
+    return {
+        **msgspec.to_builtins(run.line),
+        "receipt": msgspec.to_builtins(run.receipt) if run.receipt else None,
+    }

@@ -1,0 +1,202 @@
+"""Prove that an address serves exactly the files that a snapshot's manifest lists."""
+
+from __future__ import annotations
+
+import re
+import threading
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from publisher.errors import DeployError
+from publisher.files import sha256_hex
+from publisher.web import Web
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PARALLEL = 8
+LARGEST = 64 << 20
+MOST_FILES = 54_000
+_SAFE = "/-._~!$&'()*+,;=:@"
+_TYPES = {
+    ".html": {"text/html"},
+    ".css": {"text/css"},
+    ".js": {"text/javascript", "application/javascript"},
+    ".svg": {"image/svg+xml"},
+    ".json": {"application/json"},
+}
+"""The types that a browser which is told `nosniff` insists on."""
+
+
+class ManifestEntry(msgspec.Struct, frozen=True):
+    """One file of a deploy: its SHA-256 and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """`manifest.json`: every file of a deploy that can be fetched."""
+
+    schema: int
+    files: dict[str, ManifestEntry]
+    headers: dict[str, dict[str, str]] = {}
+
+    def headers_of(self, path: str) -> dict[str, str]:
+        """Return the headers that a file has to come with; of two rules for one name the later counts."""
+        found: dict[str, str] = {}
+        for pattern, headers in self.headers.items():
+            if f"/{path}" == pattern or (pattern.endswith("/*") and f"/{path}".startswith(pattern[:-1])):
+                found |= headers
+        return found
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was found at an address; nothing is wrong when `problems` is 0.
+
+    `missing`, `changed` and `private` are paths, `headers` are sentences: path, header, what is wrong with it.
+    """
+
+    address: str
+    manifest_sha256: str = ""
+    files: int = 0
+    missing: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    private: list[str] = field(default_factory=list)
+    headers: list[str] = field(default_factory=list)
+
+    @property
+    def damaged(self) -> int:
+        """How many files are not as the manifest says, byte for byte."""
+        return len(self.missing) + len(self.changed) + len(self.private)
+
+    @property
+    def problems(self) -> int:
+        """How many files and headers are not as the manifest says."""
+        return self.damaged + len(self.headers)
+
+
+def verify(address: str, *, record_sha256: str, commit: str = "", manifest_sha256: str = "") -> Verification:
+    """Fetch the manifest and every file that it lists from `address` and compare digests and headers.
+
+    `record_sha256` and `commit` are the record and the snapshot commit that `snapshot.json` has to name;
+    `manifest_sha256`, where known, is the only manifest that will do. Raises DeployError when there is no manifest to
+    go by, NetworkError when the host cannot be reached.
+    """
+    report = Verification(address)
+    manifest = _manifest(address, report, manifest_sha256)
+    if manifest is None:
+        return report
+    local = threading.local()
+
+    def look(path: str) -> tuple[str, str, list[str]]:
+        if not hasattr(local, "web"):
+            local.web = Web()
+        return path, *_look(local.web, address, path, manifest)
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for path, fault, headers in pool.map(look, sorted(manifest.files)):
+            if fault:
+                getattr(report, fault).append(path)
+            report.headers += headers
+    report.files = len(manifest.files)
+    if not report.damaged:
+        _check_record(address, record_sha256, commit)
+    return report
+
+
+def require(report: Verification) -> Verification:
+    """Return the report when every byte is right; DeployError that lists what is not, by kind, otherwise.
+
+    A header that differs is no reason: it may be the whole site's setting, and the pages carry their policy themselves.
+    """
+    if not report.damaged:
+        return report
+    if report.private:
+        raise DeployError(
+            f"{report.address} is private: it asks for a login",
+            hint="Netlify → Access control → make branch deploys public, then run it again",
+        )
+    listing = [f"missing: {path}" for path in report.missing] + [f"changed: {path}" for path in report.changed]
+    raise DeployError(
+        f"{report.address} does not serve what was rendered: {report.damaged} of {report.files} files",
+        detail="\n".join(listing[:20]),
+        hint="publisher verify --repair",
+    )
+
+
+def _manifest(address: str, report: Verification, wanted: str) -> Manifest | None:
+    """Fetch and check the manifest; None where the address is private."""
+    answer = Web().request("GET", f"{address}/manifest.json", what="the manifest", limit=LARGEST)
+    if _is_private(answer.status):
+        report.private.append("manifest.json")
+        return None
+    if answer.status != 200:
+        raise DeployError(f"{address}/manifest.json answered {answer.status}", hint="publisher verify --repair")
+    report.manifest_sha256 = sha256_hex(answer.body)
+    if wanted and report.manifest_sha256 != wanted:
+        report.changed.append("manifest.json")
+    try:
+        manifest = msgspec.json.decode(answer.body, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise DeployError(f"{address}/manifest.json cannot be understood: {error}") from error
+    if len(manifest.files) > MOST_FILES:
+        raise DeployError(f"{address}/manifest.json lists {len(manifest.files)} files, more than {MOST_FILES}")
+    return manifest
+
+
+def _look(web: Web, address: str, path: str, manifest: Manifest) -> tuple[str, list[str]]:
+    """Fetch one file; return what is wrong with it, or nothing, and what is wrong with its headers."""
+    entry = manifest.files[path]
+    url = f"{address}/{urllib.parse.quote(path, safe=_SAFE)}"
+    answer = web.request("GET", url, what=path, limit=min(LARGEST, entry.size + (1 << 20)))
+    if _is_private(answer.status):
+        return "private", []
+    # 404.html is a page like any other here, but is served with its own status.
+    expected = {200, 404} if path == "404.html" else {200}
+    if answer.status not in expected:
+        return "missing", []
+    same = len(answer.body) == entry.size and sha256_hex(answer.body) == entry.sha256
+    return "" if same else "changed", _wrong_headers(path, manifest.headers_of(path), answer.headers)
+
+
+def _wrong_headers(path: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each header that is missing or says something else; the values stay unquoted: not ours."""
+    wrong = []
+    for name, value in wanted.items():
+        shown = found.get(name.lower())
+        if shown is None or _directives(shown) != _directives(value):
+            wrong.append(f"{path}: {name} {'is missing' if shown is None else 'differs'}")
+    types = _TYPES.get(PurePosixPath(path).suffix)
+    if types and found.get("content-type", "").partition(";")[0].strip().lower() not in types:
+        wrong.append(f"{path}: Content-Type is not {min(types)}")
+    return wrong
+
+
+def _directives(value: str) -> list[str]:
+    """Return what a header says, whatever its order, spaces and case: hosts write them anew."""
+    return sorted(" ".join(part.split()).lower() for part in re.split("[,;]", value))
+
+
+def _check_record(address: str, record_sha256: str, commit: str) -> None:
+    """Refuse a site that is whole but shows another record or another snapshot commit."""
+    body = Web().request("GET", f"{address}/snapshot.json", what="snapshot.json", limit=LARGEST).body
+    try:
+        shown = msgspec.json.decode(body, type=dict[str, object])
+    except msgspec.MsgspecError:
+        shown = {}
+    if shown.get("record_sha256") != record_sha256 or (commit and shown.get("snapshot") != commit):
+        raise DeployError(
+            f"{address} shows another record than the snapshot's", hint="did somebody push to the snapshot branch?"
+        )
+
+
+def _is_private(status: int) -> bool:
+    """Return whether a status means a login stands before the site."""
+    return status in {401, 403} or 300 <= status < 400
