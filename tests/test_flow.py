@@ -181,7 +181,7 @@ def test_nothing_that_was_said_or_stored_holds_a_secret(stage: tuple[Project, Ho
     text = done.out + done.err + project.folder.git("log", "--all", "--format=%B")
     assert not [secret for secret in secrets if secret in text]
     for secret in secrets:
-        command = ["git", "-C", str(project.folder.path), "grep", "-q", secret, "ledger", "live"]
+        command = ["git", "-C", str(project.folder.path), "grep", "-q", "-e", secret, "ledger", "live"]
         assert subprocess.run(command, check=False).returncode == 1
 
 

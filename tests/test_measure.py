@@ -265,7 +265,7 @@ class Killer(Notes):
         if len(self.samples) == 3:
             for children in Path("/proc/self/task").glob("*/children"):
                 for child in children.read_text().split():
-                    if b"bench.worker_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    if b"engine.child.main" in Path(f"/proc/{child}/cmdline").read_bytes():
                         os.kill(int(child), signal.SIGKILL)
 
 

@@ -172,7 +172,7 @@ def test_an_engine_leaves_the_packages_high_level_half_out() -> None:
     """The engine's process does not import `llama_cpp.Llama`; who wants it afterwards still gets it."""
     code = (
         "import sys, publisher.engine.child.engine, importlib.metadata\n"
-        "from publisher.bench import binding\n"
+        "from publisher.engine.child.llama import binding\n"
         "assert 'llama_cpp' not in sys.modules and 'llama_cpp.llama' not in sys.modules\n"
         "assert binding.version() == importlib.metadata.version('llama-cpp-python')\n"
         "import llama_cpp\n"
