@@ -22,6 +22,7 @@ check: install-dev ## format, lint, types, import layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/layers.py --check
 
 install: .venv/.demo ## what the demo needs
 install-dev: .venv/.dev ## what the tests need
