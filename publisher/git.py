@@ -21,7 +21,7 @@ import git as gitpython
 from publisher.errors import GitError, LostRaceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SAFE = (
@@ -184,6 +184,10 @@ class Repository:
         name, time = (author[1], int(author[2])) if author else ("", 0)
         return Commit(sha, values["tree"], parents, name, time, message)
 
+    def tree_of(self, commit: str) -> str:
+        """Return the hash of the tree of a commit."""
+        return self.commit(commit).tree
+
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the bytes of the file `path` in `commit`, or None where it has none."""
         return self.read_many([f"{_checked(commit)}:{path}"])[0]
@@ -246,16 +250,27 @@ class Repository:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def write_commit(
-        self, files: Mapping[str, bytes], *, message: str, author: Author, parent: str | None = None
+        self,
+        files: Mapping[str, bytes],
+        *,
+        message: str,
+        author: Author,
+        parents: Sequence[str] = (),
+        tree: str | None = None,
     ) -> str:
-        """Return the hash of a new commit: the tree of `parent` plus `files`; no ref moves, no file changes."""
+        """Return the hash of a new commit with `parents`; no ref moves, no file changes.
+
+        Its tree is that of the commit `tree`, of the first parent where `tree` is None, or empty, plus `files`.
+        """
         # One process, however large the tree is. The ref that fast-import insists on is deleted before it is written.
         scratch = f"refs/publisher/new-{secrets.token_hex(8)}"
         person = f"{author.name} <{author.email}> {author.time} +0000"
         parts = [
             f"commit {scratch}\nmark :1\nauthor {person}\ncommitter {person}\n".encode(),
             _data(message.encode()),
-            f"from {_checked(parent)}\n".encode() if parent else b"",
+            *(f"{'merge' if number else 'from'} {_checked(sha)}\n".encode() for number, sha in enumerate(parents)),
+            # An explicit tree replaces the first parent's, which fast-import would otherwise start from.
+            f'M 040000 {self.tree_of(tree)} ""\n'.encode() if tree else b"",
             *(f"M 100644 inline {_quoted(path)}\n".encode() + _data(data) for path, data in files.items()),
             f"get-mark :1\nreset {scratch}\nfrom {ZERO}\n\ndone\n".encode(),
         ]

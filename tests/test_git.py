@@ -62,7 +62,7 @@ def test_a_missing_file_reads_as_none(repository: GitFolder) -> None:
 def test_a_commit_is_written_without_touching_the_folder(repository: GitFolder) -> None:
     """A plumbing commit holds the base's tree and the new files; the index and the folder stay as they were."""
     opened, base = repository.opened, repository.git("rev-parse", "HEAD")
-    sha = opened.write_commit({"ledger/a.json": b"{}"}, message="S\n", author=ME, parent=base)
+    sha = opened.write_commit({"ledger/a.json": b"{}"}, message="S\n", author=ME, parents=[base])
     assert set(opened.tree(sha)) == {"README.md", "ledger/a.json"}
     assert opened.commit(sha).parents == (base,)
     assert repository.git("status", "--porcelain") == ""
@@ -72,7 +72,7 @@ def test_a_commit_is_written_without_touching_the_folder(repository: GitFolder) 
 def test_equal_contents_make_equal_commits(repository: GitFolder) -> None:
     """Nothing of the moment enters a commit that we write."""
     opened, base = repository.opened, repository.git("rev-parse", "HEAD")
-    shas = {opened.write_commit({"a": b"1"}, message="m", author=ME, parent=base) for _ in range(2)}
+    shas = {opened.write_commit({"a": b"1"}, message="m", author=ME, parents=[base]) for _ in range(2)}
     assert len(shas) == 1
 
 
@@ -135,3 +135,13 @@ def test_a_clone_has_the_branch_and_its_history(repository: GitFolder, tmp_path:
 def test_hostile_branch_names_are_refused(name: str) -> None:
     """What git or a shell could read as something else is no branch name."""
     assert not is_branch_name(name)
+
+
+def test_a_commit_can_have_another_commits_tree_and_several_parents(repository: GitFolder) -> None:
+    """A commit that advances a branch without rewriting it keeps the bytes of the one that it shows."""
+    opened, base = repository.opened, repository.git("rev-parse", "HEAD")
+    shown = opened.write_commit({"a": b"1"}, message="S", author=ME, parents=[base])
+    older = opened.write_commit({"b": b"2"}, message="old", author=ME, parents=[base])
+    made = opened.write_commit({}, message="live", author=ME, parents=[older, shown], tree=shown)
+    assert opened.commit(made).parents == (older, shown)
+    assert opened.commit(made).tree == opened.commit(shown).tree

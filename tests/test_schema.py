@@ -27,6 +27,12 @@ def test_a_record_survives_being_written_and_read() -> None:
         ((b'"schema": 1', b'"scheme": 1'), "no schema version"),
         ((b'"kept"', b'"maybe"'), "does not fit"),
         ((b"{", b"["), "not readable"),
+        ((b'"kept"', b"[" * 100_000), "nested too deeply"),
+        ((b'"kept"', b"9" * 5000), "does not fit"),
+        ((b'"schema": 1', b'"schema": ' + b"9" * 5000), "not readable"),
+        ((b'"schema": 1', b'"schema": ' + b"9" * 4000), "newer publisher"),
+        ((b'"kept"', b"NaN"), "not readable"),
+        ((b'"rules": [', b'"rules": [null,'), "does not fit"),
     ],
 )
 def test_a_stored_file_that_does_not_fit_says_how(change: tuple[bytes, bytes], words: str) -> None:
@@ -45,3 +51,19 @@ def test_the_error_tree_in_the_docstring_is_complete() -> None:
     assert set(drawn) == set(classes) - {"PublisherError"}
     assert all(int(code) == classes[name].exit_code for name, code in drawn.items())
     assert all(issubclass(kind, PublisherError) for kind in classes.values())
+
+
+def test_a_snapshots_identity_is_read_from_its_whole_file() -> None:
+    """A reader needs only the identity, and a record of another version does not keep it from that."""
+    whole = schema.SiteSnapshot(
+        run_id="r",
+        branch="snapshot-0123456789ab",
+        snapshot="1" * 40,
+        commit="2" * 40,
+        record_sha256="3" * 64,
+        record=record(),
+        verdict=verdict(record()),
+        links={},
+    )
+    data = canonical_json(whole).replace(b'"tokens_per_second"', b'"speed"')
+    assert schema.decode(data, schema.SnapshotIdentity, "snapshot.json").snapshot == "1" * 40

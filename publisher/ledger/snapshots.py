@@ -107,7 +107,7 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     files = {f"{FOLDER}/{name}": data for name, data in {**parts, "history.json": canonical_json(history)}.items()}
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
     return repository.write_commit(
-        files, message=_message(record, verdict, entered, digest), author=author(moment), parent=record.commit.sha
+        files, message=_message(record, verdict, entered, digest), author=author(moment), parents=[record.commit.sha]
     )
 
 

@@ -149,7 +149,7 @@ class Ledger:
         """Return a new ledger commit on top of `head`."""
         first = {} if head else {"README.md": _README}
         return self.repository.write_commit(
-            {**first, **files}, message=message, author=author(int(time.time())), parent=head
+            {**first, **files}, message=message, author=author(int(time.time())), parents=[head] if head else []
         )
 
 

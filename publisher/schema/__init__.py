@@ -25,6 +25,14 @@ from publisher.schema.record import (
     SuiteIdentity,
     SuiteResult,
 )
+from publisher.schema.site import (
+    MANIFEST_SCHEMA,
+    Manifest,
+    ManifestEntry,
+    SiteDeploy,
+    SiteSnapshot,
+    SnapshotIdentity,
+)
 from publisher.schema.stored import Struct, decode
 from publisher.schema.verdict import (
     HISTORY_SCHEMA,
@@ -40,6 +48,7 @@ from publisher.schema.verdict import (
 
 __all__ = [
     "HISTORY_SCHEMA",
+    "MANIFEST_SCHEMA",
     "RECEIPT_SCHEMA",
     "RECORD_SCHEMA",
     "SUMMARY_SCHEMA",
@@ -54,6 +63,8 @@ __all__ = [
     "Interval",
     "LiveMove",
     "MachineIdentity",
+    "Manifest",
+    "ManifestEntry",
     "ModelIdentity",
     "Outcome",
     "Pin",
@@ -65,6 +76,9 @@ __all__ = [
     "RuleResult",
     "Sample",
     "Sampling",
+    "SiteDeploy",
+    "SiteSnapshot",
+    "SnapshotIdentity",
     "SnapshotName",
     "Struct",
     "SuiteIdentity",
