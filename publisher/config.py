@@ -9,6 +9,7 @@ import difflib
 import tomllib
 import types
 import typing
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Union
 
 import msgspec
@@ -61,7 +62,8 @@ class SuiteConfig(Section, frozen=True, kw_only=True):
 
     source: Annotated[str, Meta(min_length=1, max_length=1000)]
     sha256: Digest = ""
-    grader: Literal["math", "integer", "exact"] = "math"
+    grader: Name = "math"
+    """One of `publisher.graders.GRADERS`."""
     samples: Count = 1
     public: bool = False
 
@@ -196,14 +198,19 @@ class Config(Section, frozen=True, kw_only=True):
         return {suite: part.samples or self.suites[suite].samples for suite, part in wanted.items()}
 
 
-def parse(data: bytes, where: str = FILE) -> Config:
-    """Return the configuration in `data`; ConfigError lists every mistake, each with its place and a suggestion."""
+def parse(data: bytes, where: str = FILE, *, graders: Collection[str] = ()) -> Config:
+    """Return the configuration in `data`; ConfigError lists every mistake, each with its place and a suggestion.
+
+    `graders` are the names that a suite may use; without them names are not checked, because a page may show a run
+    whose grader is not installed where the page is rendered.
+    """
     try:
         raw = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{where} is not TOML: {error}", hint=f"correct {where} and commit it") from error
     mistakes: list[str] = []
     _check(Config, raw, "", mistakes)
+    mistakes += _unknown_graders(raw.get("suites"), graders)
     if not mistakes:
         config = msgspec.convert(raw, Config, strict=True)
         mistakes = _cross_check(config)
@@ -212,6 +219,17 @@ def parse(data: bytes, where: str = FILE) -> Config:
     count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     lines = "".join(f"\n  {number}. {text}" for number, text in enumerate(mistakes, 1))
     raise ConfigError(f"{where} has {count}:{lines}", hint=f"correct {where} and commit it")
+
+
+def _unknown_graders(suites: Any, graders: Collection[str]) -> list[str]:
+    """Return a mistake for each suite whose grader is none of `graders`."""
+    sections = suites if graders and isinstance(suites, dict) else {}
+    wanted = {name: section.get("grader") for name, section in sections.items() if isinstance(section, dict)}
+    return [
+        f"suites.{name}.grader: {_short(grader)} is none of {', '.join(graders)}{_suggest(grader, graders)}"
+        for name, grader in wanted.items()
+        if isinstance(grader, str) and grader not in graders
+    ]
 
 
 def _check(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from publisher.config import BestRatio, Threshold, parse
 from publisher.errors import ConfigError
+from publisher.graders import GRADERS
 
 GOOD = """
 [model]
@@ -71,6 +72,17 @@ def test_a_name_that_points_nowhere_is_refused() -> None:
     """A headline, a rule or a tier that names no suite is a mistake."""
     assert "gate.headline: no suite is called 'bb'" in mistakes(GOOD.replace('headline = "b"', 'headline = "bb"'))
     assert "tiers.full.suites: no suite is called 'c'" in mistakes(GOOD.replace('["a", "b"]', '["a", "c"]'))
+
+
+def test_a_grader_that_nobody_registered_is_refused() -> None:
+    """Every such suite is named, with the graders that there are, together with all other mistakes."""
+    bad = GOOD.replace("samples = 4", 'samples = 0\ngrader = "maths"').replace('"b.jsonl"', '"b.jsonl"\ngrader = "x"')
+    with pytest.raises(ConfigError) as caught:
+        parse(bad.encode(), graders=GRADERS)
+    assert "suites.a.grader: 'maths' is none of math, integer, exact; did you mean 'math'?" in caught.value.message
+    assert "suites.b.grader: 'x' is none of" in caught.value.message
+    assert "suites.a.samples" in caught.value.message
+    assert parse(GOOD.replace("samples = 4", 'grader = "new"').encode()).suites["a"].grader == "new"
 
 
 def test_a_template_without_the_problem_is_refused() -> None:

@@ -9,29 +9,23 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 from publisher.bench.forecast import Forecast
 from publisher.bench.journal import Journal, journal_path
-from publisher.bench.plan import Job, Plan, PlannedSample, PlannedSuite, plan
+from publisher.bench.plan import Job, Plan, PlannedSample, plan
 from publisher.bench.record import build_record, sampling_of
-from publisher.engine.fleet import Fleet
+from publisher.bench.scoring import Scorer
 from publisher.engine.protocol import EngineOptions, SampleRequest
 from publisher.errors import GraderError, ModelError
 from publisher.files import sha256_hex
-from publisher.graders import GRADERS, Grade, grade
-from publisher.graders.extract import LIMIT
+from publisher.graders import GRADERS
 from publisher.samples import pack_samples
-from publisher.schema import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from publisher.engine.protocol import Completion
-    from publisher.graders import Grader
-    from publisher.graders.comparison import Match
-    from publisher.schema import Record
+    from publisher.engine.protocol import InferenceEngine, StartEngine
+    from publisher.schema import Record, Sample
 
     Reusable = Callable[[str], Iterable[tuple[str, Iterable[Sample]]]]
     """Generation digest -> (run id, samples) of earlier runs, newest first."""
@@ -84,14 +78,10 @@ class _Run:
 
     job: Job
     plan: Plan
-    graders: dict[str, Grader]
+    scorer: Scorer
     done: dict[tuple[str, str, int], Sample] = field(default_factory=dict)
     reused: dict[str, int] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
-
-    def suite(self, name: str) -> PlannedSuite:
-        """Return the suite called `name`."""
-        return next(part for part in self.plan.suites if part.suite.name == name)
 
     def missing(self) -> list[PlannedSample]:
         """Return what is still to be generated."""
@@ -104,7 +94,13 @@ def key_of(wanted: PlannedSample) -> tuple[str, str, int]:
 
 
 def measure(
-    job: Job, *, workspace: Path, reusable: Reusable, observer: Observer, lengths: Lengths = dict
+    job: Job,
+    *,
+    start: StartEngine,
+    workspace: Path,
+    reusable: Reusable,
+    observer: Observer,
+    lengths: Lengths = dict,
 ) -> Measurement:
     """Run the model over the suites of a tier and return the record, with every sample in its order.
 
@@ -119,14 +115,15 @@ def measure(
         journal = stack.enter_context(Journal(path))
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(_GRADERS_AT_ONCE))
         names = {part.grader for part in planned.suites}
-        run = _Run(job, planned, {name: stack.enter_context(GRADERS[name]()) for name in names})
+        graders = {name: stack.enter_context(GRADERS[name]()) for name in names}
+        run = _Run(job, planned, Scorer(planned, graders, job.config.ledger.clip))
         _resume(run, journal, observer)
         _reuse(run, reusable, observer)
         missing = run.missing()
         counts = [(part.suite.name, len(part.suite.problems) * part.samples) for part in planned.suites]
         observer.planned(job.config.model.name, counts, len(missing))
         with _naming(job.config.model.source):
-            engine = stack.enter_context(Fleet(_options(job, planned, len(missing)), engines=job.config.engine.engines))
+            engine = stack.enter_context(start(_options(job, planned, len(missing)), engines=job.config.engine.engines))
         requests = _requests(missing, lengths, sampling_of(job).max_tokens)
         repeated = _prove(engine, requests)
         forecast = Forecast({request.key: request.expected for request in requests})
@@ -178,7 +175,7 @@ def _reuse(run: _Run, reusable: Reusable, observer: Observer) -> None:
             wanted = missing.get((sample.problem, sample.sample, sample.seed))
             if wanted is None or sample.finish == "error" or sample.outcome == "error":
                 continue
-            again = _regraded(run, sample, wanted)
+            again = run.scorer.again(sample, wanted)
             if again.outcome != "error":
                 del missing[sample.problem, sample.sample, sample.seed]
                 run.done[key_of(wanted)] = again
@@ -210,7 +207,7 @@ def _requests(missing: Sequence[PlannedSample], lengths: Lengths, limit: int) ->
     return sorted(requests, key=lambda request: (-request.expected, sha256_hex(request.group.encode()), request.key))
 
 
-def _prove(engine: Fleet, requests: Sequence[SampleRequest]) -> dict[str, float]:
+def _prove(engine: InferenceEngine, requests: Sequence[SampleRequest]) -> dict[str, float]:
     """On a GPU, in reproducible mode, generate the beginnings of a few samples twice; ModelError when they differ."""
     identity = engine.identity
     if not requests or identity.mode != "reproducible" or not identity.gpu_layers_offloaded:
@@ -225,7 +222,7 @@ def _prove(engine: Fleet, requests: Sequence[SampleRequest]) -> dict[str, float]
     return {"repeated_samples": float(len(few))}
 
 
-def _with_time_left(engine: Fleet, forecast: Forecast) -> dict[str, float]:
+def _with_time_left(engine: InferenceEngine, forecast: Forecast) -> dict[str, float]:
     """Return the engine's figures with the seconds that the run still takes."""
     figures = engine.statistics()
     left = forecast.left(figures.get("seconds", 0.0), figures.get("decode_tokens", 0.0), engine.at_once)
@@ -234,7 +231,7 @@ def _with_time_left(engine: Fleet, forecast: Forecast) -> dict[str, float]:
 
 def _generated(
     run: _Run,
-    engine: Fleet,
+    engine: InferenceEngine,
     missing: Sequence[PlannedSample],
     requests: Sequence[SampleRequest],
     threads: concurrent.futures.Executor,
@@ -247,7 +244,7 @@ def _generated(
     try:
         try:
             for completion in engine.generate(requests):
-                pending[threads.submit(_graded, run, missing[completion.key], completion)] = completion.key
+                pending[threads.submit(run.scorer.completed, missing[completion.key], completion)] = completion.key
                 for future in [future for future in pending if future.done()]:
                     yield future.result(), pending.pop(future)
         except ModelError as error:
@@ -261,75 +258,13 @@ def _generated(
             future.cancel()
 
 
-def _graded(run: _Run, wanted: PlannedSample, completion: Completion) -> Sample:
-    """Return the sample of a completion."""
-    text = completion.text.encode(errors="replace").decode()
-    clip = run.job.config.ledger.clip
-    if completion.finish == "error":
-        scored = Grade("error", "", completion.reason or "the engine gave no reason")
-    else:
-        part = run.suite(wanted.suite)
-        scored = grade(run.graders[part.grader], text, wanted.problem.answer, completion.finish)
-    sample = Sample(
-        suite=wanted.suite,
-        problem=wanted.problem.id,
-        sample=wanted.sample,
-        seed=wanted.seed,
-        outcome="error",
-        answer="",
-        finish=completion.finish,
-        prompt_tokens=completion.prompt_tokens,
-        tokens=completion.tokens,
-        latency=round(completion.latency, 6),
-        queue=round(completion.queue, 6),
-        prompt_time=round(completion.prompt_time, 6),
-        text=text[:clip],
-        clipped=max(0, len(text) - clip),
-    )
-    return _scored(run, sample, wanted, scored)
-
-
-def _regraded(run: _Run, sample: Sample, wanted: PlannedSample) -> Sample:
-    """Return an earlier run's sample as this run's suite and grader see it, by its answer where its text was cut."""
-    grader = run.graders[run.suite(wanted.suite).grader]
-    if not sample.clipped:
-        scored = grade(grader, sample.text, wanted.problem.answer, sample.finish)
-    elif sample.outcome in {"right", "wrong"}:
-        scored = _with_answer(grader.compare(sample.answer, wanted.problem.answer), sample.answer)
-    else:
-        scored = Grade(sample.outcome, sample.answer, sample.reason)
-    clip = run.job.config.ledger.clip
-    cut = max(0, len(sample.text) - clip)
-    shorter = msgspec.structs.replace(sample, text=sample.text[:clip], clipped=sample.clipped + cut)
-    return _scored(run, shorter, wanted, scored)
-
-
-def _with_answer(verdict: Match, answer: str) -> Grade:
-    return Grade(verdict.outcome, answer, verdict.reason)
-
-
-def _scored(run: _Run, sample: Sample, wanted: PlannedSample, scored: Grade) -> Sample:
-    """Return `sample` with its grade, and with its problem's statement and answer where those are public."""
-    public = run.suite(wanted.suite).suite.public
-    return msgspec.structs.replace(
-        sample,
-        suite=wanted.suite,
-        outcome=scored.outcome,
-        answer=scored.answer[: LIMIT + 1],
-        reason=scored.reason,
-        kind=wanted.problem.kind,
-        statement=wanted.problem.problem if public else "",
-        expected=wanted.problem.answer if public else "",
-    )
-
-
 def _keep(run: _Run, sample: Sample, journal: Journal) -> None:
     """Take a new sample in; raise once a suite has too many errors."""
     run.done[sample.suite, sample.problem, sample.sample] = sample
     if sample.outcome != "error":
         journal.append(sample)
         return
-    part = run.suite(sample.suite)
+    part = run.plan.suite(sample.suite)
     run.errors[sample.suite] += 1
     planned = len(part.suite.problems) * part.samples
     if run.errors[sample.suite] > MAX_ERRORS * planned:

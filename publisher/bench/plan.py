@@ -83,6 +83,10 @@ class Plan:
     wanted: tuple[PlannedSample, ...]
     """Every sample, in the order of the record: by suite, problem and number."""
 
+    def suite(self, name: str) -> PlannedSuite:
+        """Return the suite called `name`."""
+        return next(part for part in self.suites if part.suite.name == name)
+
 
 def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
     """Return what `job` comes to, fetching the model and the suites where they are not at hand.

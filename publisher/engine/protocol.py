@@ -10,11 +10,15 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 from publisher.schema import EngineIdentity, Sampling, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
 MAX_FRAME = 256 << 20
 """Bytes of the largest message that is believed."""
@@ -103,6 +107,38 @@ class ModelFacts:
     chat_template_sha256: str
     layers: int
     vocabulary: int
+
+
+class InferenceEngine(Protocol):
+    """What a run needs of whatever generates its samples; `Fleet` is the one that runs llama.cpp."""
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What the model's file says about itself."""
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """What calculates, as the record keeps it."""
+
+    @property
+    def at_once(self) -> int:
+        """How many samples are generated side by side."""
+
+    def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
+        """Yield one completion per request, in the order in which they finish; ModelError when the engine fails."""
+
+    def changed(self, requests: Sequence[SampleRequest]) -> list[int]:
+        """Generate the same samples twice and return the keys of those that differ."""
+
+    def statistics(self) -> dict[str, float]:
+        """Return the figures of the last `generate`; empty before the first."""
+
+
+class StartEngine(Protocol):
+    """Starts an engine: called with its options, it is entered for the time of a run."""
+
+    def __call__(self, options: EngineOptions, *, engines: int) -> AbstractContextManager[InferenceEngine]:
+        """Return the engine; `engines` is the number of processes that the user asked for, 0 for a chosen one."""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):

@@ -50,6 +50,7 @@ class Grader(Protocol):
 
 
 GRADERS: dict[str, type[Grader]] = {"math": MathGrader, "integer": IntegerGrader, "exact": ExactGrader}
+"""Every grader by its name in publisher.toml; the only list of them."""
 
 
 def grade(grader: Grader, text: str, expected: str, finish: Literal["stop", "length", "error"]) -> Grade:

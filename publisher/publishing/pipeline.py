@@ -56,7 +56,9 @@ def bench(
     if known is not None:
         observer.note(f"{known.run_id} measured this commit already (--fresh measures it again)")
         return known
-    from publisher.bench.measure import Job, measure  # noqa: PLC0415 - what infers is absent where sites are built
+    # What infers is absent where sites are built.
+    from publisher.bench.measure import Job, measure  # noqa: PLC0415
+    from publisher.engine.fleet import Fleet  # noqa: PLC0415
 
     started = dt.datetime.now(dt.UTC)
     job = Job(
@@ -71,6 +73,7 @@ def bench(
     )
     measurement = measure(
         job,
+        start=Fleet,
         workspace=project.workspace,
         reusable=project.reusable if reuse else lambda _: (),
         observer=observer,

@@ -28,7 +28,9 @@ class Reproduction:
 
 def reproduce(project: Project, run_id: str, observer: Observer) -> Reproduction:
     """Measure a recorded run's commit again, reusing nothing, and compare each answer's text, to the letter."""
-    from publisher.bench.measure import Job, measure  # noqa: PLC0415 - what infers is absent where sites are built
+    # What infers is absent where sites are built.
+    from publisher.bench.measure import Job, measure  # noqa: PLC0415
+    from publisher.engine.fleet import Fleet  # noqa: PLC0415
 
     then = project.record(run_id)
     packed = project.ledger.read(f"{history.folder(run_id)}/samples.jsonl.gz")
@@ -40,7 +42,7 @@ def reproduce(project: Project, run_id: str, observer: Observer) -> Reproduction
     # A half-finished earlier reproduction must not lend its samples to this one.
     shutil.rmtree(workspace, ignore_errors=True)
     try:
-        again = measure(job, workspace=workspace, reusable=lambda _: (), observer=observer)
+        again = measure(job, start=Fleet, workspace=workspace, reusable=lambda _: (), observer=observer)
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
     texts = {key(sample): sample for sample in again.samples}

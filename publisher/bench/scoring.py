@@ -1,0 +1,88 @@
+"""Completion to sample: graded, clipped, and with its problem only where the suite is public."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from publisher.graders import Grade, grade
+from publisher.graders.extract import LIMIT
+from publisher.schema import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from publisher.bench.plan import Plan, PlannedSample
+    from publisher.engine.protocol import Completion
+    from publisher.graders import Grader
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Scores the samples of one run; safe from any thread."""
+
+    plan: Plan
+    graders: Mapping[str, Grader]
+    """The entered graders, by name."""
+    clip: int
+    """Characters of each text that are stored."""
+
+    def completed(self, wanted: PlannedSample, completion: Completion) -> Sample:
+        """Return the sample that a completion makes."""
+        text = completion.text.encode(errors="replace").decode()
+        if completion.finish == "error":
+            scored = Grade("error", "", completion.reason or "the engine gave no reason")
+        else:
+            scored = grade(self._grader(wanted), text, wanted.problem.answer, completion.finish)
+        sample = Sample(
+            suite=wanted.suite,
+            problem=wanted.problem.id,
+            sample=wanted.sample,
+            seed=wanted.seed,
+            outcome="error",
+            answer="",
+            finish=completion.finish,
+            prompt_tokens=completion.prompt_tokens,
+            tokens=completion.tokens,
+            latency=round(completion.latency, 6),
+            queue=round(completion.queue, 6),
+            prompt_time=round(completion.prompt_time, 6),
+            text=text[: self.clip],
+            clipped=max(0, len(text) - self.clip),
+        )
+        return self._scored(sample, wanted, scored)
+
+    def again(self, sample: Sample, wanted: PlannedSample) -> Sample:
+        """Return an earlier run's sample as this run's suite and grader score it.
+
+        Where the text was clipped its end is missing, so the stored answer is compared instead.
+        """
+        if not sample.clipped:
+            scored = grade(self._grader(wanted), sample.text, wanted.problem.answer, sample.finish)
+        elif sample.outcome in {"right", "wrong"}:
+            match = self._grader(wanted).compare(sample.answer, wanted.problem.answer)
+            scored = Grade(match.outcome, sample.answer, match.reason)
+        else:
+            scored = Grade(sample.outcome, sample.answer, sample.reason)
+        cut = max(0, len(sample.text) - self.clip)
+        shorter = msgspec.structs.replace(sample, text=sample.text[: self.clip], clipped=sample.clipped + cut)
+        return self._scored(shorter, wanted, scored)
+
+    def _grader(self, wanted: PlannedSample) -> Grader:
+        return self.graders[self.plan.suite(wanted.suite).grader]
+
+    def _scored(self, sample: Sample, wanted: PlannedSample, scored: Grade) -> Sample:
+        """Return `sample` with its grade, and with its problem's statement and answer where those are public."""
+        public = self.plan.suite(wanted.suite).suite.public
+        return msgspec.structs.replace(
+            sample,
+            suite=wanted.suite,
+            outcome=scored.outcome,
+            answer=scored.answer[: LIMIT + 1],
+            reason=scored.reason,
+            kind=wanted.problem.kind,
+            statement=wanted.problem.problem if public else "",
+            expected=wanted.problem.answer if public else "",
+        )

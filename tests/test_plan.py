@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from publisher.bench.measure import Job, plan
+from publisher.bench.plan import seed_of
+from publisher.errors import ConfigError
+from tests.made import GitFolder
+from tests.measuring import STARTED, SUITE, job
+
+
+def test_a_tier_that_is_not_declared_is_refused(repository: GitFolder) -> None:
+    """The hint names one that is."""
+    work = job(repository)
+    wrong = Job(work.repository, work.commit, work.config, "", "quik", dirty=False, salt="", started=STARTED)
+    with pytest.raises(ConfigError) as caught:
+        plan(wrong)
+    assert caught.value.hint == "--tier full"
+
+
+def test_the_fingerprint_covers_what_can_change_a_score(repository: GitFolder) -> None:
+    """Sampling, prompt length, suite, k and grader change it; the commit and the number of threads do not."""
+    base = plan(job(repository)).fingerprint
+    assert plan(job(repository, threads=2)).fingerprint == base
+    assert plan(job(repository, salt="x")).fingerprint == base
+    others = [
+        plan(job(repository, **change)).fingerprint
+        for change in ({"temperature": 0.8}, {"context": 1024}, {"samples": 3}, {"grader": "math"}, {"mode": "fast"})
+    ]
+    assert len({base, plan(job(repository, SUITE + b"\n")).fingerprint, *others}) == 7
+
+
+def test_the_generation_covers_what_can_change_a_text(repository: GitFolder) -> None:
+    """Suites and graders are not in it, because samples may be used for either; in fast mode the threads are."""
+    base = plan(job(repository)).generation
+    assert plan(job(repository, SUITE + b"\n", grader="math", samples=5)).generation == base
+    assert plan(job(repository, max_tokens=99)).generation != base
+    fast = [plan(job(repository, mode="fast", threads=threads)).generation for threads in (1, 2)]
+    assert len({base, *fast}) == 3
+
+
+def test_a_seed_belongs_to_its_place() -> None:
+    """Suite, problem, number and salt each lead to another seed, which never changes and is never the random one."""
+    assert seed_of("a" * 64, "p-1", 0, "") == 4049784219
+    others = [
+        seed_of("b" * 64, "p-1", 0, ""),
+        seed_of("a" * 64, "p-2", 0, ""),
+        seed_of("a" * 64, "p-1", 1, ""),
+        seed_of("a" * 64, "p-1", 0, "x"),
+    ]
+    assert len({4049784219, *others}) == 5
+    assert all(0 <= seed_of("a" * 64, "p", number, "") < 0xFFFFFFFF for number in range(2000))

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from publisher.errors import ModelError
+from publisher.schema import Sample
+from tests.made import GitFolder
+from tests.measuring import SUITE, Notes, essence, job, model, run
+
+
+@model
+def test_an_interrupted_run_goes_on_where_it_was(repository: GitFolder, tmp_path: Path) -> None:
+    """What was finished is not generated again, and the result is that of a run without interruption."""
+    work = job(repository)
+    with pytest.raises(KeyboardInterrupt):
+        run(work, tmp_path / "torn", Notes(stop=7))
+    notes = Notes()
+    done = run(work, tmp_path / "torn", notes)
+    assert notes.notes == ["going on after 7 samples of an interrupted run"]
+    assert (notes.total, len(notes.samples)) == (17, 17)
+    assert essence(done.samples) == essence(run(work, tmp_path / "whole").samples)
+
+
+@model
+def test_the_journal_stays_until_it_is_forgotten(repository: GitFolder, tmp_path: Path) -> None:
+    """A crash between the run and the storing of its record costs nothing."""
+    work = job(repository)
+    done = run(work, tmp_path)
+    notes = Notes()
+    assert run(work, tmp_path, notes).samples == done.samples
+    assert notes.total == 0
+    done.forget_journal()
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+@model
+def test_samples_of_an_equal_generation_are_taken_over(repository: GitFolder, tmp_path: Path) -> None:
+    """A later commit that changes nothing about the model generates nothing; its record says whose samples it has."""
+    earlier = run(job(repository), tmp_path / "a")
+    notes = Notes()
+    later = run(job(repository), tmp_path / "b", notes, earlier.samples)
+    assert (notes.total, later.samples) == (0, earlier.samples)
+    assert later.record.reused == {"earlier": 24}
+    assert later.record.commit.sha != earlier.record.commit.sha
+    assert later.record.fingerprint == earlier.record.fingerprint
+
+
+@model
+def test_only_what_is_missing_is_generated(repository: GitFolder, tmp_path: Path) -> None:
+    """More samples a problem: those that an earlier run has are kept, the others are drawn."""
+    earlier = run(job(repository, samples=1), tmp_path / "a")
+    notes = Notes()
+    later = run(job(repository, samples=2), tmp_path / "b", notes, earlier.samples)
+    assert (notes.total, later.record.reused) == (12, {"earlier": 12})
+    assert essence(later.samples) == essence(run(job(repository, samples=2), tmp_path / "c").samples)
+
+
+@model
+def test_samples_that_are_taken_over_are_graded_anew(repository: GitFolder, tmp_path: Path) -> None:
+    """An old verdict is not believed, not even where the text was cut: then the stored answer is compared again."""
+    earlier = run(job(repository), tmp_path / "a")
+    false = [msgspec.structs.replace(one, outcome="wrong") for one in earlier.samples]
+    assert essence(run(job(repository), tmp_path / "b", None, false).samples) == essence(earlier.samples)
+    cut = [msgspec.structs.replace(one, text=one.text[:5], clipped=len(one.text) - 5) for one in false]
+    again = run(job(repository), tmp_path / "c", None, cut)
+    assert [one.outcome for one in again.samples] == [one.outcome for one in earlier.samples]
+
+
+@model
+def test_other_seeds_are_not_taken_over(repository: GitFolder, tmp_path: Path) -> None:
+    """A changed suite has other seeds, so nothing of the old one is mixed in."""
+    earlier = run(job(repository, samples=1), tmp_path / "a")
+    notes = Notes()
+    run(job(repository, SUITE + b"\n", samples=1), tmp_path / "b", notes, earlier.samples)
+    assert notes.total == 12
+
+
+class Killer(Notes):
+    """An observer that kills the engine's process once a few samples are done."""
+
+    def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
+        """Count, and kill what runs the engine."""
+        super().sampled(sample, statistics)
+        if len(self.samples) == 3:
+            for children in Path("/proc/self/task").glob("*/children"):
+                for child in children.read_text().split():
+                    if b"engine.child.main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        os.kill(int(child), signal.SIGKILL)
+
+
+@model
+def test_a_crash_of_the_engine_keeps_what_was_finished(repository: GitFolder, tmp_path: Path) -> None:
+    """The run ends in a ModelError; the next one goes on after the finished samples."""
+    work = job(repository, samples=8)
+    with pytest.raises(ModelError, match="SIGKILL"):
+        run(work, tmp_path, Killer())
+    notes = Notes()
+    run(work, tmp_path, notes)
+    assert 3 <= 96 - notes.total < 96
