@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class Estimate(NamedTuple):
@@ -64,3 +64,19 @@ def pass_at(right: Sequence[int], samples: Sequence[int], k: int) -> float | Non
         return None
     missed = (math.comb(n - c, k) / math.comb(n, k) for c, n in zip(right, samples, strict=True))
     return 100 * (1 - math.fsum(missed) / len(right))
+
+
+def majority_at(answers: Sequence[Mapping[str, int]], right: Sequence[str], k: int) -> float | None:
+    """Return maj@k in points: the share of problems whose most frequent answer among their k samples is right.
+
+    `answers[i]` counts the answers of problem i's samples, `right[i]` is the one that is right. Answers that tie share
+    the point. None where some problem has not exactly k samples. Source: Wang et al. (arXiv 2203.11171).
+    """
+    if not answers or any(sum(counts.values()) != k for counts in answers):
+        return None
+    points = 0.0
+    for counts, key in zip(answers, right, strict=True):
+        most = max(counts.values())
+        winners = [answer for answer, count in counts.items() if count == most]
+        points += (key in winners) / len(winners)
+    return 100 * points / len(answers)
