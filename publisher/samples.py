@@ -18,6 +18,14 @@ FILE = "samples.jsonl.gz"
 _GZIP = 31  # zlib's number for a gzip wrapper with the largest window
 
 
+def without_text(sample: Sample) -> Sample:
+    """Return a sample of a private suite as it may be shown: its id, outcome, counts and metrics, and no word of it.
+
+    The grader's reason goes too, since it may quote the answer.
+    """
+    return msgspec.structs.replace(sample, statement="", expected="", answer="", reason="", text="", clipped=0)
+
+
 def encode_samples(samples: Iterable[Sample]) -> bytes:
     """Return the uncompressed lines, whose SHA-256 is a record's `samples_sha256`."""
     return b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples)

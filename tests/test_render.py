@@ -15,11 +15,12 @@ import msgspec
 import pytest
 
 from publisher.files import canonical_json
-from publisher.render import build, feeds, links, text
+from publisher.render import build, feeds, links, render, text
 from publisher.samples import pack_samples, unpack_samples
 from tests.trees import BRANCH, MAIN, sha, snapshot_tree, source
 
 PIN = f"https://{BRANCH}--word-problems.netlify.app"
+WORDS = ("statement", "expected", "answer", "reason", "text")
 TEXTS = (".html", ".json", ".xml", ".svg", ".txt")
 
 
@@ -308,17 +309,28 @@ def test_numbers_times_and_addresses() -> None:
     assert text.line("a\n b\x00", 4) == "a b…"
 
 
-def test_a_private_suite_shows_no_statement_even_where_a_sample_has_one(own: Path) -> None:
-    """Statements and expected answers of a private suite stay off the site, whatever the samples file holds."""
+def test_no_word_of_a_private_suite_is_in_any_file(own: Path, tmp_path: Path) -> None:
+    """Where the samples file still has them, statement, expected answer, answer, reason and text reach no byte."""
     path = own / "ledger/samples.jsonl.gz"
-    samples = unpack_samples(path.read_bytes(), 1 << 30)
-    told = [msgspec.structs.replace(item, statement="SECRET-STATEMENT", expected="SECRET-EXPECTED") for item in samples]
+    told = [
+        msgspec.structs.replace(item, **{name: f"CANARY-{item.suite}-{name}" for name in WORDS})
+        for item in unpack_samples(path.read_bytes(), 1 << 30)
+    ]
     path.write_bytes(pack_samples(told))
-    site = build(source(own))
-    assert b"SECRET-STATEMENT" in site["samples/words/index.html"]
-    private = [data for name, data in site.items() if name.startswith("samples/hard/")]
-    assert private
-    assert all(b"SECRET" not in data for data in private)
+    render(source(own), tmp_path / "dist")
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "dist").rglob("*") if path.is_file())
+    assert {name: f"CANARY-words-{name}".encode() in everything for name in WORDS} == dict.fromkeys(WORDS, True)
+    assert b"CANARY-hard" not in everything
+
+
+def test_the_page_of_a_private_suite_says_why_it_has_no_text(files: dict[str, bytes]) -> None:
+    """One sentence explains it; ids, outcomes and figures are there, and nothing that opens to nothing."""
+    page = files["samples/hard/index.html"].decode()
+    assert "This suite is private, so only outcomes and figures are published" in page
+    assert "hard-0000" in page
+    assert "tokens · " in page
+    assert "<details" not in page
+    assert "private" not in files["samples/words/index.html"].decode()
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 
 from publisher.errors import ConfigError, PublisherError, StorageError, UsageError
 from publisher.render import build, links, render, site_folder
+from publisher.render.pages import PAGES
 from publisher.samples import pack_samples
 from tests.trees import BRANCH, sample, sha, snapshot_tree, source
 
@@ -67,6 +68,12 @@ def test_a_tree_replaces_and_adds_site_files_one_by_one(own: Path) -> None:
         ("content/pin.md", "# Pin\n\n{{ pinn }}", "pinn"),
         ("content/pin.md", "no title", "no title"),
         ("content/history.md", "# History\n", "taken"),
+        ("content/A b.md", "# A b\n", "only a-z"),
+        ("templates/404.html", "\n\n{{ 1 // 0 }}", "line 3: ZeroDivisionError"),
+        ("templates/404.html", '\n{% include "404.html" %}', "line 2: it includes or calls itself without end"),
+        ("templates/404.html", "\n{% macro x() %}{{ x() }}{% endmacro %}{{ x() }}", "calls itself without end"),
+        ("templates/404.html", "{{ ''.__class__.__mro__ }}", "line 1: access to attribute '__class__'"),
+        ("templates/_chart.html", "{% macro trend(x) %}\n{{ [1][x] }}{% endmacro %}", "line 2"),
     ],
 )
 def test_a_mistake_in_an_overriding_file_names_the_file(own: Path, name: str, data: str, message: str) -> None:
@@ -74,7 +81,21 @@ def test_a_mistake_in_an_overriding_file_names_the_file(own: Path, name: str, da
     override(own, name, data)
     with pytest.raises(ConfigError, match=re.escape(name)) as caught:
         build(source(own))
-    assert message in caught.value.message
+    assert message in caught.value.message + caught.value.hint
+
+
+def test_names_of_a_teams_pages_follow_from_the_table_of_pages(own: Path) -> None:
+    """No page of prose can take the place of a kind of page, and each kind in the navigation is on every page."""
+    site = build(source(own))
+    for kind in (kind for kind in PAGES if kind.section):
+        (own / "site" / "content").mkdir(parents=True, exist_ok=True)
+        path = own / "site" / "content" / f"{kind.section}.md"
+        path.write_text("# Title\n", encoding="utf-8")
+        with pytest.raises(ConfigError, match="taken"):
+            build(source(own))
+        path.unlink()
+        assert not kind.label or f">{kind.label}</a>" in site["404.html"].decode()
+        assert any(name.startswith(kind.folder) for name in site)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from publisher.errors import ConfigError
 from publisher.files import sha256_hex
 from publisher.render import feeds, links
 from publisher.render.gather import Source, gather, site_folder
-from publisher.render.pages import Site
+from publisher.render.site import Site
 from publisher.render.write import DEPLOY, MANIFEST, manifest, write
 
 if TYPE_CHECKING:

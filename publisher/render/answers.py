@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import charts, text
-from publisher.render.views import OUTCOMES, shares_right
+from publisher.render.parts import Draft
+from publisher.render.suites import OUTCOMES, shares_right
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from publisher.render.gather import Snapshot
     from publisher.schema import Sample, SuiteResult
 
-PROBLEMS_A_PAGE = 60
-CHARACTERS_A_PAGE = 96_000
+PROBLEMS_PER_PAGE = 60
+CHARACTERS_PER_PAGE = 96_000
 """Of answers; together with the problem count this keeps a page below its budget of 40 kB compressed."""
 SHORT_ANSWER = 700
 """Answers up to this many characters are shown open where a problem has few of them."""
@@ -81,6 +82,14 @@ class AnswersPage:
     whole: str
 
 
+def pages(snapshot: Snapshot) -> Iterator[Draft]:
+    """Yield the pages of every suite's answers."""
+    for result in snapshot.record.results:
+        for view in answers_pages(snapshot, result):
+            title = f"{result.suite}: answers" + (f", page {view.number}" if view.number > 1 else "")
+            yield Draft(view.path, title, "Every problem with the model's answers.", view)
+
+
 def answers_pages(snapshot: Snapshot, result: SuiteResult) -> list[AnswersPage]:
     """Return the pages of one suite's answers, in the order of the samples file; at least one."""
     by_problem: dict[str, list[Sample]] = {}
@@ -89,7 +98,7 @@ def answers_pages(snapshot: Snapshot, result: SuiteResult) -> list[AnswersPage]:
             by_problem.setdefault(sample.problem, []).append(sample)
     suite = snapshot.identity(result.suite)
     shares = shares_right(snapshot, result)
-    limit = max(1_500, min(20_000, CHARACTERS_A_PAGE // max(1, suite.samples)))
+    limit = max(1_500, min(20_000, CHARACTERS_PER_PAGE // max(1, suite.samples)))
     problems = [
         _problem(place, name, samples, shares[name], limit, public=suite.public)
         for place, (name, samples) in enumerate(by_problem.items(), 1)
@@ -136,7 +145,7 @@ def _chunks(problems: Iterable[ProblemView]) -> Iterable[list[ProblemView]]:
     characters = 0
     for problem in problems:
         length = len(problem.statement) + sum(len(answer.head) + len(answer.tail) for answer in problem.answers)
-        if chunk and (len(chunk) == PROBLEMS_A_PAGE or characters + length > CHARACTERS_A_PAGE):
+        if chunk and (len(chunk) == PROBLEMS_PER_PAGE or characters + length > CHARACTERS_PER_PAGE):
             yield chunk
             chunk, characters = [], 0
         chunk.append(problem)

@@ -10,6 +10,7 @@ from publisher.render import text
 from publisher.render.gather import prefixed
 from publisher.render.svg import number
 from publisher.render.tables import permanent
+from publisher.schema import SiteDeploy, SiteSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,17 +65,16 @@ def snapshot_json(snapshot: Snapshot) -> bytes:
     links = {name.partition(".")[0]: f"{snapshot.pin}/{name}" for name in named}
     links |= {"site": f"{snapshot.main}/", "permanent": f"{snapshot.pin}/"}
     return canonical_json(
-        {
-            "schema": 1,
-            "run_id": snapshot.record.run_id,
-            "branch": snapshot.branch,
-            "snapshot": snapshot.commit,
-            "commit": snapshot.record.commit.sha,
-            "record": snapshot.record,
-            "record_sha256": snapshot.record_sha256,
-            "verdict": snapshot.verdict,
-            "links": links,
-        }
+        SiteSnapshot(
+            run_id=snapshot.record.run_id,
+            branch=snapshot.branch,
+            snapshot=snapshot.commit,
+            commit=snapshot.record.commit.sha,
+            record=snapshot.record,
+            record_sha256=snapshot.record_sha256,
+            verdict=snapshot.verdict,
+            links=links,
+        )
     )
 
 
@@ -84,13 +84,7 @@ def deploy_json(snapshot: Snapshot, source: Source) -> bytes:
         prefixed(snapshot.main, source.deploy_id) if source.deploy_id else ""
     )
     return canonical_json(
-        {
-            "schema": 1,
-            "deploy_id": source.deploy_id,
-            "permalink": permalink,
-            "address": snapshot.pin,
-            "site": snapshot.main,
-        }
+        SiteDeploy(deploy_id=source.deploy_id, permalink=permalink, address=snapshot.pin, site=snapshot.main)
     )
 
 

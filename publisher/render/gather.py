@@ -14,11 +14,11 @@ from publisher.errors import StorageError, UsageError
 from publisher.files import sha256_hex, walk_files
 from publisher.render import text
 from publisher.samples import FILE as SAMPLES
-from publisher.samples import unpack_samples
+from publisher.samples import unpack_samples, without_text
 from publisher.schema import History, HistoryLine, HistoryScore, Record, Sample, SuiteIdentity, SuiteResult, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FOLDER = "ledger"
 PARTS = ("templates", "assets", "content")
@@ -126,7 +126,7 @@ def gather(source: Source) -> Snapshot:
         history=history,
         history_bytes=history_bytes,
         own=own,
-        samples=tuple(samples),
+        samples=tuple(_shown(samples, record)),
         config=parse(_read(source.tree / FILE)),
         commit=source.commit,
         branch=branch,
@@ -183,6 +183,13 @@ def _check(record: Record, verdict: Verdict, history: History, samples: list[Sam
     for name in sorted({result.suite for result in record.results} | {sample.suite for sample in samples} | known):
         if name not in known or not _NAME.match(name) or ".." in name:
             raise StorageError(f"{FOLDER}/ speaks of a suite {text.line(name, 80)!r} that the record does not have")
+
+
+def _shown(samples: list[Sample], record: Record) -> Iterator[Sample]:
+    """Yield the samples, those of private suites without any text: no page can show what it never gets."""
+    public = {suite.name for suite in record.suites if suite.public}
+    for sample in samples:
+        yield sample if sample.suite in public else without_text(sample)
 
 
 def _main_address(given: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex, storage_error
+from publisher.schema import Manifest, ManifestEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ CONFIGURATION = ("_headers", "_redirects")
 """Read by the host and not served as files, so nobody can fetch them."""
 
 
-def manifest(files: Mapping[str, bytes], headers: Mapping[str, Mapping[str, str]]) -> bytes:
+def manifest(files: Mapping[str, bytes], headers: dict[str, dict[str, str]]) -> bytes:
     """Return `manifest.json`: digest and size of every file that can be fetched, and of the host's configuration.
 
     With it go the `headers` that files have to come with, by path, so that anybody can check these as well.
@@ -27,17 +28,16 @@ def manifest(files: Mapping[str, bytes], headers: Mapping[str, Mapping[str, str]
     Two files are not in it: the manifest itself, and `deploy.json`, which differs from deploy to deploy.
     """
     entries = {
-        name: {"sha256": sha256_hex(data), "size": len(data)}
+        name: ManifestEntry(sha256=sha256_hex(data), size=len(data))
         for name, data in files.items()
         if name not in {MANIFEST, DEPLOY}
     }
     return canonical_json(
-        {
-            "schema": 1,
-            "files": {name: entry for name, entry in entries.items() if name not in CONFIGURATION},
-            "config": {name: entry for name, entry in entries.items() if name in CONFIGURATION},
-            "headers": headers,
-        }
+        Manifest(
+            files={name: entry for name, entry in entries.items() if name not in CONFIGURATION},
+            config={name: entry for name, entry in entries.items() if name in CONFIGURATION},
+            headers=headers,
+        )
     )
 
 

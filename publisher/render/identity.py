@@ -1,0 +1,113 @@
+"""What decides a result and how to run it again: facts and commands for the home page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from publisher.render import text
+from publisher.render.parts import Command, Fact, Facts
+
+if TYPE_CHECKING:
+    from publisher.render.gather import Snapshot
+
+
+def facts(snapshot: Snapshot) -> list[Facts]:
+    """Return everything that decides the result, so that anyone can run it again."""
+    record = snapshot.record
+    model, engine, machine, sampling = record.model, record.engine, record.machine, record.sampling
+    slots = text.plural(engine.slots, "slot")
+    if engine.engines > 1:
+        slots = f"{engine.engines} engines of {slots} each"
+    groups = {
+        "Commit": [
+            ("commit", record.commit.sha, 1),
+            ("subject", record.commit.subject, 0),
+            ("author", record.commit.author, 0),
+            ("written", text.time(record.commit.time), 0),
+            ("run", record.run_id, 1),
+            ("working tree", "differed from the commit" if record.commit.dirty else "as committed", 0),
+        ],
+        "Model": [
+            ("name", model.name, 0),
+            ("source", model.source, 1),
+            ("sha256", model.sha256, 1),
+            ("quantization", model.quantization, 0),
+            ("architecture", model.architecture, 0),
+            ("parameters", text.count(model.parameters), 0),
+            ("size", text.size(model.size), 0),
+            ("trained context", f"{text.count(model.context_trained)} tokens", 0),
+            ("chat template", model.chat_template_sha256, 1),
+        ],
+        "Sampling": [
+            ("temperature", f"{sampling.temperature:g}", 0),
+            ("top p", f"{sampling.top_p:g}", 0),
+            ("top k", _or_off(sampling.top_k), 0),
+            ("min p", _or_off(sampling.min_p), 0),
+            ("most tokens", text.count(sampling.max_tokens), 0),
+            ("salt", record.salt, 1),
+            ("fingerprint", record.fingerprint, 1),
+        ],
+        "Prompt": [
+            ("system", record.prompt.system, 0),
+            ("template", record.prompt.template, 0),
+            ("sha256", record.prompt.sha256, 1),
+        ],
+        "Engine": [
+            ("engine", f"{engine.name} {engine.version}", 0),
+            ("build", engine.build, 0),
+            ("backend", " · ".join(dict.fromkeys([engine.backend, *engine.devices])), 0),
+            ("GPU layers", f"{engine.gpu_layers_offloaded} of {engine.layers} (wanted {engine.gpu_layers_wanted})", 0),
+            ("schedule", f"{engine.mode}: {slots}, {text.plural(engine.threads, 'thread')}", 0),
+            ("context", f"{text.count(engine.context)} tokens", 0),
+        ],
+        "Machine": [
+            ("processor", f"{machine.cpu}, {text.plural(machine.cores, 'core')}", 0),
+            ("GPU", machine.gpu or "none", 0),
+            ("memory", text.size(machine.memory), 0),
+            ("system", machine.system, 0),
+            ("Python", machine.python, 0),
+            ("publisher", machine.publisher, 0),
+            ("took", text.duration(record.duration), 0),
+        ],
+    }
+    shown = [
+        (heading, [Fact(term, text.line(value, 400), bool(code)) for term, value, code in items if value])
+        for heading, items in groups.items()
+    ]
+    return [Facts(heading, tuple(items)) for heading, items in shown]
+
+
+def _or_off(value: float) -> str:
+    return f"{value:g}" if value else "off"
+
+
+def reproducing(snapshot: Snapshot) -> list[Command]:
+    """Return the commands that measure this commit again."""
+    record = snapshot.record
+    commit, version = text.line(record.commit.sha), text.line(record.machine.publisher, 30)
+    return [
+        Command(
+            "Fetch the commit, its record and every answer.",
+            (f"git fetch origin {snapshot.branch}", f"git show {snapshot.commit}:ledger/record.json"),
+        ),
+        Command(
+            "Measure it again: same model bytes, prompt, seeds and suites.",
+            (
+                f'pip install "snapshot-publisher[bench]=={version}"',
+                f"publisher bench {commit} --tier {text.line(record.tier, 40)}",
+            ),
+        ),
+    ]
+
+
+def pinning(snapshot: Snapshot) -> list[Command]:
+    """Return the commands that use this snapshot from elsewhere."""
+    return [
+        Command(
+            "Read this snapshot's result from a script; the address always answers with this run.",
+            (f"curl -fsS {snapshot.pin}/snapshot.json",),
+        ),
+        Command(
+            "Check that nothing has changed: every file with its SHA-256.", (f"curl -fsS {snapshot.pin}/manifest.json",)
+        ),
+    ]

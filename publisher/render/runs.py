@@ -1,0 +1,140 @@
+"""Lists of runs: the history with its charts, and the runs that were not kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from publisher.render import charts, text
+from publisher.render.parts import Draft
+from publisher.render.tables import history_rows, marks, runs_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from markupsafe import Markup
+
+    from publisher.render.gather import Snapshot
+    from publisher.render.tables import HistoryRow
+    from publisher.schema import HistoryLine
+
+RECENT_MARKS = 150
+NARROW_MARKS = 24
+ROWS_PER_PAGE = 150
+MOST_ROWS = 1_500
+"""Runs in the tables at most, so that a build costs the same however long the history is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartView:
+    """A chart in two sizes, with the words that go with it."""
+
+    wide: Markup
+    narrow: Markup
+    caption: str
+    note: str
+    has_threshold: bool
+    has_inconclusive: bool
+    has_unreadable: bool
+    has_band: bool
+    dense: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunsView:
+    """One page of a list of runs, newest first; the chart, and the way to the whole chart, only on the first."""
+
+    rows: tuple[HistoryRow, ...]
+    number: int
+    pages: int
+    newer: str
+    older: str
+    total: str
+    chart: ChartView | None
+    overview: str
+    left_out: str
+
+
+def history(snapshot: Snapshot) -> Iterator[Draft]:
+    """Yield the pages of the history, newest run first."""
+    overview = "history/all/" if len(marks(snapshot)) > RECENT_MARKS else ""
+    recent = chart(snapshot)
+    yield from _listing(snapshot, "history/", "History", snapshot.history.lines, chart=recent, overview=overview)
+
+
+def overview(snapshot: Snapshot) -> Iterator[Draft]:
+    """Yield the page with every run in one chart, where the other charts leave some out."""
+    total = len(marks(snapshot))
+    if total > RECENT_MARKS:
+        yield Draft("history/all/", "All time", "Every run in one chart.", chart(snapshot, total, "all"))
+
+
+def rejected(snapshot: Snapshot) -> Iterator[Draft]:
+    """Yield the pages of the runs that were not kept, newest first."""
+    yield from _listing(
+        snapshot, "rejected/", "Rejected", [line for line in snapshot.history.lines if line.verdict != "kept"]
+    )
+
+
+def _listing(
+    snapshot: Snapshot,
+    path: str,
+    title: str,
+    lines: Sequence[HistoryLine],
+    *,
+    chart: ChartView | None = None,
+    overview: str = "",
+) -> Iterator[Draft]:
+    """Yield the pages of one list of runs, which come oldest first and are shown newest first."""
+    rows = history_rows(snapshot, lines[::-1][:MOST_ROWS])
+    chunks = [rows[start : start + ROWS_PER_PAGE] for start in range(0, len(rows), ROWS_PER_PAGE)] or [[]]
+    left_out = text.plural(len(lines) - MOST_ROWS, "older run") if len(lines) > MOST_ROWS else ""
+    for number, chunk in enumerate(chunks, 1):
+        view = RunsView(
+            rows=tuple(chunk),
+            number=number,
+            pages=len(chunks),
+            total=text.plural(len(lines), "run"),
+            newer=_numbered(path, number - 1) if number > 1 else "",
+            older=_numbered(path, number + 1) if number < len(chunks) else "",
+            chart=chart if number == 1 else None,
+            overview=overview if number == 1 else "",
+            left_out=left_out if number == len(chunks) else "",
+        )
+        yield Draft(_numbered(path, number), title, f"{view.total}, newest first.", view)
+
+
+def _numbered(path: str, number: int) -> str:
+    """Return the path of a page of runs; the first has no number."""
+    return path if number == 1 else f"{path}{number}/"
+
+
+def chart(snapshot: Snapshot, most: int = RECENT_MARKS, name: str = "recent") -> ChartView | None:
+    """Return the chart of the newest `most` runs of this tier on the headline suite; None where there is none.
+
+    `name` tells two charts on one page apart; the phone's variant shows the newest few runs of the recent ones.
+    """
+    drawn = marks(snapshot)
+    if not drawn:
+        return None
+    suite, limit, shown = snapshot.headline.suite, snapshot.threshold, drawn[-most:]
+    title = f"{suite}: score of {runs_in_words(shown)}"
+    description = f"Points with 95 % intervals, oldest left. Latest: {drawn[-1].title}. The table has the same figures."
+    wide, narrow = (
+        charts.trend(part, frame, name=name, title=title, description=description, threshold=limit)
+        for part, frame in ((shown, charts.WIDE), (shown[-NARROW_MARKS:] if name == "recent" else shown, charts.NARROW))
+    )
+    others = len(snapshot.history.lines) - len(drawn)
+    note = f"{text.plural(others, 'run')} of other tiers or suite versions left out." if others else ""
+    shapes = {mark.shape for mark in shown}
+    return ChartView(
+        wide,
+        narrow,
+        title,
+        note,
+        has_threshold=limit is not None,
+        has_inconclusive="inconclusive" in shapes,
+        has_unreadable="unreadable" in shapes,
+        has_band=len(shown) > charts.FULL_WHISKERS,
+        dense=len(shown) > charts.FULL_DETAIL,
+    )
