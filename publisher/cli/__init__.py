@@ -32,6 +32,7 @@ COMMANDS = {
     "verify": "Prove that permanent addresses serve exactly what was rendered.",
     "prune": "Delete old deploys that no rule keeps; their records stay.",
     "reproduce": "Measure a snapshot's commit again and compare every answer.",
+    "bisect": "Find the commit that made the score drop.",
     "quantize": "Write a model in other quantizations.",
     "doctor": "Say what llama.cpp really does on this machine.",
     "render": "Build the site of a snapshot branch into dist/.",

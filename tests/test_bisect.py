@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from publisher.publishing.bisection import Evidence, next_commit, posterior
+from tests.made import GitFolder
+from tests.project import Project, small_suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+PROBLEMS, COMMITS = 20, 12
+
+
+def evidence(culprit: int, rounds: int, *, drop: float = 0.5) -> Evidence:
+    """Return noiseless evidence: all problems are solved with 80 % before the culprit and `drop` less from it on."""
+    found = Evidence.empty(COMMITS, PROBLEMS)
+    for commit in range(COMMITS):
+        rate = 0.8 - (drop if commit >= culprit else 0.0)
+        found.put(commit, [round(rate * rounds)] * PROBLEMS, [rounds] * PROBLEMS)
+    return found
+
+
+@pytest.mark.parametrize("culprit", [1, 5, COMMITS - 1])
+def test_evidence_of_every_commit_names_the_culprit(culprit: int) -> None:
+    """Where each commit was measured, the first bad one has nearly all of the probability."""
+    shares = posterior(evidence(culprit, 10))
+    assert (int(shares.argmax()), shares.sum()) == (culprit, pytest.approx(1.0))
+    assert shares[culprit] > 0.99
+
+
+def test_without_evidence_every_commit_but_the_good_one_is_as_likely() -> None:
+    """The prior is flat over all that can be the culprit."""
+    shares = posterior(Evidence.empty(COMMITS, PROBLEMS))
+    assert shares[0] == 0.0
+    assert shares[1:] == pytest.approx(np.full(COMMITS - 1, 1 / (COMMITS - 1)))
+
+
+def test_the_last_commit_is_bad_by_assumption() -> None:
+    """Where no other commit was measured, the ends alone tell nothing about those in between."""
+    found = evidence(4, 10)
+    found.right[1:-1] = found.drawn[1:-1] = 0
+    assert posterior(found)[1:] == pytest.approx(np.full(COMMITS - 1, 1 / (COMMITS - 1)))
+
+
+def test_the_ends_are_measured_before_a_commit_in_question_gets_ahead_of_them() -> None:
+    """A commit can only be told from references: they come first where they have fewer samples."""
+    found = Evidence.empty(COMMITS, PROBLEMS)
+    for commit, rounds in ((0, 2), (COMMITS - 1, 4), (5, 8)):
+        found.put(commit, [rounds // 2] * PROBLEMS, [rounds] * PROBLEMS)
+    assert next_commit(found, posterior(found)) in {0, COMMITS - 1}
+
+
+def test_the_next_commit_halves_what_is_left() -> None:
+    """With good references the commit nearest to even odds is measured."""
+    found = evidence(6, 20)
+    found.right[1:-1] = found.drawn[1:-1] = 0
+    assert next_commit(found, posterior(found)) == COMMITS // 2 - 1
+
+
+def simulated(seed: int) -> bool:
+    """Return whether a planted drop of 10 points among 32 commits is found within 600 rounds."""
+    generator = np.random.default_rng(seed)
+    before: npt.NDArray[np.float64] = generator.beta(0.74, 0.26, 30)
+    after = np.clip(before - 0.1 * before, 0, 1)
+    culprit = int(generator.integers(1, 32))
+    found = Evidence.empty(32, 30)
+    queue = [0, 31]
+    for _ in range(150):
+        for commit in queue:
+            found.right[commit] += generator.binomial(4, after if commit >= culprit else before)
+            found.drawn[commit] += 4
+        shares = posterior(found)
+        if shares.max() > 0.95:
+            break
+        queue = [next_commit(found, shares)]
+    return int(shares.argmax()) == culprit
+
+
+def test_planted_drops_are_found() -> None:
+    """Of ten simulated histories at least nine end at the culprit."""
+    assert sum(simulated(seed) for seed in range(10)) >= 9
+
+
+CONFIG = """
+[model]
+name = "abacus"
+source = "builtin:abacus@{checkpoint}"
+context = 512
+[model.sampling]
+temperature = 1.0
+max_tokens = {tokens}
+[prompt]
+system = "You are a helpful assistant."
+template = "{{problem}} Let's think step by step and output the final answer within \\\\boxed{{}}."
+[suites.small]
+source = "small.jsonl"
+public = true
+"""
+
+
+def make_history(path: Path) -> tuple[Project, str]:
+    """Return a project and its culprit: six commits that change a limit, the fourth of which ships another model."""
+    project, commits = Project(GitFolder.create(path / "work")), []
+    for number in range(6):
+        checkpoint = "final" if number < 3 else "early"
+        files = {
+            "publisher.toml": CONFIG.format(checkpoint=checkpoint, tokens=200 + number),
+            "small.jsonl": small_suite(),
+        }
+        commits.append(project.folder.commit(files, f"Change {number}"))
+    return project, commits[3]
+
+
+@pytest.mark.model
+def test_the_command_names_the_commit_that_shipped_the_wrong_checkpoint(tmp_path: Path) -> None:
+    """Real commits, the real model: the culprit is named with its probability, and a rerun generates nothing anew."""
+    project, culprit = make_history(tmp_path)
+    good = project.folder.git("rev-list", "--max-parents=0", "HEAD")
+    done = project.run("bisect", good, "--rounds", "1", "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    assert (found["commit"], found["sure"]) == (culprit, True)
+    assert found["flips"], "problems turned wrong"
+    again = project.run("bisect", good, "--rounds", "1", "--json").json
+    assert (again["commit"], again["generated"]) == (culprit, 0)
+
+
+def test_commits_that_change_nothing_of_what_is_measured_are_no_candidates(tmp_path: Path) -> None:
+    """Two ends with the same model, prompt and engine are refused before anything is measured."""
+    project, _ = make_history(tmp_path)
+    project.folder.commit({"README.md": "words\n"}, "Write the manual")
+    done = project.run("bisect", "HEAD~1", "HEAD")
+    assert done.code == 2
+    assert "nothing that decides the score differs" in done.err
+
+
+def test_a_good_commit_that_is_no_ancestor_is_a_usage_error(tmp_path: Path) -> None:
+    """The two ends must lie on one line of history."""
+    project, _ = make_history(tmp_path)
+    done = project.run("bisect", "HEAD", "HEAD~3")
+    assert done.code == 2
+    assert "not an older commit" in done.err
