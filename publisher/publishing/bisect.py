@@ -17,6 +17,7 @@ import msgspec
 from publisher.bench.measure import measure
 from publisher.bench.plan import Job
 from publisher.config import Config, TierConfig, TierSuite
+from publisher.engine.fleet import Fleet
 from publisher.errors import ConfigError, UsageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.publishing.bisection import Evidence, next_commit, posterior
@@ -219,7 +220,7 @@ def _measure(
     config = msgspec.structs.replace(one.config, tiers=tiers)
     started = dt.datetime.now(dt.UTC)
     job = Job(project.repository, one.commit, config, one.config_sha256, TIER, False, "", started)
-    measurement = measure(job, workspace=project.workspace, reusable=project.reusable, observer=observer)
+    measurement = measure(job, start=Fleet, workspace=project.workspace, reusable=project.reusable, observer=observer)
     project.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()
     scored = Counter(sample.problem for sample in measurement.samples if sample.outcome != "error")
