@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import msgspec
+
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
@@ -13,6 +15,13 @@ class Match(NamedTuple):
     """Right, wrong, or not decidable (`error`, with its reason)."""
 
     outcome: Literal["right", "wrong", "error"]
+    reason: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A worker's answer: `equal`, `different`, `unreadable` (the given one) or `failed` (the expected one)."""
+
+    said: Literal["equal", "different", "unreadable", "failed"]
     reason: str = ""
 
 

@@ -1,8 +1,9 @@
 """The `math` grader: shapes first, then exact numbers, then words, and symbolic algebra only for what is left.
 
 Decimals are exact: 0.333 is not 1/3. An equation is an answer only where an equation was asked for. Symbolic work runs
-in killable processes (`pool`); an expression that nobody could evaluate is refused by its form, not by a clock, so that
-a verdict does not depend on how busy the machine is.
+in processes with limits (`workers`). An expression that nobody could evaluate is wrong by its form, before any clock
+runs; one that uses up its processor time or memory is wrong too. Only running out of wall-clock time is an error, so
+that an outcome does not depend on how busy the machine is and no answer can buy its way out of the score.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from publisher.graders.comparison import RIGHT, WRONG, Match
+import msgspec
+
+from publisher.graders.comparison import RIGHT, WRONG, Match, Reply
 from publisher.graders.extract import LIMIT
 from publisher.graders.math import rationals
 from publisher.graders.math.notation import Refused, tidy, ungrouped, unwrapped
-from publisher.graders.math.pool import Pool
 from publisher.graders.math.quantities import Quantity, quantity, unassigned
 from publisher.graders.math.structure import Shape, shape
+from publisher.graders.workers import ExceededError, LostError, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,12 +49,14 @@ class MathGrader:
     """Compares mathematical answers by value; versioned together with the libraries that decide the hard cases."""
 
     name = "math"
-    version = "1+math-verify-0.9.0"
+    version = "2+math-verify-0.9.0"
     boxed = True
 
-    def __init__(self, workers: int = 2, timeout: float = 20.0) -> None:
-        self._pool = Pool(workers, timeout)
-        self._cached = functools.lru_cache(maxsize=65_536)(self._compare)
+    def __init__(self, workers: int = 2, *, seconds: float = 10.0, patience: float = 120.0) -> None:
+        """Allow a comparison `seconds` of processor time, and `patience` seconds on the clock."""
+        self._pool = Pool("publisher.graders.math.symbolic", workers, seconds=seconds, patience=patience)
+        self._cached = functools.lru_cache(maxsize=65_536)(self._decided)
+        self._sound = functools.lru_cache(maxsize=65_536)(self._check_expected)
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +84,15 @@ class MathGrader:
             return self._cached(answer, expected)
         except RecursionError:
             return Match("wrong", "nested too deeply")
+        except _UndecidedError as error:
+            return error.match
+
+    def _decided(self, answer: str, expected: str) -> Match:
+        """Compare, and raise _UndecidedError for an error, so that it is not remembered: the next try may do better."""
+        match = self._compare(answer, expected)
+        if match.outcome == "error":
+            raise _UndecidedError(match)
+        return match
 
     def _compare(self, answer: str, expected: str) -> Match:
         try:
@@ -179,7 +193,40 @@ class MathGrader:
             return RIGHT
         unfinished = _UNFINISHED.search(given) and not _UNFINISHED.search(gold) and not _short_sums(given)
         reason = "not a closed form" if unfinished else _unmanageable(given)
-        return Match("wrong", reason) if reason else self._pool.ask(_degrees(gold), _degrees(given))
+        return Match("wrong", reason) if reason else self._asked(_degrees(gold), _degrees(given))
+
+    def _asked(self, gold: str, given: str) -> Match:
+        """Have a worker process compare two expressions."""
+        try:
+            reply = msgspec.convert(self._pool.ask([gold, given]), Reply)
+            if reply.said == "failed":
+                return Match("error", f"grader_error: {reply.reason}")
+            return RIGHT if reply.said == "equal" else Match("wrong", reply.reason)
+        except ExceededError as error:
+            limit = str(error)
+        except LostError as error:
+            return Match("error", str(error))
+        try:
+            why = self._sound(gold)
+        except LostError as error:
+            return Match("error", str(error))
+        return Match("error", f"grader_error: the expected answer {why}") if why else Match("wrong", limit)
+
+    def _check_expected(self, gold: str) -> str:
+        """Return which limit the expected answer exceeds all by itself, or nothing; then it is not the given one's."""
+        try:
+            self._pool.ask([gold, "0"])
+        except ExceededError as error:
+            return str(error)
+        return ""
+
+
+class _UndecidedError(Exception):
+    """A comparison ended in an error."""
+
+    def __init__(self, match: Match) -> None:
+        super().__init__(match.reason)
+        self.match = match
 
 
 def _rational(text: str) -> tuple[Fraction | None, str]:

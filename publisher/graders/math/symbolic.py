@@ -1,28 +1,24 @@
 """The worker process of the `math` grader: reads pairs of LaTeX expressions, says whether their values are equal.
 
 LaTeX is parsed by latex2sympy's grammar, never by Python's (`sympify` and `parse_expr` evaluate code). Numbers are
-compared with 60 digits, expressions in variables at fixed points; relations and sets by math-verify. The parent kills
-this process when it takes too long, so nothing here sets an alarm.
+compared with 60 digits, expressions in variables at fixed points; relations and sets by math-verify. Time and memory
+are limited from outside (`publisher.graders.worker`).
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import resource
 import sys
 from typing import Any
 
-import msgspec
 import sympy
 from latex2sympy2_extended import latex2sympy
 from math_verify import verify
 from math_verify.grader import should_treat_as_complex
 
-from publisher.graders.math.pool import Reply
+from publisher.graders.comparison import Reply
+from publisher.graders.worker import serve
 
-_MEMORY = 2 << 30
 _IMAGINARY = re.compile(r"(?<![A-Za-z\\])i(?![A-Za-z])")
 _DIGITS = 60
 _TINY = sympy.Float("1e-45")
@@ -30,19 +26,49 @@ _POINTS = (("0.7391", "1.2207"), ("2.3719", "0.8183"), ("-1.4142857", "0.6931"),
 
 
 def decide(gold: str, given: str) -> Reply:
-    """Return whether `given` has the value of `gold`."""
-    real = not any(_IMAGINARY.search(side) or should_treat_as_complex(side) for side in (gold, given))
+    """Return whether `given` has the value of `gold`.
+
+    Whatever goes wrong on the given side is that side's fault; `failed` is left for what the expected answer does
+    alone. Otherwise an answer could be written so that it is an error, which no score counts.
+    """
+    real = _is_real(gold)
     try:
         wanted = _read(gold, real=real)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - the parser raises whatever it likes
         return Reply("failed", f"cannot read the expected answer {gold[:80]!r}: {type(error).__name__}")
     try:
-        value = _read(given, real=real)
+        value = _read(given, real=real and _is_real(given))
+        if real and not _is_real(given):
+            wanted = _read(gold, real=False)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - an answer that no parser reads is no answer
         return Reply("unreadable", f"not readable as mathematics ({type(error).__name__})")
-    return Reply("equal" if _equal(wanted, value) else "different")
+    return _compared(gold, wanted, value)
+
+
+def _compared(gold: str, wanted: Any, value: Any) -> Reply:
+    """Compare two parsed answers; where that fails, find out on which side."""
+    try:
+        return Reply("equal" if _equal(wanted, value) else "different")
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - so do the functions that evaluate
+        name = type(error).__name__
+    try:
+        _equal(wanted, sympy.Integer(0))
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - then the expected answer cannot be compared with anything
+        return Reply("failed", f"cannot evaluate the expected answer {gold[:80]!r}: {name}")
+    return Reply("unreadable", f"cannot be evaluated ({name})")
+
+
+def _is_real(text: str) -> bool:
+    """Return whether nothing in `text` asks for complex numbers."""
+    return not (_IMAGINARY.search(text) or should_treat_as_complex(text))
 
 
 def _read(text: str, *, real: bool) -> Any:
@@ -95,20 +121,8 @@ def _near(left: sympy.Expr, right: sympy.Expr, place: dict[Any, Any]) -> bool | 
 
 def main() -> None:
     """Answer questions from standard input until it ends."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    logging.disable(logging.CRITICAL)
     sys.setrecursionlimit(4000)
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # whatever a library prints must not look like an answer
-    answers.write(msgspec.json.encode(Reply("ready")) + b"\n")
-    for line in sys.stdin.buffer:
-        gold, given = msgspec.json.decode(line, type=tuple[str, str])
-        try:
-            reply = decide(gold, given)
-        except Exception as error:  # noqa: BLE001 - said to the parent, which counts it as an error
-            reply = Reply("failed", type(error).__name__)
-        answers.write(msgspec.json.encode(reply) + b"\n")
+    serve(lambda question: decide(*question))
 
 
 if __name__ == "__main__":
