@@ -1,0 +1,40 @@
+"""`publisher.toml`: every option declared once, every mistake reported at once.
+
+An option's type, default, bounds and sentence stand on its field; an unknown key comes back with a suggestion.
+"""
+
+from publisher.config.bench import (
+    EngineConfig,
+    ModelConfig,
+    PromptConfig,
+    SamplingConfig,
+    SuiteConfig,
+    TierConfig,
+    TierSuite,
+)
+from publisher.config.document import FILE, Config, parse
+from publisher.config.gate import AnyRule, BestRatio, GateConfig, MaxDrop, Relative, Rule, Threshold
+from publisher.config.publishing import KeepConfig, LedgerConfig, NetlifyConfig
+
+__all__ = [
+    "FILE",
+    "AnyRule",
+    "BestRatio",
+    "Config",
+    "EngineConfig",
+    "GateConfig",
+    "KeepConfig",
+    "LedgerConfig",
+    "MaxDrop",
+    "ModelConfig",
+    "NetlifyConfig",
+    "PromptConfig",
+    "Relative",
+    "Rule",
+    "SamplingConfig",
+    "SuiteConfig",
+    "Threshold",
+    "TierConfig",
+    "TierSuite",
+    "parse",
+]

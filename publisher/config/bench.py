@@ -1,0 +1,74 @@
+"""`[model]`, `[prompt]`, `[suites]`, `[tiers]` and `[engine]`: what is measured, and how."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from publisher.config.section import Count, Digest, Name, Section
+
+
+class SamplingConfig(Section, frozen=True, kw_only=True):
+    """How tokens are drawn."""
+
+    temperature: Annotated[float, Meta(ge=0, le=10, description="0 (greedy) to 10")] = 0.0
+    top_p: Annotated[float, Meta(gt=0, le=1, description="above 0, at most 1")] = 1.0
+    top_k: Annotated[int, Meta(ge=0, description="0 (off) or more")] = 0
+    min_p: Annotated[float, Meta(ge=0, le=1, description="0 (off) to 1")] = 0.0
+    max_tokens: Annotated[int, Meta(ge=1, le=1_048_576, description="1 or more")] = 1024
+
+
+class ModelConfig(Section, frozen=True, kw_only=True):
+    """The language model under test."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    source: Annotated[str, Meta(min_length=1, max_length=1000)]
+    sha256: Digest = ""
+    context: Annotated[int, Meta(ge=64, le=1_048_576, description="64 to 1048576 tokens")] = 4096
+    gpu_layers: Literal["all"] | Annotated[int, Meta(ge=0, le=10_000)] = "all"
+    sampling: SamplingConfig = SamplingConfig()
+
+
+class PromptConfig(Section, frozen=True, kw_only=True):
+    """What stands around each problem; only `{problem}` is replaced."""
+
+    system: Annotated[str, Meta(max_length=20_000)] = ""
+    template: Annotated[str, Meta(max_length=20_000)] = "{problem}"
+
+
+class SuiteConfig(Section, frozen=True, kw_only=True):
+    """A named list of problems with a grader."""
+
+    source: Annotated[str, Meta(min_length=1, max_length=1000)]
+    sha256: Digest = ""
+    grader: Name = "math"
+    """One of `publisher.graders.GRADERS`."""
+    samples: Count = 1
+    public: bool = False
+
+
+class TierSuite(Section, frozen=True, kw_only=True):
+    """What a tier changes of a suite."""
+
+    samples: Count | None = None
+
+
+class TierConfig(Section, frozen=True, kw_only=True):
+    """A named selection of suites."""
+
+    suites: dict[str, TierSuite] | list[str]
+    publish: bool = False
+
+
+class EngineConfig(Section, frozen=True, kw_only=True):
+    """How inference is scheduled; 0 lets the engine choose. Slots and threads are those of one of the `engines`."""
+
+    mode: Literal["reproducible", "fast"] = "reproducible"
+    engines: Annotated[int, Meta(ge=0, le=256, description="0 (chosen) to 256")] = 0
+    slots: Annotated[int, Meta(ge=0, le=256, description="0 (chosen) to 256")] = 0
+    threads: Annotated[int, Meta(ge=0, le=1024, description="0 (chosen) or more")] = 0
+    batch: Annotated[int, Meta(ge=0, le=65_536, description="0 (chosen) or more")] = 0
+    flash_attention: bool | Literal["auto"] = "auto"
+    kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    timeout: Annotated[float, Meta(gt=0, description="seconds without any progress before a run is given up")] = 600.0

@@ -1,0 +1,73 @@
+"""A parsed document against the declared types: every mistake, each with its place and a suggestion."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, Union
+
+import msgspec
+from msgspec import Meta
+
+from publisher.config.section import Name, short, suggest
+
+
+def check(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:
+    """Append to `mistakes` everything in `value` that does not fit the declared type `kind`."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    options = arguments if origin in {Union, types.UnionType} else ()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
+        _check_section(kind, value, path, mistakes)
+    elif origin is dict and isinstance(value, dict):
+        for key, item in value.items():
+            _check_leaf(Name, key, f"the name {_join(path, key)}", mistakes)
+            check(arguments[1], item, _join(path, key), mistakes)
+    elif origin is list and isinstance(value, list):
+        for number, item in enumerate(value):
+            check(arguments[0], item, f"{path}[{number}]", mistakes)
+    elif options and all(isinstance(option, type) and issubclass(option, msgspec.Struct) for option in options):
+        _check_tagged({str(option.__struct_config__.tag): option for option in options}, value, path, mistakes)
+    elif options and isinstance(value, dict | list):
+        container = dict if isinstance(value, dict) else list
+        fitting = [option for option in options if typing.get_origin(option) is container]
+        check(fitting[0], value, path, mistakes) if fitting else _check_leaf(kind, value, path, mistakes)
+    else:
+        _check_leaf(kind, value, path, mistakes)
+
+
+def _check_section(kind: type[msgspec.Struct], value: dict[str, Any], path: str, mistakes: list[str]) -> None:
+    """Check one table: unknown keys, missing keys, then each value."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    tag = kind.__struct_config__.tag_field
+    unknown = [key for key in value if key not in fields and key != tag]
+    mistakes.extend(f"{_join(path, key)}: unknown key{suggest(key, fields)}" for key in unknown)
+    for name, field in fields.items():
+        if name in value:
+            check(hints[field.name], value[name], _join(path, name), mistakes)
+        elif field.required:
+            mistakes.append(f"{_join(path, name)}: missing")
+
+
+def _check_tagged(kinds: dict[str, type[msgspec.Struct]], value: Any, path: str, mistakes: list[str]) -> None:
+    """Check a table whose tag says which of `kinds` it is, such as a rule of the gate."""
+    field = next(iter(kinds.values())).__struct_config__.tag_field or "type"
+    tag = value.get(field) if isinstance(value, dict) else None
+    if isinstance(tag, str) and tag in kinds:
+        _check_section(kinds[tag], value, path, mistakes)
+    else:
+        mistakes.append(f"{path}.{field}: {short(tag)} is none of {', '.join(kinds)}{suggest(str(tag), kinds)}")
+
+
+def _check_leaf(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:
+    """Check one plain value against its declared type and bounds."""
+    try:
+        msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        meta = next((item for item in typing.get_args(kind) if isinstance(item, Meta) and item.description), None)
+        wanted = f" (wanted: {meta.description})" if meta else ""
+        mistakes.append(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}, got {short(value)}{wanted}")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
