@@ -22,7 +22,9 @@ def command(ctx: click.Context, unlock: bool, as_json: bool) -> None:
     moves = live_moves(project.ledger)
     if unlock and moves:
         netlify, _ = project.client_of(find_snapshot(project, moves[-1].run_id))
-        netlify.unlock(moves[-1].deploy_id)
+        published = netlify.site().published_deploy
+        # A repair gives the live snapshot a new deploy, so the ledger's last move may name one that is gone.
+        netlify.unlock(published.id if published else moves[-1].deploy_id)
     if as_json:
         echo_json(msgspec.to_builtins(moves[-1]) if moves else None)
     elif moves:

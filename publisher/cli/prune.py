@@ -1,4 +1,4 @@
-"""`publisher prune`: give up old deploys."""
+"""`publisher prune`: delete old deploys."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from publisher.cli.shared import note, open_project
 from publisher.publishing import prune
+from publisher.publishing.failures import Failures
 from publisher.publishing.report import HEADINGS, history_rows, table
 
 
@@ -13,17 +14,24 @@ from publisher.publishing.report import HEADINGS, history_rows, table
 @click.option("--delete", is_flag=True, help="Really delete; without it this is a dry run.")
 @click.pass_context
 def command(ctx: click.Context, delete: bool) -> None:
-    """Delete the deploys and branches of snapshots that `[netlify] keep` does not hold. Their records stay."""
+    """Delete the deploys and branches of snapshots that `[netlify] keep` does not hold. Their records stay.
+
+    The rules are those of the commit that you are on.
+    """
     project = open_project(ctx)
     project.ledger.sync()
-    runs = prune.prunable(project)
+    keep = prune.keep_policy(project)
+    runs = prune.prunable(project, keep)
     if not runs:
         click.echo("nothing to prune: every snapshot is kept by [netlify] keep")
         return
-    if delete:
-        for run in runs:
-            prune.prune(project, run, note)
-        click.echo(f"{len(runs)} snapshots pruned")
+    if not delete:
+        click.echo(table(HEADINGS, history_rows(runs)))
+        click.echo(f"{len(runs)} snapshots would be pruned: publisher prune --delete")
         return
-    click.echo(table(HEADINGS, history_rows(runs)))
-    click.echo(f"{len(runs)} snapshots would be pruned: publisher prune --delete")
+    failures, pruned = Failures(note), 0
+    for run in runs:
+        with failures.of(run.run_id):
+            pruned += prune.prune(project, run, keep, note)
+    click.echo(f"{pruned} snapshot{'' if pruned == 1 else 's'} pruned")
+    failures.check("pruned")

@@ -174,6 +174,11 @@ def delete_branch(ledger: Ledger, branch: str, commit: str) -> None:
         ledger.repository.delete_ref(ref, commit)
 
 
+def branch_commit(ledger: Ledger, branch: str) -> str | None:
+    """Return the commit of a snapshot branch, fetched from the remote where there is one; None where it is gone."""
+    return _existing(ledger, f"refs/heads/{branch}")
+
+
 def live_commit(ledger: Ledger) -> str | None:
     """Return the snapshot commit that `live` points to, None before the first."""
     return _existing(ledger, LIVE)
