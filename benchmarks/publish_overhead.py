@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import git
 from long_history import SITE, Project, make
 
-import publisher.git
 from publisher import cli
 from publisher.host import HostInfo, HostOptions, running
 from publisher.web import Web
@@ -42,7 +42,7 @@ IDENTITY = {f"GIT_{role}_{part}": "p@x.invalid" for role in ("AUTHOR", "COMMITTE
 def count(report: Path, arguments: list[str]) -> None:
     """Run the command line and write down how many git processes and HTTP requests it made; never returns."""
     counts = {"git": 0, "http": 0}
-    execute, request = publisher.git._execute, Web.request  # noqa: SLF001 - counted from outside
+    execute, request = git.Git.execute, Web.request
 
     def counted_execute(*given: Any, **options: Any) -> Any:
         counts["git"] += 1
@@ -52,7 +52,7 @@ def count(report: Path, arguments: list[str]) -> None:
         counts["http"] += 1
         return request(*given, **options)
 
-    publisher.git._execute = counted_execute  # noqa: SLF001 - as above
+    git.Git.execute = counted_execute  # type: ignore[method-assign]
     Web.request = counted_request  # type: ignore[method-assign]
     sys.argv = ["publisher", *arguments]
     try:

@@ -7,7 +7,8 @@ Split by who can fix it; each class owns its exit code (see README, "Exit codes"
     ├── ConfigError         2   publisher.toml: all its mistakes at once
     ├── SuiteError          2   a suite file: duplicate ids, missing answers, control characters
     ├── GitError            3   git refused or failed
-    │   └── LostRaceError   3   a ref moved while we were working; fetch, re-apply and try again
+    │   ├── LostRaceError   3   a ref moved while we were working; fetch, re-apply and try again
+    │   └── RemoteRejectedError 3   a rule of the remote rejects a push: a hook, a protected branch, a setting
     ├── NetworkError        3   an HTTP request failed, or its answer was not to be believed
     ├── ModelError          3   a model file or the engine that runs it
     ├── GraderError         3   a grader failed; never counted as a wrong answer
@@ -60,6 +61,15 @@ class GitError(PublisherError):
 
 class LostRaceError(GitError):
     """A ref was moved by somebody else between our reading and our writing it."""
+
+
+class RemoteRejectedError(GitError):
+    """A rule of the remote rejects a push, so that trying again cannot help; `reason` is the remote's own word."""
+
+    def __init__(self, message: str, *, hint: str = "", detail: str = "", reason: str = "") -> None:
+        """Keep the remote's reason, such as `non-fast-forward` or `pre-receive hook declined`."""
+        super().__init__(message, hint=hint, detail=detail)
+        self.reason = reason
 
 
 class NetworkError(PublisherError):

@@ -91,7 +91,7 @@ def test_refs_move_all_or_none(repository: GitFolder) -> None:
     """One wrong expectation moves nothing and is a lost race."""
     opened, sha = repository.opened, repository.git("rev-parse", "HEAD")
     with pytest.raises(LostRaceError):
-        opened.move_refs({"refs/heads/a": (sha, None), "refs/heads/main": (sha, "1" * 40)})
+        opened.move_refs({"refs/heads/a": (sha, None), "refs/heads/b": (sha, "1" * 40)})
     assert opened.ref("refs/heads/a") is None
 
 

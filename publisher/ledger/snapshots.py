@@ -149,6 +149,7 @@ def move_live(ledger: Ledger, commit: str, before: str | None) -> None:
     Raises LostRaceError when somebody else has moved it.
     """
     repository = ledger.repository
+    repository.require_movable([LIVE])
     if before != commit and ledger.remote:
         # `live` moves between unrelated commits, so this is the one push that need not be a fast-forward.
         repository.push(ledger.remote, {LIVE: (commit, before)})

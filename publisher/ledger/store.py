@@ -6,13 +6,14 @@ it was made for, and a lost race is fetched, looked at again and tried again. No
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.errors import LostRaceError, StorageError
-from publisher.git import Author, Repository
+from publisher.errors import GitError, LostRaceError, StorageError
+from publisher.git import LARGEST, Author, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ BRANCH = "refs/heads/ledger"
 ATTEMPTS = 40
 AUTHOR_NAME = "publisher"
 AUTHOR_EMAIL = "publisher@snapshot.invalid"
+README = "README.md"
 _README = b"""# Ledger
 
 The append-only history of this repository's benchmark runs, written by `publisher`. One folder a run in `runs/`:
@@ -57,40 +59,71 @@ class Ledger:
         head = self.head
         return self.repository.tree(head, below) if head else {}
 
-    def read(self, path: str) -> bytes | None:
-        """Return one file of the ledger, or None."""
+    def read(self, path: str, *, limit: int = LARGEST) -> bytes | None:
+        """Return one file of the ledger, or None; StorageError when it has more than `limit` bytes."""
         head = self.head
-        return self.repository.read(head, path) if head else None
+        return self.repository.read(head, path, limit=limit) if head else None
 
     def append(self, files: Mapping[str, bytes], message: str, *, unless: Callable[[], bool] = _never) -> bool:
         """Add `files` in one commit, here and on the remote at once; return whether they are in the ledger now.
 
-        `unless` is asked after the newest state has been fetched, each time: when it says true, nothing is added. The
-        push goes through only if nobody else has added anything since, so two writers cannot both find a place free.
-        Adding what is there already makes no commit. Raises StorageError when a path exists with other contents (the
-        ledger is append-only), LostRaceError when other writers win every attempt.
+        `unless` is asked each time before the files are added, and what it sees is the newest state: the push goes
+        through only from exactly that state, and otherwise the remote is fetched and `unless` is asked again. So two
+        writers cannot both find a place free. When it says true, nothing is added, and the answer is False.
+
+        Files that are there already, byte for byte, make no commit and are never somebody else's: an entry that
+        carries a writer's own word is that writer's, whatever became of the command that pushed it. Raises
+        StorageError when a path exists with other contents (the ledger is append-only), LostRaceError when other
+        writers win every attempt, GitError when the remote cannot be reached or rejects the push.
         """
         for attempt in range(ATTEMPTS):
-            self.sync()
-            if unless():
-                return False
             head = self.head
-            wanted = self._missing(files, head)
-            if not wanted and head:
+            held = self._held(files, head)
+            if head and len(held) == len(files) and all(held.values()):
+                self.sync()
                 return True
+            if unless():
+                self.sync()
+                return False
             try:
-                self._advance(self._commit(wanted, head, message), head)
+                self._advance(self._commit(self._missing(files, head), head, message), head)
             except LostRaceError:
                 _pause(attempt)
+                self.sync()
                 continue
             return True
         raise LostRaceError(f"other writers won {ATTEMPTS} times", hint="run the same command again")
 
     def _advance(self, commit: str, head: str | None) -> None:
-        """Move the branch from `head` to `commit`: first on the remote, which decides who was first, then here."""
-        if self.remote:
+        """Move the branch from `head` to `commit`: first on the remote, which decides who was first, then here.
+
+        Once the remote has the commit, the entry is made, whatever happens to the local branch: another process on
+        this machine may have fetched the commit and moved the branch before we did.
+        """
+        self.repository.require_movable([BRANCH])
+        if self.remote is None:
+            self.repository.move_refs({BRANCH: (commit, head)})
+            return
+        try:
             self.repository.push(self.remote, {BRANCH: (commit, head)})
-        self.repository.move_refs({BRANCH: (commit, head)})
+        except GitError:
+            # The answer may have been lost after the push took effect, and others may have built on it since.
+            if not self._has_arrived(commit):
+                raise
+        try:
+            self.repository.move_refs({BRANCH: (commit, head)})
+        except LostRaceError:
+            # The entry is in the ledger, so failing to follow it here is for the next sync to report.
+            with contextlib.suppress(GitError):
+                self.sync()
+
+    def _has_arrived(self, commit: str) -> bool:
+        """Return whether the remote's ledger contains a commit; false where the remote does not answer."""
+        try:
+            theirs = self._fetch(None)
+        except GitError:
+            return False
+        return theirs is not None and self.repository.is_ancestor(commit, theirs)
 
     def sync(self) -> None:
         """Make the local branch and the remote's the same, keeping every file of both.
@@ -125,31 +158,55 @@ class Ledger:
     def _join(self, remote: str, ours: str | None, theirs: str | None) -> None:
         """Fast-forward one side to the other, or commit our own files again on top of theirs."""
         repository = self.repository
+        repository.require_movable([BRANCH])
         if theirs and (ours is None or repository.is_ancestor(ours, theirs)):
             repository.move_refs({BRANCH: (theirs, ours)})
         elif ours and (theirs is None or repository.is_ancestor(theirs, ours)):
             repository.push(remote, {BRANCH: (ours, theirs)})
         elif ours and theirs:
-            mine = repository.tree(ours)
-            blobs = repository.read_many(mine.values())
-            files = {path: blob for path, blob in zip(mine, blobs, strict=True) if blob is not None}
-            replayed = self._commit(self._missing(files, theirs), theirs, "Entries made meanwhile on another machine\n")
+            there = repository.tree(theirs)
+            own = {path: blob for path, blob in repository.tree(ours).items() if there.get(path, "") != blob}
+            other = next((path for path in own if path in there and path != README), None)
+            if other is not None:
+                raise StorageError(f"{remote} already holds another {other}; the ledger is append-only")
+            news = {path: blob for path, blob in own.items() if path not in there}
+            replayed = self._commit({}, theirs, "Entries made meanwhile on another machine\n", blobs=news)
             repository.push(remote, {BRANCH: (replayed, theirs)})
             repository.move_refs({BRANCH: (replayed, ours)})
 
     def _missing(self, files: Mapping[str, bytes], head: str | None) -> dict[str, bytes]:
         """Return the files that `head` does not hold yet; StorageError when it holds another version of one."""
-        held = self.repository.read_many([f"{head}:{path}" for path in files]) if head else [None] * len(files)
-        for (path, data), old in zip(files.items(), held, strict=True):
-            if old is not None and old != data:
-                raise StorageError(f"the ledger already holds another {path}; it is append-only")
-        return {path: data for (path, data), old in zip(files.items(), held, strict=True) if old is None}
+        held = self._held(files, head)
+        other = next((path for path, same in held.items() if not same), None)
+        if other is not None:
+            raise StorageError(f"the ledger already holds another {other}; it is append-only")
+        return {path: data for path, data in files.items() if path not in held}
 
-    def _commit(self, files: Mapping[str, bytes], head: str | None, message: str) -> str:
+    def _held(self, files: Mapping[str, bytes], head: str | None) -> dict[str, bool]:
+        """Return {path: whether its contents are the same} of those files whose paths exist in `head`."""
+        if head is None:
+            return {}
+        names = {path: f"{head}:{path}" for path in files}
+        sizes = dict(zip(files, self.repository.sizes(names.values()), strict=True))
+        # Only a file of the same size can be the same, so nothing larger than ours is ever read.
+        alike = [path for path, data in files.items() if sizes[path] == len(data)]
+        read = self.repository.read_many(
+            (names[path] for path in alike), limit=max(map(len, files.values()), default=0)
+        )
+        same = {path for path, data in zip(alike, read, strict=True) if data == files[path]}
+        return {path: path in same for path, size in sizes.items() if size is not None}
+
+    def _commit(
+        self, files: Mapping[str, bytes], head: str | None, message: str, blobs: Mapping[str, str] | None = None
+    ) -> str:
         """Return a new ledger commit on top of `head`."""
-        first = {} if head else {"README.md": _README}
+        first = {} if head else {README: _README}
         return self.repository.write_commit(
-            {**first, **files}, message=message, author=author(int(time.time())), parents=[head] if head else []
+            {**first, **files},
+            message=message,
+            author=author(int(time.time())),
+            parents=[head] if head else [],
+            blobs=blobs or {},
         )
 
 

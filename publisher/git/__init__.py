@@ -1,0 +1,20 @@
+"""The only package that talks to git.
+
+Commands run in a clean room: no inherited `GIT_*` variable (git hooks set them, and trace variables would copy what is
+sent into files), no hooks, full hashes and `-z` output. Of the user's configuration the identity, the credentials and
+the remotes count. Objects are written with plumbing, so the user's working tree and index are never touched.
+
+`process` starts git, `objects` reads through one long-lived process, `locks` deals with the locks that a killed git
+leaves behind, `answers` tells apart why a push failed, `repository` is what the other parts use,
+`clone` what a build needs, and `values` holds the words of all of them.
+"""
+
+from __future__ import annotations
+
+from publisher.git.clone import clone_branch
+from publisher.git.objects import LARGEST
+from publisher.git.process import Patience
+from publisher.git.repository import Repository
+from publisher.git.values import Author, Commit, is_branch_name, is_full_hash
+
+__all__ = ["LARGEST", "Author", "Commit", "Patience", "Repository", "clone_branch", "is_branch_name", "is_full_hash"]

@@ -1,0 +1,28 @@
+"""Cloning one branch, as a build does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from publisher.errors import GitError
+from publisher.git.process import PATIENCE, execute
+from publisher.git.repository import Repository
+from publisher.git.values import is_branch_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def clone_branch(source: str, branch: str, into: Path, *, timeout: float = PATIENCE.network) -> str:
+    """Clone `branch` of `source` into the empty folder `into`, with full history, and return the commit checked out.
+
+    Raises GitError when the branch cannot be cloned, or not within `timeout` seconds.
+    """
+    if not is_branch_name(branch):
+        raise GitError(f"{branch!r} is not a branch name")
+    arguments = ["clone", "--quiet", "--no-tags", "--single-branch", "--branch", branch, "--", source, str(into)]
+    into.parent.mkdir(parents=True, exist_ok=True)
+    output = execute(arguments, into.parent, timeout=timeout)
+    if output.code != 0:
+        raise GitError(f"cannot clone the branch {branch} of {source}", detail=output.shown())
+    return Repository(into).text("rev-parse", "HEAD")
