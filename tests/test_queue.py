@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -74,3 +75,11 @@ def test_a_limit_of_ones_own_says_more_than_the_others_of_the_problem() -> None:
     for sample in list(queue.upcoming())[:30]:
         finish(queue, sample, sample.request.expected)
     assert [lengths[key] for key in order(queue)] == sorted(lengths, reverse=True)[30:]
+
+
+def test_a_lower_round_comes_before_a_longer_answer() -> None:
+    """Within a round the longest come first."""
+    waiting = samples(("a", 10), ("b", 50), ("c", 30))
+    for sample, number in zip(waiting, (0, 1, 0), strict=True):
+        sample.request = replace(sample.request, round=number)
+    assert order(Queue(waiting)) == [2, 0, 1]

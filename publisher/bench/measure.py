@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from publisher.bench.forecast import Forecast
 from publisher.bench.journal import Journal, journal_path
+from publisher.bench.looks import Tracker, rounds, shares
 from publisher.bench.plan import Job, Plan, PlannedSample, plan
 from publisher.bench.record import build_record, sampling_of
 from publisher.bench.scoring import Scorer
@@ -19,11 +20,13 @@ from publisher.errors import GraderError, ModelError
 from publisher.files import sha256_hex
 from publisher.graders import GRADERS
 from publisher.samples import pack_samples
+from publisher.schema import StoppedEarly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from publisher.bench.looks import Key, Watch
     from publisher.engine.protocol import InferenceEngine, StartEngine
     from publisher.schema import Record, Sample
 
@@ -79,7 +82,7 @@ class _Run:
     job: Job
     plan: Plan
     scorer: Scorer
-    done: dict[tuple[str, str, int], Sample] = field(default_factory=dict)
+    done: dict[Key, Sample] = field(default_factory=dict)
     reused: dict[str, int] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
 
@@ -88,7 +91,7 @@ class _Run:
         return [wanted for wanted in self.plan.wanted if key_of(wanted) not in self.done]
 
 
-def key_of(wanted: PlannedSample) -> tuple[str, str, int]:
+def key_of(wanted: PlannedSample) -> Key:
     """Return what tells a sample of a run from the others."""
     return wanted.suite, wanted.problem.id, wanted.sample
 
@@ -101,12 +104,16 @@ def measure(
     reusable: Reusable,
     observer: Observer,
     lengths: Lengths = dict,
+    watch: Watch | None = None,
 ) -> Measurement:
     """Run the model over the suites of a tier and return the record, with every sample in its order.
 
     Samples that an interrupted run or an earlier one of the same generation has are not generated again; those of
     problems whose answers were the longest (`lengths`) start first. Raises ModelError or GraderError when more than 5 %
     of a suite's samples fail; those that were good stay in the journal.
+
+    With `watch`, requests go round by round and the run ends after the first look for which it gives a reason. Such a
+    run holds just the samples of that look: whatever else had finished by then were the short answers.
     """
     begun = time.monotonic()
     planned = plan(job, observer.note)
@@ -124,14 +131,20 @@ def measure(
         observer.planned(job.config.model.name, counts, len(missing))
         with _naming(job.config.model.source):
             engine = stack.enter_context(start(_options(job, planned, len(missing)), engines=job.config.engine.engines))
-        requests = _requests(missing, lengths, sampling_of(job).max_tokens)
+        watch = watch if missing else None  # a complete run has its verdict, not a look
+        parts = shares(planned) if watch else {}
+        requests = _requests(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts))
         repeated = _prove(engine, requests)
         forecast = Forecast({request.key: request.expected for request in requests})
-        for sample, key in _generated(run, engine, missing, requests, threads):
-            _keep(run, sample, journal)
-            forecast.finished(key, sample.tokens)
-            observer.sampled(sample, _with_time_left(engine, forecast))
-        samples = [run.done[key_of(wanted)] for wanted in planned.wanted]
+        stop = _Stop(Tracker(parts, run.done if watch else ()), watch, run)
+        with contextlib.closing(_generated(run, engine, missing, requests, threads)) as generated:
+            for sample, key in () if stop.reached() else generated:
+                _keep(run, sample, journal)
+                forecast.finished(key, sample.tokens)
+                observer.sampled(sample, _with_time_left(engine, forecast))
+                if stop.reached(key_of(missing[key])):
+                    break
+        samples = [run.done[key_of(wanted)] for wanted in planned.wanted if stop.counts(key_of(wanted))]
         record = build_record(
             job,
             planned,
@@ -141,8 +154,47 @@ def measure(
             duration=time.monotonic() - begun,
             statistics=engine.statistics() | repeated,
             reused=run.reused,
+            stopped_early=stop.early(samples),
         )
     return Measurement(record, samples, path)
+
+
+@dataclass(slots=True)
+class _Stop:
+    """Whether a run has reached its end before it is complete, and at which look."""
+
+    tracker: Tracker
+    watch: Watch | None
+    run: _Run
+    part: int | None = None
+    why: str = ""
+    share: float = 1.0
+
+    def reached(self, finished: Key | None = None) -> bool:
+        """Look at the run where a look is due, after the sample `finished`; return whether it ends here."""
+        if self.watch is None:
+            return False
+        if finished is not None:
+            self.tracker.finished(finished)
+        part = self.tracker.due()
+        if part is None:
+            return False
+        look = self.tracker.look(part, self.run.done)
+        self.why = self.watch(look)
+        if self.why:
+            self.part, self.share = part, look.share
+        return bool(self.why)
+
+    def counts(self, key: Key) -> bool:
+        """Return whether a sample is part of the run."""
+        return self.part is None or self.tracker.sees(self.part, key)
+
+    def early(self, samples: Sequence[Sample]) -> StoppedEarly | None:
+        """Return what goes into the record of a run that ended early."""
+        if self.part is None:
+            return None
+        planned = len(self.run.plan.wanted)
+        return StoppedEarly(look=self.part + 1, share=self.share, samples=len(samples), planned=planned, why=self.why)
 
 
 @contextlib.contextmanager
@@ -186,7 +238,9 @@ def _reuse(run: _Run, reusable: Reusable, observer: Observer) -> None:
         observer.note(f"{count} samples are the same as in {run_id}")
 
 
-def _requests(missing: Sequence[PlannedSample], lengths: Lengths, limit: int) -> list[SampleRequest]:
+def _requests(
+    missing: Sequence[PlannedSample], lengths: Lengths, limit: int, rounds: Mapping[Key, int]
+) -> list[SampleRequest]:
     """Return a request for each missing sample, with the length that is expected of it, at most `limit` tokens.
 
     The longest come first, so that none of them is the last one running; problems of which nothing is known take the
@@ -201,10 +255,14 @@ def _requests(missing: Sequence[PlannedSample], lengths: Lengths, limit: int) ->
             wanted.seed,
             f"{wanted.suite}/{wanted.problem.id}",
             expected=max(1, min(limit, round(known.get((wanted.suite, wanted.problem.id), typical)))),
+            round=rounds.get(key_of(wanted), 0),
         )
         for number, wanted in enumerate(missing)
     ]
-    return sorted(requests, key=lambda request: (-request.expected, sha256_hex(request.group.encode()), request.key))
+    return sorted(
+        requests,
+        key=lambda request: (request.round, -request.expected, sha256_hex(request.group.encode()), request.key),
+    )
 
 
 def _prove(engine: InferenceEngine, requests: Sequence[SampleRequest]) -> dict[str, float]:
@@ -235,7 +293,7 @@ def _generated(
     missing: Sequence[PlannedSample],
     requests: Sequence[SampleRequest],
     threads: concurrent.futures.Executor,
-) -> Iterator[tuple[Sample, int]]:
+) -> Generator[tuple[Sample, int]]:
     """Yield the missing samples as they are graded, with their keys; generation never waits for a slow comparison."""
     if not missing:
         return

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from publisher.bench.plan import Job, Plan, PlannedSuite
     from publisher.engine.protocol import ModelFacts
-    from publisher.schema import EngineIdentity, Sample
+    from publisher.schema import EngineIdentity, Sample, StoppedEarly
 
 _PACKAGES = ("llama-cpp-python", "math-verify", "latex2sympy2_extended", "sympy", "numpy")
 
@@ -46,6 +46,7 @@ def build_record(
     duration: float,
     statistics: Mapping[str, float],
     reused: Mapping[str, int],
+    stopped_early: StoppedEarly | None = None,
 ) -> Record:
     """Return the record of a finished run; `samples` are in the record's order, `duration` is in seconds."""
     config = job.config
@@ -75,9 +76,11 @@ def build_record(
                 part, [one for one in samples if one.suite == part.suite.name], slots=engine.slots * engine.engines
             )
             for part in plan.suites
+            if any(one.suite == part.suite.name for one in samples)
         ],
         statistics=dict(statistics),
         reused=dict(reused),
+        stopped_early=stopped_early,
     )
 
 

@@ -63,7 +63,8 @@ class EngineOptions:
 class SampleRequest:
     """One sample that is wanted: requests of one `group` have the same problem, hence the same prompt.
 
-    `max_tokens` and `expected` may be left 0: the sampling's limit, and no idea of the length.
+    `max_tokens` and `expected` may be left 0: the sampling's limit, and no idea of the length. Requests of a lower
+    `round` come first.
     """
 
     key: int
@@ -72,6 +73,7 @@ class SampleRequest:
     group: str
     max_tokens: int = 0
     expected: int = 0
+    round: int = 0
 
 
 @dataclass(frozen=True, slots=True)

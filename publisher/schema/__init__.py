@@ -22,6 +22,7 @@ from publisher.schema.record import (
     Record,
     Sample,
     Sampling,
+    StoppedEarly,
     SuiteIdentity,
     SuiteResult,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "SiteSnapshot",
     "SnapshotIdentity",
     "SnapshotName",
+    "StoppedEarly",
     "Struct",
     "SuiteIdentity",
     "SuiteResult",

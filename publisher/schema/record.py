@@ -158,6 +158,18 @@ class SuiteResult(Struct, frozen=True, kw_only=True):
     tokens_per_second: float
 
 
+class StoppedEarly(Struct, frozen=True, kw_only=True):
+    """Why a run ended before it was complete. Its score is of what the look saw, and no baseline for others."""
+
+    look: int
+    """Which look it was, from 1."""
+    share: float
+    """The share of all samples that the look saw."""
+    samples: int
+    planned: int
+    why: str
+
+
 class Record(Struct, frozen=True, kw_only=True):
     """What a run wrote down; never edited."""
 
@@ -188,6 +200,8 @@ class Record(Struct, frozen=True, kw_only=True):
     """Figures of the run itself: prompt and decode tokens a second, occupancy, peak memory."""
     reused: dict[str, int] = msgspec.field(default_factory=dict)
     """How many samples were taken over from which earlier run."""
+    stopped_early: StoppedEarly | None = None
+    """Set where a look ended the run; `None` for a complete one."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):

@@ -91,12 +91,16 @@ class Queue:
         self._seen: dict[str, list[int]] = {}
         self._every = max(16, len(samples) // 20)
         self._finished = 0
-        self._samples.sort(key=self._expected)
+        self._samples.sort(key=self._place)
 
     @property
     def waiting(self) -> int:
         """How many samples wait."""
         return len(self._samples)
+
+    def _place(self, sample: RunningSample) -> tuple[int, float]:
+        """Return what a sample is sorted by: lower rounds first, then longer answers; the last of the list is next."""
+        return -sample.request.round, self._expected(sample)
 
     def _expected(self, sample: RunningSample) -> float:
         """Return how long a sample will be; one with a limit of its own is not judged by others of its problem."""
@@ -109,7 +113,7 @@ class Queue:
             self._seen.setdefault(sample.request.group, []).append(len(sample.out))
             self._finished += 1
             if self._finished % self._every == 0:
-                self._samples.sort(key=self._expected)
+                self._samples.sort(key=self._place)
 
     def upcoming(self) -> Iterator[RunningSample]:
         """Yield the waiting samples in order; take none while this goes on."""
