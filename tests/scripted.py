@@ -30,6 +30,9 @@ class Scripted:
     script: list[bytes | str]
     port: int = 0
     asked: list[str] = field(default_factory=list)
+    """The first line of each request."""
+    heads: list[str] = field(default_factory=list)
+    """The whole head of each request."""
 
     @property
     def url(self) -> str:
@@ -50,7 +53,9 @@ def scripted(*script: bytes | str) -> Iterator[Scripted]:
                 if not piece:
                     return
                 data += piece
-            state.asked.append(data.split(b"\r\n", 1)[0].decode())
+            head = data.split(b"\r\n\r\n", 1)[0].decode()
+            state.asked.append(head.split("\r\n", 1)[0])
+            state.heads.append(head)
             step = state.script.pop(0) if len(state.script) > 1 else state.script[0]
             if step == "hang":
                 time.sleep(3)

@@ -124,6 +124,7 @@ def test_the_publishing_step_gets_the_secrets(runner: Runner) -> None:
     seen = json.loads((runner.folder / "temp" / "seen.json").read_text())
     assert seen["env"]["NETLIFY_BUILD_HOOK"] == CANARY["build-hook"]
     assert seen["env"]["NETLIFY_AUTH_TOKEN"] == CANARY["token"]
+    assert seen["env"]["PUBLISHER_GIT_TOKEN"] == CANARY["github-token"]
     assert "canary" not in " ".join(seen["argv"])
     assert seen["argv"][:2] == ["--repo", str(runner.folder / "checkout")]
 
@@ -156,3 +157,15 @@ def test_one_step_alone_has_secrets() -> None:
     holders = [step["name"] for step in steps() if secret.search(json.dumps(step))]
     assert holders == ["Publish"]
     assert not [step["name"] for step in steps() if "${{" in step["run"]]
+
+
+@pytest.mark.parametrize("name", ["publish.yml", "verify.yml"])
+def test_a_starter_keeps_its_secrets_to_one_step(name: str) -> None:
+    """The workflows that `publisher init` writes keep no credentials on disk and give secrets to one step."""
+    workflow = yaml.safe_load((ROOT / "hooks" / "starter" / name).read_text())
+    (job,) = workflow["jobs"].values()
+    checkout, *others = job["steps"]
+    assert checkout["with"]["persist-credentials"] is False
+    assert sum("secrets." in json.dumps(step) for step in others) == 1
+    assert "secrets." not in json.dumps(job.get("env", {})) + json.dumps(workflow.get("env", {}))
+    assert not [step for step in others if re.search(r"python3? (?!-I )", step.get("run", ""))]

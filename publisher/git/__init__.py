@@ -4,9 +4,9 @@ Commands run in a clean room: no inherited `GIT_*` variable (git hooks set them,
 sent into files), no hooks, full hashes and `-z` output. Of the user's configuration the identity, the credentials and
 the remotes count. Objects are written with plumbing, so the user's working tree and index are never touched.
 
-`process` starts git, `objects` reads through one long-lived process, `locks` deals with the locks that a killed git
-leaves behind, `answers` tells apart why a push failed, `repository` is what the other parts use,
-`clone` what a build needs, and `values` holds the words of all of them.
+`process` starts git, `credentials` says who gets the remote's token, `objects` reads through one long-lived process,
+`locks` deals with the locks that a killed git leaves behind, `answers` tells apart why a push failed, `repository` is
+what the other parts use, `clone` what a build needs, and `values` holds the words of all of them.
 """
 
 from __future__ import annotations

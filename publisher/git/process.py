@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import git as gitpython
 
 from publisher.errors import GitError
+from publisher.git import credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,12 +80,17 @@ class Output:
         return f"$ git {shlex.join(self.arguments)}\n(in {self.folder}, {ended})\n{said}"
 
 
-def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
-    """Start git in `folder`, with pipes for its input and output; GitError when git is not installed."""
+def start(arguments: Sequence[str], folder: Path, settings: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start git in `folder` with pipes for its input and output, and more `settings` (NAME=VALUE).
+
+    Raises GitError when git is not installed.
+    """
     inherited = sorted(name for name in os.environ if name.startswith("GIT_") and not name.startswith("GIT_SSH"))
+    inherited += credentials.withheld(arguments, os.environ)
     # GitPython merges os.environ into the child's environment, so what must be absent is removed by env(1).
     unset = [part for name in inherited if name not in _ENVIRONMENT for part in ("-u", name)]
-    command = [*(["env", *unset] if unset else []), "git", *_SAFE, *arguments]
+    more = [part for setting in (*settings, *credentials.settings(arguments, os.environ)) for part in ("-c", setting)]
+    command = [*(["env", *unset] if unset else []), "git", *_SAFE, *more, *arguments]
     runner = gitpython.Git(str(folder))
     try:
         started = runner.execute(command, istream=cast("Any", subprocess.PIPE), env=_ENVIRONMENT, as_process=True)
@@ -117,7 +123,7 @@ def execute(
     timeout: float | None = None,
 ) -> Output:
     """Run git in `folder` to its end, with more `settings` (NAME=VALUE); one that exceeds `timeout` is stopped."""
-    process = start([*(part for setting in settings for part in ("-c", setting)), *arguments], folder)
+    process = start(arguments, folder, settings)
     try:
         stdout, stderr = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired:
