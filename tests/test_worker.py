@@ -230,6 +230,38 @@ def test_the_child_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"GGML_CPU_TILED_MM_FORCE=1" in environment
 
 
+def test_the_child_is_confined() -> None:
+    """The engine's process is not root, its system calls are filtered, and the identity says so."""
+    with EngineProcess(options()) as engine:
+        status = Path(f"/proc/{pid(engine)}/status").read_text()
+        found = engine.identity.confinement
+    assert found is not None
+    assert (found.calls, found.user == 0) == (True, False)
+    assert f"Uid:\t{found.user}\t" in status
+    assert "Seccomp:\t2" in status
+
+
+OLD_KERNEL = """
+from publisher.engine.process import EngineProcess
+from tests.attacker import without_landlock
+from tests.test_worker import options, requests
+without_landlock()
+with EngineProcess(options()) as engine:
+    print(engine.identity.confinement.landlock, engine.identity.confinement.missing)
+    print(len(list(engine.generate(requests(2)))))
+"""
+
+
+def test_an_engine_that_cannot_be_confined_says_so() -> None:
+    """On a kernel without Landlock the engine works, and its identity lists what stayed open."""
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", OLD_KERNEL], capture_output=True, text=True, check=True, cwd=root)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("0 [")
+    assert "no Landlock" in first
+    assert second == "2"
+
+
 PARENT = """
 import sys
 from publisher.engine.process import EngineProcess

@@ -131,6 +131,8 @@ def measure(
         observer.planned(job.config.model.name, counts, len(missing))
         with _naming(job.config.model.source):
             engine = stack.enter_context(start(_options(job, planned, len(missing)), engines=job.config.engine.engines))
+        for reason in engine.identity.confinement.missing if engine.identity.confinement else ():
+            observer.note(f"the engine is not fully confined: {reason}")
         watch = watch if missing else None  # a complete run has its verdict, not a look
         parts = shares(planned) if watch else {}
         requests = _requests(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts))

@@ -20,7 +20,7 @@ from publisher.publishing.report import plain
 def command(engine: bool, model: Path | None, as_json: bool) -> None:
     """Say what llama.cpp really does here: its build, its devices, the layers that are offloaded, and what is wrong."""
     from publisher.bench.inputs.model_file import builtin_path  # noqa: PLC0415 - --help must work without the extra
-    from publisher.engine.doctor import inspect_engine  # noqa: PLC0415 - as above
+    from publisher.engine.doctor import confinement_lines, inspect_engine  # noqa: PLC0415 - as above
 
     if model is not None and not model.is_file():
         raise UsageError(f"there is no file {model}")
@@ -37,6 +37,8 @@ def command(engine: bool, model: Path | None, as_json: bool) -> None:
             for device in build.devices:
                 click.echo(plain(f"  device {device.name}: {device.description}, {device.memory / 2**30:.1f} GiB"))
             click.echo(plain(f"  {build.system_info}"))
+            for line in confinement_lines(build.confinement):
+                click.echo(plain(line))
         if report.loaded:
             repeats = "repeatable" if report.repeatable else "NOT repeatable"
             click.echo(

@@ -5,13 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from publisher import confine
 from publisher.engine.process import EngineProcess, child_environment
 from publisher.engine.protocol import EngineOptions, Library, SampleRequest
 from publisher.errors import ModelError
 from publisher.schema import Sampling, Struct
+
+if TYPE_CHECKING:
+    from publisher.schema import Confinement
 
 _TIMEOUT = 120.0
 _TRIAL = "Leo has 12 apples. He buys 30 more apples. How many apples does Leo have now?"
@@ -70,6 +75,14 @@ def inspect_engine(model: Path) -> EngineReport:
     )
 
 
+def confinement_lines(found: Confinement) -> list[str]:
+    """Return how engines and graders are confined on this machine, for people."""
+    landlock = f"Landlock {found.landlock}" if found.landlock else "no Landlock"
+    calls = "system calls filtered" if found.calls else "system calls not filtered"
+    first = f"confined processes: user {found.user}, {landlock}, {calls}"
+    return [first, *(f"  NOT confined: {reason}" for reason in found.missing)]
+
+
 def install_command(flag: str = "-DGGML_CUDA=on") -> str:
     """Return the command that builds llama-cpp-python anew with a backend."""
     wanted = "'llama-cpp-python==0.3.36'"
@@ -90,6 +103,7 @@ class _Trial(Struct, frozen=True):
 def _library(problems: list[tuple[str, str]]) -> Library | None:
     """Ask llama.cpp about itself in a child process; it may be missing, or compiled for another processor."""
     command = [sys.executable, "-P", "-s", "-m", "publisher.engine.child.probe"]
+    confine.hide()
     try:
         done = subprocess.run(command, capture_output=True, check=False, env=child_environment(), timeout=_TIMEOUT)
     except subprocess.TimeoutExpired:

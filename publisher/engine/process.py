@@ -17,6 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from publisher import confine
 from publisher.engine import protocol
 from publisher.engine.protocol import Answer, Beat, Failed, Finished, FrameReader, Generate, Load, Loaded
 from publisher.errors import ModelError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from publisher.engine.protocol import Completion, EngineOptions, ModelFacts, SampleRequest
     from publisher.schema import EngineIdentity
 
-KEPT = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "TMPDIR", "TZ")
+KEPT = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "TZ")
 """What the child inherits of the environment; nothing that could hold a secret."""
 _LOG_LINES = 25
 _GRACE = 2.0
@@ -143,9 +144,10 @@ class _Child:
         theirs_in, self._to = os.pipe()
         self._from, theirs_out = os.pipe()
         command = [sys.executable, "-P", "-s", "-m", "publisher.engine.child.main"]
+        confine.hide()
         try:
             self._process = subprocess.Popen(
-                [*command, str(theirs_in), str(theirs_out), str(os.getpid())],
+                [*command, str(theirs_in), str(theirs_out), str(model), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -270,6 +272,11 @@ def child_environment(*, forced_tiling: bool = False, gpus: Sequence[str] = ()) 
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # weights and cache in huge pages, where the system has them
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(Path(__file__).parents[2]),
+        # A confined process can write no file, and what one model left in a cache must not reach the next.
+        "CUDA_CACHE_DISABLE": "1",
+        "MESA_SHADER_CACHE_DISABLE": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "__GL_SHADER_DISK_CACHE": "0",
     }
     if forced_tiling:
         # ggml tiles large products from 8 rows up only; a row's bits must not depend on how many there are.

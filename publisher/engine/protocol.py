@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from publisher.schema import EngineIdentity, Sampling, Struct
+from publisher.schema import Confinement, EngineIdentity, Sampling, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -272,3 +272,5 @@ class Library(Struct, frozen=True, kw_only=True):
     offload_supported: bool
     max_sequences: int
     devices: list[Device]
+    confinement: Confinement
+    """How the process that asked was confined; engines and graders are confined alike."""

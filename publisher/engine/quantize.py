@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from publisher import confine
 from publisher.engine.gguf import FILE_TYPES, read_header
 from publisher.engine.process import child_environment
 from publisher.errors import ModelError, UsageError
@@ -68,33 +69,37 @@ def _write(source: Path, target: Path, kind: str, *, allow_requantize: bool) -> 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:80]}.")
-        os.close(handle)
     except OSError as error:
         raise storage_error(error, target) from error
     partial = Path(name)
     try:
-        _run(source, partial, kind, allow_requantize=allow_requantize)
-        partial.chmod(0o644)
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
+        confine.lend(handle)
+        _run(source, handle, kind, allow_requantize=allow_requantize)
+        confine.take_back(handle)
+        os.fchmod(handle, 0o644)
+        os.fsync(handle)
         partial.replace(target)
         sync_folder(target.parent)
     except OSError as error:
         raise storage_error(error, target) from error
     finally:
+        os.close(handle)
         partial.unlink(missing_ok=True)
 
 
-def _run(source: Path, partial: Path, kind: str, *, allow_requantize: bool) -> None:
-    """Quantize in a child process; raises ModelError with llama.cpp's last words when it fails."""
-    arguments = [str(source.resolve()), str(partial), str(KINDS[kind]), str(int(allow_requantize))]
-    done = subprocess.run(
-        [sys.executable, "-P", "-s", "-m", "publisher.engine.child.quantizing", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        env=child_environment(),
-    )
+def _run(source: Path, target: int, kind: str, *, allow_requantize: bool) -> None:
+    """Quantize into the open file `target` in a child process; raises ModelError with llama.cpp's last words."""
+    confine.hide()
+    with source.open("rb") as stream:
+        numbers = [stream.fileno(), target, KINDS[kind], int(allow_requantize), os.getpid()]
+        done = subprocess.run(
+            [sys.executable, "-P", "-s", "-m", "publisher.engine.child.quantizing", *map(str, numbers)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            pass_fds=numbers[:2],
+            env=child_environment(),
+        )
     if done.returncode == 0:
         return
     lines = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip(". ")]

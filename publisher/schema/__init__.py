@@ -11,6 +11,7 @@ from publisher.schema.published import RECEIPT_SCHEMA, BuildRequest, LiveMove, P
 from publisher.schema.record import (
     RECORD_SCHEMA,
     CommitIdentity,
+    Confinement,
     Counts,
     EngineIdentity,
     Interval,
@@ -56,6 +57,7 @@ __all__ = [
     "VERDICT_SCHEMA",
     "BuildRequest",
     "CommitIdentity",
+    "Confinement",
     "Counts",
     "EngineIdentity",
     "History",

@@ -70,6 +70,19 @@ class SuiteIdentity(Struct, frozen=True, kw_only=True):
     """Whether statements and expected answers may be shown on the site."""
 
 
+class Confinement(Struct, frozen=True, kw_only=True):
+    """What the kernel kept from the processes that ran the model."""
+
+    user: int
+    """The user id that they ran as."""
+    landlock: int
+    """The version of Landlock that confined their files; 0 for none."""
+    calls: bool
+    """Whether their system calls were filtered."""
+    missing: list[str] = msgspec.field(default_factory=list)
+    """What could not be kept from them, one sentence each."""
+
+
 class EngineIdentity(Struct, frozen=True, kw_only=True):
     """What ran the model and how; context, slots, threads and batch are those of one of the `engines`."""
 
@@ -89,6 +102,8 @@ class EngineIdentity(Struct, frozen=True, kw_only=True):
     system_info: str
     engines: int = 1
     options: dict[str, str] = msgspec.field(default_factory=dict)
+    confinement: Confinement | None = None
+    """How its processes were confined; None in records older than this field."""
 
 
 class MachineIdentity(Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from publisher.engine.child.schedule.scheduler import Scheduler
     from publisher.engine.gguf import Header
     from publisher.engine.protocol import EngineOptions, SampleRequest
-    from publisher.schema import EngineIdentity
+    from publisher.schema import Confinement, EngineIdentity
 
 _PIECE = 16 << 20
 _DRAWERS = 8
@@ -38,7 +38,13 @@ _DRAWERS = 8
 class Engine:
     """One model on one context; everything that is loaded belongs to this object."""
 
-    def __init__(self, options: EngineOptions, descriptor: int, beat: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        options: EngineOptions,
+        descriptor: int,
+        beat: Callable[[str], None],
+        confinement: Confinement | None = None,
+    ) -> None:
         """Hash, check and load the model that is open as `descriptor`; raises ModelError.
 
         The digest is of the bytes that are loaded: llama.cpp opens the same open file, and a change in between is
@@ -75,7 +81,7 @@ class Engine:
         self._experts = bool(header.values.get(f"{header.architecture}.expert_count"))
         self._context = self._make_context()
         self.identity: EngineIdentity = identity.describe(
-            options, self._size, self._model, self._log, experts=self._experts
+            options, self._size, self._model, self._log, experts=self._experts, confinement=confinement
         )
         self._planned_memory = self._log.host_buffers()
         sampling, at_once = options.sampling, min(_DRAWERS, machine.cores()) if self._size.gpu else 1

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from publisher.engine.child.llama.handles import Log, Model
     from publisher.engine.child.sizing import Size
     from publisher.engine.protocol import EngineOptions
+    from publisher.schema import Confinement
 
 
-def describe(options: EngineOptions, size: Size, model: Model, log: Log, *, experts: bool) -> EngineIdentity:
+def describe(
+    options: EngineOptions, size: Size, model: Model, log: Log, *, experts: bool, confinement: Confinement | None
+) -> EngineIdentity:
     """Return the identity of a loaded engine; `experts` says that the model is a mixture of experts."""
     offloaded, _ = log.offloaded()
     found = library.devices()
@@ -37,6 +40,7 @@ def describe(options: EngineOptions, size: Size, model: Model, log: Log, *, expe
         batch=size.batch,
         system_info=library.system_info(),
         options=_options(options, size, model, experts=experts),
+        confinement=confinement,
     )
 
 

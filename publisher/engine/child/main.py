@@ -1,7 +1,8 @@
 """The engine's child process: reads messages from one pipe, writes messages to another, and knows nothing else.
 
-Run as `python -m publisher.engine.child.main READ WRITE PARENT`, the descriptors of the pipes and the parent's process
-id. It has no terminal, none of the parent's secrets in its environment, and it dies with its parent.
+Run as `python -m publisher.engine.child.main READ WRITE MODEL PARENT`: the descriptors of the two pipes and of the open
+model file, and the parent's process id. It confines itself before it reads a byte of the model, and dies with its
+parent.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from publisher.errors import PublisherError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from publisher.schema import Confinement
 
 _BEAT_SECONDS = 0.5
 
@@ -42,21 +45,20 @@ class Pulse:
 
 def main() -> None:
     """Serve one parent until it closes its end."""
-    source, target, parent = (int(text) for text in sys.argv[1:4])
-    confine.die_with_parent()
-    if os.getppid() != parent:
-        sys.exit(3)  # it died before the line above
-    confine.confine()
+    source, target, model, parent = (int(text) for text in sys.argv[1:5])
+    # Also without layers on a GPU: a llama.cpp that was built for one multiplies large batches there all the same.
+    confinement = confine.confine(confine.Profile(reads=(model,), gpu=True))
+    confine.die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair; it ends us
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        _serve(source, target)
+        _serve(source, target, confinement)
     except PublisherError as error:
         protocol.write_all(target, protocol.frame(Failed(error.message, error.hint, error.detail)))
         sys.exit(3)
 
 
-def _serve(source: int, target: int) -> None:
+def _serve(source: int, target: int, confinement: Confinement) -> None:
     """Load once, then answer every Generate."""
     from publisher.engine.child.engine import Engine  # noqa: PLC0415 - after the process has been confined
 
@@ -66,7 +68,7 @@ def _serve(source: int, target: int) -> None:
     while data := os.read(source, 1 << 16):
         for message in reader.feed(data):
             if isinstance(message, Load):
-                engine = Engine(protocol.options_from_plain(message.options), message.model, pulse)
+                engine = Engine(protocol.options_from_plain(message.options), message.model, pulse, confinement)
                 pulse.figures = engine.statistics
                 protocol.write_all(target, protocol.frame(Loaded(engine.facts, engine.identity)))
             elif isinstance(message, Generate) and engine is not None:

@@ -6,12 +6,15 @@ import sys
 
 import msgspec
 
-from publisher.engine.child.llama import binding, library
+from publisher import confine
 from publisher.engine.protocol import Device, Library
 
 
 def main() -> None:
     """Print one `Library` as JSON."""
+    confinement = confine.confine(confine.Profile(gpu=True))
+    from publisher.engine.child.llama import binding, library  # noqa: PLC0415 - after the process has been confined
+
     llama = binding.llama
     llama.llama_backend_init()
     found = Library(
@@ -22,6 +25,7 @@ def main() -> None:
         offload_supported=bool(llama.llama_supports_gpu_offload()),
         max_sequences=int(llama.llama_max_parallel_sequences()),
         devices=[Device(**facts) for facts in library.devices()],
+        confinement=confinement,
     )
     sys.stdout.buffer.write(msgspec.json.encode(found))
 
