@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,14 @@ def test_a_grader_process_reaches_no_network() -> None:
         pool = Pool("tests.probe", 1, seconds=60, patience=60)
         assert pool.ask(["connect", server.getsockname()[1]]) == "PermissionError"
         pool.close()
+
+
+def test_a_grader_process_is_confined_like_an_engine() -> None:
+    """It is not root, its system calls are filtered, and it dies with its parent."""
+    pool = Pool(SYMBOLIC, 1, seconds=60, patience=60)
+    assert pool.ask(["2x", "x+x"])["said"] == "equal"
+    (worker,) = pool._live
+    status = Path(f"/proc/{worker._process.pid}/status").read_text()
+    pool.close()
+    assert "Uid:\t0\t" not in status
+    assert "Seccomp:\t2" in status

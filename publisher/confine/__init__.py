@@ -74,7 +74,7 @@ def take_back(descriptor: int) -> None:
         os.fchown(descriptor, os.geteuid(), os.getegid())
 
 
-def die_with(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent dies; end it at once where `parent` is gone already.
 
     Call it after `confine`: the kernel forgets this wish when a process changes its user.

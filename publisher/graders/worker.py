@@ -31,8 +31,9 @@ def serve(answer: Callable[[Any], object]) -> None:
     by SIGPROF, whose default action nothing here changes. An exception of `answer` ends it as well.
     """
     seconds = float(sys.argv[1])
-    confine.die_with_parent()
+    parent = os.getppid()
     confine.confine()
+    confine.die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     logging.disable(logging.CRITICAL)
     answers = os.fdopen(os.dup(1), "wb", buffering=0)

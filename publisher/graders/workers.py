@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from publisher import confine
 from publisher.graders.worker import OUT_OF_MEMORY
 
 _START = 120.0
@@ -127,6 +128,7 @@ class _Worker:
     """One process and its two pipes; messages are lines of JSON."""
 
     def __init__(self, command: list[str]) -> None:
+        confine.hide()
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(
             command,

@@ -48,7 +48,7 @@ def main() -> None:
     source, target, model, parent = (int(text) for text in sys.argv[1:5])
     # Also without layers on a GPU: a llama.cpp that was built for one multiplies large batches there all the same.
     confinement = confine.confine(confine.Profile(reads=(model,), gpu=True))
-    confine.die_with(parent)
+    confine.die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair; it ends us
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:

@@ -15,7 +15,7 @@ def main() -> None:
     """Quantize as the arguments say; exit code 1 when llama.cpp refuses."""
     source, target, number, again, parent = (int(text) for text in sys.argv[1:6])
     confine.confine(confine.Profile(reads=(source,), writes=(target,)))
-    confine.die_with(parent)
+    confine.die_with_parent(parent)
     from publisher.engine import machine  # noqa: PLC0415 - after the process has been confined
     from publisher.engine.child.llama.binding import llama  # noqa: PLC0415 - as above
 
