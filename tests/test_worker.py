@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from publisher.engine import protocol
+from publisher.engine.fleet import Fleet
 from publisher.engine.process import EngineProcess
 from publisher.engine.protocol import (
     Answer,
@@ -26,6 +28,7 @@ from publisher.errors import ModelError
 from publisher.files import sha256_file
 from publisher.schema import Sampling
 from tests.gguf_maker import BUILTIN, builtin_with, gguf, open_descriptors
+from tests.made import record
 
 pytestmark = pytest.mark.model
 pytest.importorskip("llama_cpp")
@@ -163,6 +166,14 @@ def test_a_template_that_attacks_is_refused(tmp_path: Path) -> None:
     assert "SecurityError" in refusal(model=model).message
 
 
+def test_a_template_that_one_step_keeps_busy_is_stopped(tmp_path: Path) -> None:
+    """A huge power takes hours within a single step of the interpreter; the limit holds all the same."""
+    model = builtin_with(tmp_path / "m.gguf", template="{{ messages and 7 ** (9 ** 8) % 10 }}")
+    error = refusal(model=model, template_seconds=0.3)
+    assert "was ended: the chat template could not be rendered within 0.3 seconds" in error.message
+    assert "chat_template" in error.hint
+
+
 def test_a_file_that_llama_cpp_refuses_shows_its_log(tmp_path: Path) -> None:
     """A sound header with senseless contents ends with llama.cpp's own reason."""
     model = tmp_path / "m.gguf"
@@ -293,6 +304,56 @@ def test_the_child_dies_with_its_parent(number: signal.Signals) -> None:
     while child.exists() and "Z" not in (child / "stat").read_text():
         assert time.monotonic() < deadline, "the child outlived its parent"
         time.sleep(0.02)
+
+
+HOSTILE = """#!{python}
+import os, sys
+import msgspec
+from publisher.engine import protocol
+from publisher.engine.protocol import Answer, Completion, Finished, FrameReader, Generate, Loaded, ModelFacts
+from publisher.schema import EngineIdentity
+source, target = int(sys.argv[-4]), int(sys.argv[-3])
+identity = {identity!r}
+reader = FrameReader(protocol.FromParent)
+facts = ModelFacts("", 1, "", "", 1, "", 1, "", 1, 1)
+protocol.write_all(target, protocol.frame(Loaded(facts, msgspec.convert(identity, EngineIdentity))))
+while not any(isinstance(message, Generate) for message in reader.feed(os.read(source, 65536))):
+    pass
+for key in {keys!r}:
+    answer = Answer(Completion(key, "x", "stop", 1, 1, 0.1, 0.1, 0.1, ""))
+    protocol.write_all(target, protocol.frame(answer))
+protocol.write_all(target, protocol.frame(Finished({{}})))
+os.read(source, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ([0], "without answering 1 of 2 samples"),
+        ([0, 0], "answered sample 0, which it was not asked for or had answered before"),
+        ([0, 1, 7], "answered sample 7"),
+    ],
+)
+def test_a_child_that_answers_something_else_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: list[int], message: str
+) -> None:
+    """A process that a model has taken over cannot leave samples out, answer twice or invent some."""
+    identity = msgspec.to_builtins(record().engine)
+    program = tmp_path / "python"
+    program.write_text(HOSTILE.format(python=sys.executable, identity=identity, keys=keys))
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with Fleet(options(), engines=1) as fleet, pytest.raises(ModelError, match=message):
+        list(fleet.generate(requests(2)))
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+def test_an_unexpected_failure_is_an_error_of_the_run(engines: int) -> None:
+    """A text that cannot be sent ends the run with one ModelError, in a thread of the fleet as well."""
+    wanted = [SampleRequest(1, "\ud800", 1, "a"), SampleRequest(2, "\ud800", 1, "b")]
+    with Fleet(options(), engines=engines) as fleet, pytest.raises(ModelError, match="UnicodeEncodeError"):
+        list(fleet.generate(wanted))
 
 
 def test_messages_survive_any_cut() -> None:

@@ -95,7 +95,7 @@ class Fleet:
         engines: the fleet is then used up.
         """
         if len(self._engines) == 1:
-            yield from self._engines[0].generate(requests)
+            yield from _completions(self._engines[0], requests)
             return
         inbox: queue.SimpleQueue[Completion | ModelError | None] = queue.SimpleQueue()
         shares = deal(requests, len(self._engines), self._engines[0].options.sampling.max_tokens)
@@ -142,17 +142,26 @@ class Fleet:
         return merged([engine.statistics() for engine in self._engines])
 
 
+def _completions(engine: EngineProcess, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
+    """Yield an engine's completions; whatever goes wrong is a ModelError."""
+    try:
+        yield from engine.generate(requests)
+    except ModelError:
+        raise
+    except Exception as error:  # in a thread it would end the thread alone, and the run would miss its samples
+        why = f"{type(error).__name__}: {str(error)[:500]}"
+        raise ModelError(f"the engine failed: {why}", hint="publisher doctor --engine") from error
+
+
 def _work(
     engine: EngineProcess, share: Sequence[SampleRequest], inbox: queue.SimpleQueue[Completion | ModelError | None]
 ) -> None:
-    """Have one engine answer its share; None is the last word."""
+    """Put an engine's completions into the inbox, then its error if there is one, then None."""
     try:
-        for completion in engine.generate(share):
+        for completion in _completions(engine, share):
             inbox.put(completion)
     except ModelError as error:
         inbox.put(error)
-    except OSError as error:
-        inbox.put(ModelError(f"the engine's process cannot be reached: {error}"))
     finally:
         inbox.put(None)
 

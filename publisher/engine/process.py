@@ -101,17 +101,25 @@ class EngineProcess:
     def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish.
 
-        Raises ModelError when the child fails. Leaving the loop early ends the child: this engine is then used up.
+        Raises ModelError when the child fails, or answers anything but each request once. Leaving the loop early ends
+        the child: this engine is then used up.
         """
         child = self._running()
         finished = False
         child.statistics = {}
+        waiting = {request.key for request in requests}
         try:
             child.say(Generate(list(requests)))
             while not isinstance(message := child.hear("generating"), Finished):
                 if not isinstance(message, Answer):
                     raise child.failure(f"said {type(message).__name__} while generating")
+                key = message.completion.key
+                if key not in waiting:
+                    raise child.failure(f"answered sample {key}, which it was not asked for or had answered before")
+                waiting.remove(key)
                 yield message.completion
+            if waiting:
+                raise child.failure(f"finished without answering {len(waiting)} of {len(requests)} samples")
             child.statistics = message.statistics
             finished = True
         finally:
@@ -136,7 +144,7 @@ class _Child:
     """The process, its two pipes and what it wrote to stderr."""
 
     def __init__(self, options: EngineOptions, model: int) -> None:
-        self._timeout = options.timeout
+        self._timeout, self._template_seconds = options.timeout, options.template_seconds
         self.statistics: dict[str, float] = {}
         self._log: deque[str] = deque([""], maxlen=400)
         self._messages: deque[Any] = deque()
@@ -219,6 +227,9 @@ class _Child:
             return self.failure("closed its pipe without a word")
         if code >= 0:
             return self.failure(f"ended with exit code {code}")
+        if -code == signal.SIGPROF:
+            what = f"was ended: the chat template could not be rendered within {self._template_seconds:g} seconds"
+            return self.failure(what, hint=protocol.TEMPLATE_HINT)
         name = signal.Signals(-code).name
         memory = "the system may have run out of memory: lower model.context or engine.slots"
         return self.failure(f"was killed by {name}", hint=memory if name == "SIGKILL" else "")

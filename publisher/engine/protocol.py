@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 MAX_FRAME = 256 << 20
 """Bytes of the largest message that is believed."""
 
+TEMPLATE_SECONDS = 5.0
+"""Seconds of processor time that a model's chat template may take per prompt."""
+TEMPLATE_HINT = "use a model file whose own chat template renders, or correct tokenizer.chat_template in it"
+
 Mode = Literal["reproducible", "fast"]
 Finish = Literal["stop", "length", "error"]
 
@@ -35,7 +39,8 @@ class EngineOptions:
     is known: a context is not made larger than they need. `stop` ends a sample at a text, which is not part of it.
     `cells` is the size of the KV cache in fast mode, in tokens (0: chosen), `kv_type` its precision. `gpus` are the
     only ones that the engine may see, as CUDA_VISIBLE_DEVICES names them (empty: all). Without `ends`, samples go on to
-    their limit whatever the model says, for measuring speed.
+    their limit whatever the model says, for measuring speed. `template_seconds` is the processor time that the chat
+    template may take per prompt.
     """
 
     model: Path
@@ -57,6 +62,7 @@ class EngineOptions:
     kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
     gpus: tuple[str, ...] = ()
     ends: bool = True
+    template_seconds: float = TEMPLATE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

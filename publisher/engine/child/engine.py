@@ -173,7 +173,14 @@ class Engine:
 
 def _prompts(header: Header, options: EngineOptions, *, bos: str = "", eos: str = "") -> Prompts:
     """Return the renderer of the model's prompts."""
-    return Prompts(header.chat_template, system=options.system, template=options.template, bos=bos, eos=eos)
+    return Prompts(
+        header.chat_template,
+        system=options.system,
+        template=options.template,
+        bos=bos,
+        eos=eos,
+        seconds=options.template_seconds,
+    )
 
 
 def _stamp(descriptor: int) -> tuple[int, int, int]:
