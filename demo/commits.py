@@ -53,6 +53,7 @@ template = "{template}"
 
 [suites.abacus]
 source = "builtin:abacus"
+public = true
 
 [tiers.full]
 suites  = ["abacus"]

@@ -1,21 +1,43 @@
-"""Samples as they are stored: a line of JSON each, compressed so that equal samples are equal bytes."""
+"""Samples as they are stored: a line of JSON each, compressed so that equal samples are equal bytes.
+
+Neither way holds all lines at once. A small compressed file can be made to unpack to anything, so a line's length, the
+number of lines and their total size are bounded.
+
+What a private suite's sample says stays on the machine that measured it. Elsewhere it is *withheld*: a stored sample
+without its words, whose `proof` only that machine can make, so that it can still tell whether a text is the same.
+"""
 
 from __future__ import annotations
 
-import gzip
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
 import zlib
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from publisher.errors import StorageError
+from publisher.files import atomic_write, sha256_hex, storage_error
 from publisher.schema import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
 FILE = "samples.jsonl.gz"
+MAX_BYTES = 1 << 30
+"""Bytes of all lines together."""
+MAX_LINE = 8 << 20
+"""Bytes of one line: the longest text that `[ledger] clip` allows, every character escaped, and its problem."""
+MAX_SAMPLES = 2_000_000
 _GZIP = 31  # zlib's number for a gzip wrapper with the largest window
+_PIECE = 1 << 18
+"""Bytes that are compressed or unpacked at a time."""
+_KEY = 32
+"""Bytes of the key of proofs."""
 
 
 def without_text(sample: Sample) -> Sample:
@@ -23,31 +45,113 @@ def without_text(sample: Sample) -> Sample:
 
     The grader's reason goes too, since it may quote the answer.
     """
-    return msgspec.structs.replace(sample, statement="", expected="", answer="", reason="", text="", clipped=0)
+    return msgspec.structs.replace(
+        sample, statement="", expected="", answer="", reason="", text="", clipped=0, withheld=True
+    )
 
 
-def encode_samples(samples: Iterable[Sample]) -> bytes:
-    """Return the uncompressed lines, whose SHA-256 is a record's `samples_sha256`."""
-    return b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples)
+def withhold(samples: Iterable[Sample], private: Collection[str], key: bytes) -> list[Sample]:
+    """Return the samples as they may leave the machine that measured them; those of suites in `private` with proofs."""
+    return [
+        msgspec.structs.replace(without_text(one), proof=proof_of(one, key)) if one.suite in private else one
+        for one in samples
+    ]
+
+
+def proof_of(sample: Sample, key: bytes) -> str:
+    """Return what stands for the text of a sample: `KEY-ID:DIGEST`, both hexadecimal.
+
+    The digest is keyed (HMAC-SHA256): a plain one of a short text could be found by trying the likely ones.
+    """
+    place = msgspec.json.encode([sample.suite, sample.problem, sample.sample, sample.text, sample.clipped])
+    return f"{key_id(key)}:{hmac.new(key, place, hashlib.sha256).hexdigest()}"
+
+
+def key_id(key: bytes) -> str:
+    """Return what tells the key of one machine from another's, without giving it away."""
+    return sha256_hex(b"key of proofs" + key)[:16]
+
+
+def proof_key(path: Path) -> bytes:
+    """Return this machine's key of proofs, which is made on first use and never leaves it; StorageError."""
+    mine = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        if not path.exists():
+            atomic_write(mine, secrets.token_bytes(_KEY), mode=0o600)
+            # A link fails where another process was faster, so that both go on with the same key.
+            with contextlib.suppress(FileExistsError):
+                os.link(mine, path)
+            mine.unlink()
+        key = path.read_bytes()
+    except OSError as error:
+        raise storage_error(error, path) from error
+    if len(key) != _KEY:
+        raise StorageError(f"{path} is not a key of {_KEY} bytes", hint=f"rm {path}   and the next run makes a new one")
+    return key
+
+
+def encode_samples(samples: Iterable[Sample]) -> Iterator[bytes]:
+    """Yield the uncompressed lines."""
+    return (msgspec.json.encode(sample) + b"\n" for sample in samples)
+
+
+def samples_digest(samples: Iterable[Sample]) -> str:
+    """Return the SHA-256 of the uncompressed lines: a record's `samples_sha256`."""
+    digest = hashlib.sha256()
+    for line in encode_samples(samples):
+        digest.update(line)
+    return digest.hexdigest()
 
 
 def pack_samples(samples: Iterable[Sample]) -> bytes:
     """Return the samples as they are stored: compressed, without a time stamp."""
-    return gzip.compress(encode_samples(samples), compresslevel=9, mtime=0)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, _GZIP)
+    return b"".join([*(compressor.compress(line) for line in encode_samples(samples)), compressor.flush()])
 
 
-def unpack_samples(data: bytes, limit: int) -> list[Sample]:
-    """Return stored samples; StorageError when they are broken or larger than `limit` bytes uncompressed."""
+def unpack_samples(data: bytes, limit: int = MAX_BYTES) -> Iterator[Sample]:
+    """Yield stored samples; StorageError where they are broken, or larger than `limit` bytes uncompressed.
+
+    What was yielded before the error is whole; only a caller that reads to the end knows that the file is.
+    """
+    for number, line in enumerate(_lines(data, limit), 1):
+        if number > MAX_SAMPLES:
+            raise StorageError(f"{FILE} holds more than {MAX_SAMPLES} samples")
+        try:
+            yield msgspec.json.decode(line, type=Sample)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise StorageError(f"{FILE} is broken in line {number}: {error}") from error
+
+
+def _lines(data: bytes, limit: int) -> Iterator[bytes]:
+    """Yield the lines of a compressed file without their line breaks."""
+    pending = b""
+    for piece in _unpacked(data, limit):
+        *lines, pending = (pending + piece).split(b"\n")
+        yield from lines
+        if len(pending) > MAX_LINE:
+            raise StorageError(f"{FILE} has a line of more than {MAX_LINE} bytes")
+    if pending:
+        yield pending
+
+
+def _unpacked(data: bytes, limit: int) -> Iterator[bytes]:
+    """Yield what a compressed file holds, piece by piece."""
     decompressor = zlib.decompressobj(_GZIP)
-    try:
-        lines = decompressor.decompress(data, limit + 1)
-    except zlib.error as error:
-        raise StorageError(f"{FILE} is broken: {error}") from error
-    if len(lines) > limit:
-        raise StorageError(f"{FILE} holds more than {limit} bytes")
-    if not decompressor.eof or decompressor.unused_data:
-        raise StorageError(f"{FILE} is cut off" if not decompressor.eof else f"{FILE} has something after its end")
-    try:
-        return [msgspec.json.decode(line, type=Sample) for line in lines.splitlines()]
-    except msgspec.MsgspecError as error:
-        raise StorageError(f"{FILE} is broken: {error}") from error
+    size = 0
+    for start in range(0, len(data), _PIECE):
+        rest = data[start : start + _PIECE]
+        while rest and not decompressor.eof:
+            try:
+                piece = decompressor.decompress(rest, _PIECE)
+            except zlib.error as error:
+                raise StorageError(f"{FILE} is broken: {error}") from error
+            rest = decompressor.unconsumed_tail
+            size += len(piece)
+            if size > limit:
+                raise StorageError(f"{FILE} holds more than {limit} bytes")
+            yield piece
+        if decompressor.eof and (decompressor.unused_data or start + _PIECE < len(data)):
+            raise StorageError(f"{FILE} has something after its end")
+    if not decompressor.eof:
+        raise StorageError(f"{FILE} is cut off")

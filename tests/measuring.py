@@ -101,9 +101,10 @@ def run(
     observer: Notes | None = None,
     earlier: Iterable[Sample] = (),
     start: StartEngine = Fleet,
+    reusable: Reusable | None = None,
 ) -> Measurement:
-    """Measure a job; `earlier` are the samples of a run called `earlier`."""
-    reusable: Reusable = lambda _: [("earlier", list(earlier))] if earlier else []  # noqa: E731 - one line says it
+    """Measure a job; `earlier` are the samples of a run called `earlier`, where `reusable` does not say more."""
+    reusable = reusable or (lambda _: [("earlier", list(earlier))] if earlier else [])
     return measure(of, start=start, workspace=workspace, reusable=reusable, observer=observer or Notes())
 
 

@@ -10,7 +10,7 @@ from publisher.bench.plan import seed_of
 from publisher.config import parse
 from publisher.errors import GraderError, ModelError
 from publisher.files import sha256_hex
-from publisher.samples import encode_samples, unpack_samples
+from publisher.samples import samples_digest, unpack_samples
 from tests.made import GitFolder
 from tests.measuring import CONFIG, DEFAULTS, STARTED, SUITE, Notes, Parrot, essence, job, model, run
 
@@ -35,8 +35,8 @@ def test_a_run_becomes_a_record(repository: GitFolder, tmp_path: Path) -> None:
     assert record.sampling_given == {"temperature": 0.7, "max_tokens": 160}
     assert (record.sampling.top_p, record.engine.mode, record.started) == (1.0, "reproducible", "2026-11-20T20:11:33Z")
     assert (record.suites[0].problems, record.suites[0].samples, record.suites[0].sha256) == (12, 2, sha256_hex(SUITE))
-    assert record.samples_sha256 == sha256_hex(encode_samples(done.samples))
-    assert unpack_samples(done.packed, 1 << 20) == done.samples
+    assert record.samples_sha256 == samples_digest(done.samples)
+    assert list(unpack_samples(done.packed)) == done.samples
     outcomes = [sample.outcome for sample in done.samples]
     assert (result.counts.right, result.counts.scored) == (outcomes.count("right"), 24)
     assert result.score == pytest.approx(100 * outcomes.count("right") / 24)

@@ -141,10 +141,10 @@ def test_another_digest_than_the_declared_one_is_refused(repository: GitFolder, 
 
 
 def test_the_builtin_suite_loads(repository: GitFolder, tmp_path: Path) -> None:
-    """It is public, has at least 400 problems, and every problem has a kind."""
+    """It has at least 400 problems, and every problem has a kind; its pages show them only where that is asked for."""
     inputs = Inputs(repository.opened, repository.git("rev-parse", "HEAD"), tmp_path, print)
     suite = load("abacus", SuiteConfig(source="builtin:abacus", grader="integer"), inputs)
-    assert suite.public
+    assert not suite.public
     assert len(suite.problems) >= 400
     assert all(problem.kind for problem in suite.problems)
 

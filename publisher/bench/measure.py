@@ -14,12 +14,13 @@ from publisher.bench.journal import Journal, journal_path
 from publisher.bench.looks import Tracker, rounds, shares
 from publisher.bench.plan import Job, Plan, PlannedSample, plan
 from publisher.bench.record import build_record, sampling_of
-from publisher.bench.scoring import Scorer
+from publisher.bench.scoring import Scorer, is_gradable
+from publisher.bench.workspace import key_path, whole_samples
 from publisher.engine.protocol import EngineOptions, SampleRequest
-from publisher.errors import GraderError, ModelError
-from publisher.files import sha256_hex
+from publisher.errors import GraderError, ModelError, StorageError
+from publisher.files import atomic_write, sha256_hex
 from publisher.graders import GRADERS
-from publisher.samples import pack_samples
+from publisher.samples import pack_samples, proof_key, samples_digest, withhold
 from publisher.schema import StoppedEarly
 
 if TYPE_CHECKING:
@@ -63,12 +64,15 @@ class Measurement:
 
     record: Record
     samples: list[Sample]
+    """Every sample in the record's order, with all its words; those of private suites must not leave this machine."""
+    published: list[Sample]
+    """The samples as the ledger gets them: without the words of private suites."""
     journal: Path
 
     @property
     def packed(self) -> bytes:
-        """The samples as they are stored."""
-        return pack_samples(self.samples)
+        """The published samples as they are stored."""
+        return pack_samples(self.published)
 
     def forget_journal(self) -> None:
         """Remove the journal; call it once record and samples are stored."""
@@ -147,18 +151,28 @@ def measure(
                 if stop.reached(key_of(missing[key])):
                     break
         samples = [run.done[key_of(wanted)] for wanted in planned.wanted if stop.counts(key_of(wanted))]
+        published = _published(samples, planned, workspace)
         record = build_record(
             job,
             planned,
             facts=engine.facts,
             engine=engine.identity,
             samples=samples,
+            samples_sha256=samples_digest(published),
             duration=time.monotonic() - begun,
             statistics=engine.statistics() | repeated,
             reused=run.reused,
             stopped_early=stop.early(samples),
         )
-    return Measurement(record, samples, path)
+    if published is not samples:
+        atomic_write(whole_samples(workspace, record.run_id), pack_samples(samples), mode=0o600)
+    return Measurement(record, samples, published, path)
+
+
+def _published(samples: list[Sample], planned: Plan, workspace: Path) -> list[Sample]:
+    """Return the samples as the ledger gets them: the same list where every suite is public."""
+    private = {part.suite.name for part in planned.suites if not part.suite.public}
+    return withhold(samples, private, proof_key(key_path(workspace))) if private else samples
 
 
 @dataclass(slots=True)
@@ -225,19 +239,29 @@ def _reuse(run: _Run, reusable: Reusable, observer: Observer) -> None:
     if not missing:
         return
     for run_id, samples in reusable(run.plan.generation):
-        for sample in samples:
-            wanted = missing.get((sample.problem, sample.sample, sample.seed))
-            if wanted is None or sample.finish == "error" or sample.outcome == "error":
-                continue
-            again = run.scorer.again(sample, wanted)
-            if again.outcome != "error":
-                del missing[sample.problem, sample.sample, sample.seed]
-                run.done[key_of(wanted)] = again
-                run.reused[run_id] = run.reused.get(run_id, 0) + 1
+        try:
+            for sample in samples:
+                _take_over(run, missing, run_id, sample)
+                if not missing:
+                    break
+        except StorageError as error:
+            observer.note(f"the samples of {run_id} are not taken over: {error.message}")
         if not missing:
             break
     for run_id, count in run.reused.items():
         observer.note(f"{count} samples are the same as in {run_id}")
+
+
+def _take_over(run: _Run, missing: dict[tuple[str, int, int], PlannedSample], run_id: str, sample: Sample) -> None:
+    """Take a sample of the run `run_id` out of what is missing, where it is wanted and can be graded again."""
+    wanted = missing.get((sample.problem, sample.sample, sample.seed))
+    if wanted is None or not is_gradable(sample):
+        return
+    again = run.scorer.again(sample, wanted)
+    if again.outcome != "error":
+        del missing[sample.problem, sample.sample, sample.seed]
+        run.done[key_of(wanted)] = again
+        run.reused[run_id] = run.reused.get(run_id, 0) + 1
 
 
 def _requests(
@@ -337,9 +361,12 @@ def _too_many(run: _Run, sample: Sample, planned: int) -> ModelError | GraderErr
     first = failed[0]
     kind, verb = (ModelError, "generated") if first.finish == "error" else (GraderError, "graded")
     count = "1 sample" if len(failed) == 1 else f"{len(failed)} samples"
+    # A grader's reason may quote the expected answer; the engine's never quotes anything.
+    quotable = first.finish == "error" or run.plan.suite(sample.suite).suite.public
+    reason = first.reason if quotable else "the reason may quote a private suite, so it is not shown"
     return kind(
         f"{count} of {planned} of the suite {sample.suite} could not be {verb}: too many to score the rest; "
-        f"the first is {first.problem}, number {first.sample}: {first.reason}",
+        f"the first is {first.problem}, number {first.sample}: {reason}",
         hint="the good samples are kept: correct the cause and run the same command again",
     )
 

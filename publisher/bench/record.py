@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from publisher import __version__
 from publisher.config import FILE
 from publisher.engine import machine
-from publisher.files import sha256_hex
-from publisher.samples import encode_samples
 from publisher.schema import (
     CommitIdentity,
     Counts,
@@ -43,12 +41,16 @@ def build_record(
     facts: ModelFacts,
     engine: EngineIdentity,
     samples: Sequence[Sample],
+    samples_sha256: str,
     duration: float,
     statistics: Mapping[str, float],
     reused: Mapping[str, int],
     stopped_early: StoppedEarly | None = None,
 ) -> Record:
-    """Return the record of a finished run; `samples` are in the record's order, `duration` is in seconds."""
+    """Return the record of a finished run; `samples` are in the record's order, `duration` is in seconds.
+
+    `samples_sha256` is the digest of the samples as the ledger gets them.
+    """
     config = job.config
     finished = job.started + dt.timedelta(seconds=duration)
     return Record(
@@ -67,7 +69,7 @@ def build_record(
         generation=plan.generation,
         fingerprint=plan.fingerprint,
         config_sha256=job.config_sha256,
-        samples_sha256=sha256_hex(encode_samples(samples)),
+        samples_sha256=samples_sha256,
         started=_time(job.started),
         finished=_time(finished),
         duration=round(duration, 3),

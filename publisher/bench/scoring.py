@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from publisher.graders import Grader
 
 
+def is_gradable(sample: Sample) -> bool:
+    """Return whether an earlier run's sample can be graded again: it was finished, scored, and still has its words."""
+    return not sample.withheld and sample.finish != "error" and sample.outcome != "error"
+
+
 @dataclass(frozen=True, slots=True)
 class Scorer:
     """Scores the samples of one run; safe from any thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from publisher.cli.progress import Watch
 from publisher.cli.shared import echo_json, open_project
@@ -22,11 +23,16 @@ def command(ctx: click.Context, snapshot: str, as_json: bool) -> None:
     with Watch() as watch:
         found = reproduce(project, run.run_id, watch)
     if as_json:
-        echo_json({"run_id": run.run_id, "same": found.same, "different": found.different, "why": found.why})
+        echo_json({"run_id": run.run_id, **msgspec.to_builtins(found)})
     else:
         for line in found.why:
             click.echo(f"  {line}")
         click.echo(f"{found.same} of {found.same + len(found.different)} answers are the same, to the letter")
+        if found.unproven:
+            click.echo(
+                f"  but the texts of {found.unproven} are private and only on the machine that measured them: "
+                "of those, outcome, end and number of tokens are the same"
+            )
         for name in found.different[:10]:
             click.echo(f"  differs: {name}")
     ctx.exit(1 if found.different else 0)

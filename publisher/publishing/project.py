@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from publisher import schema
 from publisher.bench.journal import journal_path
+from publisher.bench.workspace import key_path, whole_samples
 from publisher.config import FILE, Config, parse
 from publisher.errors import StorageError, UsageError
 from publisher.files import atomic_write, canonical_json, sha256_hex
@@ -17,17 +19,16 @@ from publisher.graders import GRADERS
 from publisher.ledger import history
 from publisher.ledger.store import Ledger
 from publisher.netlify.client import Netlify, Settings
-from publisher.samples import unpack_samples
+from publisher.samples import FILE as SAMPLES
+from publisher.samples import proof_key, unpack_samples
 from publisher.schema import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from publisher.ledger.history import Run
     from publisher.schema import Sample
 
-LARGEST_SAMPLES = 1 << 30
-"""Bytes of samples that are read back at most."""
 _LENGTH = 4
 """Bytes that hold the length of a pending record."""
 
@@ -63,6 +64,10 @@ class Pending:
             return path.read_bytes()[_LENGTH + len(_head(path)) :]
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}", hint="measure it again with --fresh") from error
+
+    def holds(self, run_id: str) -> bool:
+        """Return whether a run is pending."""
+        return self._path(run_id).is_file()
 
     def discard(self, run_id: str) -> None:
         """Forget a pending run, which is in the ledger, and the journal that a crash may have left of it."""
@@ -154,19 +159,47 @@ class Project:
     def lengths(self, tier: str) -> dict[tuple[str, str], float]:
         """Return the mean tokens of an answer by (suite, problem), from the newest readable run of a tier."""
         lines = [run for run in self.runs() if run.line.tier == tier and run.line.verdict != "unreadable"]
-        data = self.ledger.read(f"{history.folder(lines[-1].run_id)}/samples.jsonl.gz") if lines else None
         found: dict[tuple[str, str], list[int]] = {}
-        for sample in unpack_samples(data, LARGEST_SAMPLES) if data else ():
-            found.setdefault((sample.suite, sample.problem), []).append(sample.tokens)
+        # These only decide the order in which samples start, so what cannot be read is done without.
+        with contextlib.suppress(StorageError):
+            for sample in self.samples(lines[-1].run_id) if lines else ():
+                found.setdefault((sample.suite, sample.problem), []).append(sample.tokens)
         return {key: sum(tokens) / len(tokens) for key, tokens in found.items()}
 
-    def reusable(self, generation: str) -> Iterable[tuple[str, list[Sample]]]:
+    def samples(self, run_id: str) -> Iterator[Sample]:
+        """Return a run's samples, read as they are asked for: whole where this machine measured it; StorageError.
+
+        Elsewhere those of private suites are withheld.
+        """
+        kept = whole_samples(self.workspace, run_id)
+        if kept.is_file():
+            try:
+                return unpack_samples(kept.read_bytes())
+            except OSError as error:
+                raise StorageError(f"cannot read {kept}: {error.strerror}") from error
+        return self.published_samples(run_id)
+
+    def published_samples(self, run_id: str) -> Iterator[Sample]:
+        """Return a run's samples as they are in the ledger, or will be where it is still pending; StorageError."""
+        data = self.ledger.read(f"{history.folder(run_id)}/{SAMPLES}")
+        if data is None and self.pending.holds(run_id):
+            data = self.pending.samples(run_id)
+        if data is None:
+            raise StorageError(f"the ledger has no samples of {run_id}", hint="git fetch origin ledger:ledger")
+        return unpack_samples(data)
+
+    @property
+    def proof_key(self) -> bytes:
+        """The key by which this machine knows the texts again that it withheld."""
+        return proof_key(key_path(self.workspace))
+
+    def reusable(self, generation: str) -> Iterator[tuple[str, Iterator[Sample]]]:
         """Yield (run id, samples) of the runs whose samples any run of the same generation may take over."""
-        for record in self.pending.records():
-            if record.generation == generation:
-                yield record.run_id, unpack_samples(self.pending.samples(record.run_id), LARGEST_SAMPLES)
-        for run in reversed(self.runs()):
-            if run.line.generation == generation:
-                data = self.ledger.read(f"{history.folder(run.run_id)}/samples.jsonl.gz")
-                if data is not None:
-                    yield run.run_id, unpack_samples(data, LARGEST_SAMPLES)
+        pending = [record.run_id for record in self.pending.records() if record.generation == generation]
+        entered = [run.run_id for run in reversed(self.runs()) if run.line.generation == generation]
+        for run_id in [*pending, *entered]:
+            yield run_id, self._lazily(run_id)
+
+    def _lazily(self, run_id: str) -> Iterator[Sample]:
+        """Read a run's samples only when the first is asked for: so a run that cannot be read fails alone."""
+        yield from self.samples(run_id)

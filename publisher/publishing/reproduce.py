@@ -7,13 +7,11 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.errors import StorageError
-from publisher.ledger import history
-from publisher.publishing.project import LARGEST_SAMPLES, Project
-from publisher.samples import unpack_samples
+from publisher.samples import key_id, proof_of
 
 if TYPE_CHECKING:
     from publisher.bench.measure import Observer
+    from publisher.publishing.project import Project
     from publisher.schema import Record, Sample
 
 
@@ -22,20 +20,23 @@ class Reproduction:
     """How many answers came out the same, which did not, and what is different about this machine."""
 
     same: int
+    unproven: int
+    """Those of the same whose text was withheld by another machine: only outcome, end and length could be compared."""
     different: list[str]
     why: list[str]
 
 
 def reproduce(project: Project, run_id: str, observer: Observer) -> Reproduction:
-    """Measure a recorded run's commit again, reusing nothing, and compare each answer's text, to the letter."""
+    """Measure a recorded run's commit again, reusing nothing, and compare each answer's text, to the letter.
+
+    A private suite's texts are not in the ledger. The machine that measured them knows them again by their proofs.
+    """
     # What infers is absent where sites are built.
     from publisher.bench.measure import Job, measure  # noqa: PLC0415
     from publisher.engine.fleet import Fleet  # noqa: PLC0415
 
     then = project.record(run_id)
-    packed = project.ledger.read(f"{history.folder(run_id)}/samples.jsonl.gz")
-    if packed is None:
-        raise StorageError(f"the ledger has no samples of {run_id}", hint="git fetch origin ledger:ledger")
+    known = list(project.published_samples(run_id))
     config, digest = project.config(then.commit.sha)
     job = Job(project.repository, then.commit.sha, config, digest, then.tier, False, then.salt, dt.datetime.now(dt.UTC))
     workspace = project.workspace / "reproduce"
@@ -46,9 +47,15 @@ def reproduce(project: Project, run_id: str, observer: Observer) -> Reproduction
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
     texts = {key(sample): sample for sample in again.samples}
-    known = unpack_samples(packed, LARGEST_SAMPLES)
-    different = [name(sample) for sample in known if not _equal(sample, texts.get(key(sample)))]
-    return Reproduction(len(known) - len(different), different, differences(then, again.record))
+    secret = project.proof_key if any(sample.withheld for sample in known) else b""
+    compared = [(sample, _equal(sample, texts.get(key(sample)), secret)) for sample in known]
+    same = [sample for sample, equal in compared if equal]
+    return Reproduction(
+        len(same),
+        sum(_is_unproven(sample, secret) for sample in same),
+        [name(sample) for sample, equal in compared if not equal],
+        differences(then, again.record),
+    )
 
 
 def key(sample: Sample) -> tuple[str, str, int]:
@@ -61,8 +68,18 @@ def name(sample: Sample) -> str:
     return f"{sample.suite}/{sample.problem} sample {sample.sample}"
 
 
-def _equal(known: Sample, again: Sample | None) -> bool:
-    return again is not None and (known.text, known.finish, known.tokens) == (again.text, again.finish, again.tokens)
+def _equal(known: Sample, again: Sample | None, secret: bytes) -> bool:
+    """Return whether a sample came out as it was; a withheld text is compared by its proof, where `secret` made it."""
+    if again is None or (known.finish, known.tokens) != (again.finish, again.tokens):
+        return False
+    if not known.withheld:
+        return known.text == again.text
+    return known.outcome == again.outcome if _is_unproven(known, secret) else known.proof == proof_of(again, secret)
+
+
+def _is_unproven(known: Sample, secret: bytes) -> bool:
+    """Return whether a text was withheld by another machine than the one whose key is `secret`."""
+    return known.withheld and not known.proof.startswith(f"{key_id(secret)}:")
 
 
 def differences(then: Record, now: Record) -> list[str]:

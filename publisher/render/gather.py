@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 FOLDER = "ledger"
 PARTS = ("templates", "assets", "content")
-LARGEST_SAMPLES = 1 << 30
-"""Bytes of samples that are unpacked at most; a small file can be made to unpack to anything."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
@@ -114,7 +112,7 @@ def gather(source: Source) -> Snapshot:
     record = schema.decode(record_bytes, Record, f"{FOLDER}/record.json")
     verdict = schema.decode(_read(folder / "verdict.json"), Verdict, f"{FOLDER}/verdict.json")
     history = schema.decode(history_bytes, History, f"{FOLDER}/history.json")
-    samples = unpack_samples(_read(folder / SAMPLES), LARGEST_SAMPLES)
+    samples = list(unpack_samples(_read(folder / SAMPLES)))
     _check(record, verdict, history, samples)
     own = next(line for line in history.lines if line.run_id == record.run_id)
     main = _main_address(source.address or history.site)

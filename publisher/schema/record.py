@@ -207,6 +207,7 @@ class Record(Struct, frozen=True, kw_only=True):
     """Digest of everything that can change a score; two runs with one fingerprint measured the same thing."""
     config_sha256: str
     samples_sha256: str
+    """Digest of the uncompressed lines of `samples.jsonl.gz` as they are in the ledger."""
     started: str
     finished: str
     duration: float
@@ -245,3 +246,10 @@ class Sample(Struct, frozen=True, kw_only=True):
     statement: str = ""
     expected: str = ""
     """Statement and expected answer are stored only for public suites."""
+    withheld: bool = False
+    """Whether text, answer and reason stayed on the bench machine, because the suite is private.
+
+    Such a sample has an outcome and figures, but nothing that could be graded again.
+    """
+    proof: str = ""
+    """Of a withheld text: which machine's key, and a keyed digest that only this machine can make again."""

@@ -79,7 +79,7 @@ def load(name: str, section: SuiteConfig, inputs: Inputs) -> Suite:
     digest = sha256_hex(data)
     check_digest(digest, section.sha256, kind, section.source)
     problems = parse(data, f"suite {name} ({section.source})", section.grader)
-    return Suite(name, digest, problems, builtin or section.public)
+    return Suite(name, digest, problems, section.public)
 
 
 def _builtin(source: str) -> Path:
