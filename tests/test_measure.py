@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,10 @@ from publisher.bench.plan import seed_of
 from publisher.config import parse
 from publisher.errors import GraderError, ModelError
 from publisher.files import sha256_hex
+from publisher.graders import GRADERS
+from publisher.graders.comparison import RIGHT, WRONG, Match, Stateless
 from publisher.samples import samples_digest, unpack_samples
+from publisher.schema import Sample
 from tests.made import GitFolder
 from tests.measuring import CONFIG, DEFAULTS, STARTED, SUITE, Notes, Parrot, essence, job, model, run
 
@@ -21,6 +26,38 @@ def test_a_run_takes_whatever_engine_it_is_given(repository: GitFolder, tmp_path
     assert done.record.engine.name == "parrot"
     assert {one.answer for one in done.samples} == {"42"}
     assert done.record.results[0].counts.scored == 24
+
+
+class Slow(Stateless):
+    """A grader that takes its time."""
+
+    name, version, boxed = "slow", "1", True
+
+    def mistake(self, expected: str) -> str:
+        """Any text will do."""
+        return "" if expected else "empty"
+
+    def compare(self, answer: str, expected: str) -> Match:
+        """Wait, then compare the texts."""
+        time.sleep(0.01)
+        return RIGHT if answer == expected else WRONG
+
+
+def test_generation_does_not_run_far_ahead_of_a_slow_grader(
+    repository: GitFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Completions that wait for their grade take memory, so only some may; a grader needs one line to be known."""
+    monkeypatch.setitem(GRADERS, "slow", Slow)
+    engine, ahead = Parrot(r"\boxed{42}"), []
+
+    class Watching(Notes):
+        def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
+            super().sampled(sample, statistics)
+            ahead.append(engine.begun - len(self.samples))
+
+    run(job(repository, samples=20, grader="slow"), tmp_path, Watching(), start=engine)
+    assert len(ahead) == 240
+    assert max(ahead) <= 17
 
 
 @model

@@ -6,43 +6,40 @@ import concurrent.futures
 import contextlib
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from publisher.bench.forecast import Forecast
+from publisher.bench.generate import generated, options_of, prove, requests_for
 from publisher.bench.journal import Journal, journal_path
 from publisher.bench.looks import Tracker, rounds, shares
 from publisher.bench.plan import Job, Plan, PlannedSample, plan
 from publisher.bench.record import build_record, sampling_of
 from publisher.bench.scoring import Scorer, is_gradable
 from publisher.bench.workspace import key_path, whole_samples
-from publisher.engine.protocol import EngineOptions, SampleRequest
 from publisher.errors import GraderError, ModelError, StorageError
-from publisher.files import atomic_write, sha256_hex
+from publisher.files import atomic_write
 from publisher.graders import GRADERS
 from publisher.samples import pack_samples, proof_key, samples_digest, withhold
 from publisher.schema import StoppedEarly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from publisher.bench.generate import Lengths
     from publisher.bench.looks import Key, Watch
     from publisher.engine.protocol import InferenceEngine, StartEngine
     from publisher.schema import Record, Sample
 
     Reusable = Callable[[str], Iterable[tuple[str, Iterable[Sample]]]]
     """Generation digest -> (run id, samples) of earlier runs, newest first."""
-    Lengths = Callable[[], Mapping[tuple[str, str], float]]
-    """Tokens of an answer by (suite, problem), as an earlier run of whatever model had them."""
 
 __all__ = ["Job", "Measurement", "Observer", "Plan", "measure", "plan"]
 
 MAX_ERRORS = 0.05
 """The share of a suite's samples that may fail before the run does."""
 _GRADERS_AT_ONCE = 2
-_PROOF = 64
-"""Tokens of each sample that a GPU has to repeat."""
 
 
 class Observer(Protocol):
@@ -92,12 +89,7 @@ class _Run:
 
     def missing(self) -> list[PlannedSample]:
         """Return what is still to be generated."""
-        return [wanted for wanted in self.plan.wanted if key_of(wanted) not in self.done]
-
-
-def key_of(wanted: PlannedSample) -> Key:
-    """Return what tells a sample of a run from the others."""
-    return wanted.suite, wanted.problem.id, wanted.sample
+        return [wanted for wanted in self.plan.wanted if wanted.key not in self.done]
 
 
 def measure(
@@ -134,23 +126,24 @@ def measure(
         counts = [(part.suite.name, len(part.suite.problems) * part.samples) for part in planned.suites]
         observer.planned(job.config.model.name, counts, len(missing))
         with _naming(job.config.model.source):
-            engine = stack.enter_context(start(_options(job, planned, len(missing)), engines=job.config.engine.engines))
+            options = options_of(job, planned, len(missing))
+            engine = stack.enter_context(start(options, engines=job.config.engine.engines))
         for reason in engine.identity.confinement.missing if engine.identity.confinement else ():
             observer.note(f"the engine is not fully confined: {reason}")
         watch = watch if missing else None  # a complete run has its verdict, not a look
         parts = shares(planned) if watch else {}
-        requests = _requests(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts))
-        repeated = _prove(engine, requests)
+        requests = requests_for(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts))
+        repeated = prove(engine, requests)
         forecast = Forecast({request.key: request.expected for request in requests})
         stop = _Stop(Tracker(parts, run.done if watch else ()), watch, run)
-        with contextlib.closing(_generated(run, engine, missing, requests, threads)) as generated:
-            for sample, key in () if stop.reached() else generated:
+        with contextlib.closing(generated(run.scorer, engine, missing, requests, threads)) as coming:
+            for sample, key in () if stop.reached() else coming:
                 _keep(run, sample, journal)
                 forecast.finished(key, sample.tokens)
                 observer.sampled(sample, _with_time_left(engine, forecast))
-                if stop.reached(key_of(missing[key])):
+                if stop.reached(missing[key].key):
                     break
-        samples = [run.done[key_of(wanted)] for wanted in planned.wanted if stop.counts(key_of(wanted))]
+        samples = [run.done[wanted.key] for wanted in planned.wanted if stop.counts(wanted.key)]
         published = _published(samples, planned, workspace)
         record = build_record(
             job,
@@ -224,7 +217,7 @@ def _naming(source: str) -> Iterator[None]:
 
 def _resume(run: _Run, journal: Journal, observer: Observer) -> None:
     """Take over what an interrupted run of the same job has finished."""
-    known = {(*key_of(wanted), wanted.seed) for wanted in run.plan.wanted}
+    known = {(*wanted.key, wanted.seed) for wanted in run.plan.wanted}
     for sample in journal.samples:
         key = (sample.suite, sample.problem, sample.sample)
         if (*key, sample.seed) in known:
@@ -260,50 +253,8 @@ def _take_over(run: _Run, missing: dict[tuple[str, int, int], PlannedSample], ru
     again = run.scorer.again(sample, wanted)
     if again.outcome != "error":
         del missing[sample.problem, sample.sample, sample.seed]
-        run.done[key_of(wanted)] = again
+        run.done[wanted.key] = again
         run.reused[run_id] = run.reused.get(run_id, 0) + 1
-
-
-def _requests(
-    missing: Sequence[PlannedSample], lengths: Lengths, limit: int, rounds: Mapping[Key, int]
-) -> list[SampleRequest]:
-    """Return a request for each missing sample, with the length that is expected of it, at most `limit` tokens.
-
-    The longest come first, so that none of them is the last one running; problems of which nothing is known take the
-    typical length, in an order that has nothing to do with the suite's, so that the first answers are like the rest.
-    """
-    known = lengths() if missing else {}
-    typical = sum(known.values()) / len(known) if known else limit
-    requests = [
-        SampleRequest(
-            number,
-            wanted.problem.problem,
-            wanted.seed,
-            f"{wanted.suite}/{wanted.problem.id}",
-            expected=max(1, min(limit, round(known.get((wanted.suite, wanted.problem.id), typical)))),
-            round=rounds.get(key_of(wanted), 0),
-        )
-        for number, wanted in enumerate(missing)
-    ]
-    return sorted(
-        requests,
-        key=lambda request: (request.round, -request.expected, sha256_hex(request.group.encode()), request.key),
-    )
-
-
-def _prove(engine: InferenceEngine, requests: Sequence[SampleRequest]) -> dict[str, float]:
-    """On a GPU, in reproducible mode, generate the beginnings of a few samples twice; ModelError when they differ."""
-    identity = engine.identity
-    if not requests or identity.mode != "reproducible" or not identity.gpu_layers_offloaded:
-        return {}
-    few = [replace(request, max_tokens=_PROOF) for request in requests[: engine.at_once]]
-    changed = engine.changed(few)
-    if changed:
-        raise ModelError(
-            f"the GPU answered {len(changed)} of {len(few)} samples differently the second time",
-            hint='set  [engine] mode = "fast"  if answers that cannot be repeated will do',
-        )
-    return {"repeated_samples": float(len(few))}
 
 
 def _with_time_left(engine: InferenceEngine, forecast: Forecast) -> dict[str, float]:
@@ -311,35 +262,6 @@ def _with_time_left(engine: InferenceEngine, forecast: Forecast) -> dict[str, fl
     figures = engine.statistics()
     left = forecast.left(figures.get("seconds", 0.0), figures.get("decode_tokens", 0.0), engine.at_once)
     return {**figures, "seconds_left": left}
-
-
-def _generated(
-    run: _Run,
-    engine: InferenceEngine,
-    missing: Sequence[PlannedSample],
-    requests: Sequence[SampleRequest],
-    threads: concurrent.futures.Executor,
-) -> Generator[tuple[Sample, int]]:
-    """Yield the missing samples as they are graded, with their keys; generation never waits for a slow comparison."""
-    if not missing:
-        return
-    pending: dict[concurrent.futures.Future[Sample], int] = {}
-    failure: ModelError | None = None
-    try:
-        try:
-            for completion in engine.generate(requests):
-                pending[threads.submit(run.scorer.completed, missing[completion.key], completion)] = completion.key
-                for future in [future for future in pending if future.done()]:
-                    yield future.result(), pending.pop(future)
-        except ModelError as error:
-            failure = error  # what was finished before it is still graded and kept
-        for future in concurrent.futures.as_completed(list(pending)):
-            yield future.result(), pending.pop(future)
-        if failure:
-            raise failure
-    finally:
-        for future in pending:
-            future.cancel()
 
 
 def _keep(run: _Run, sample: Sample, journal: Journal) -> None:
@@ -368,26 +290,4 @@ def _too_many(run: _Run, sample: Sample, planned: int) -> ModelError | GraderErr
         f"{count} of {planned} of the suite {sample.suite} could not be {verb}: too many to score the rest; "
         f"the first is {first.problem}, number {first.sample}: {reason}",
         hint="the good samples are kept: correct the cause and run the same command again",
-    )
-
-
-def _options(job: Job, planned: Plan, workload: int) -> EngineOptions:
-    """Return how the engine is to run the model."""
-    config = job.config
-    return EngineOptions(
-        model=planned.model.path,
-        sha256=planned.model.sha256,
-        context=config.model.context,
-        gpu_layers=config.model.gpu_layers,
-        mode=config.engine.mode,
-        slots=config.engine.slots,
-        threads=config.engine.threads,
-        batch=config.engine.batch,
-        flash_attention=config.engine.flash_attention,
-        kv_type=config.engine.kv_type,
-        timeout=config.engine.timeout,
-        sampling=sampling_of(job),
-        system=config.prompt.system,
-        template=config.prompt.template,
-        workload=workload,
     )

@@ -70,6 +70,11 @@ class PlannedSample(NamedTuple):
     sample: int
     seed: int
 
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Suite, problem and number: what tells a sample of a run from the others."""
+        return self.suite, self.problem.id, self.sample
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

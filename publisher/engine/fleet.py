@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from publisher.engine.protocol import EngineOptions, ModelFacts, SampleRequest
     from publisher.schema import EngineIdentity
 
+    _Said = Completion | ModelError | None
+
 SMALL_FILE = 64 << 20
 """Bytes up to which a model is small enough to be loaded once for each processor."""
 ENOUGH = 24
@@ -97,17 +99,19 @@ class Fleet:
         if len(self._engines) == 1:
             yield from _completions(self._engines[0], requests)
             return
-        inbox: queue.SimpleQueue[Completion | ModelError | None] = queue.SimpleQueue()
+        # Bounded, so that engines do not fill the memory with completions that the caller is not ready for.
+        inbox: queue.Queue[_Said] = queue.Queue(maxsize=max(1, self.at_once))
         shares = deal(requests, len(self._engines), self._engines[0].options.sampling.max_tokens)
         threads = [
             threading.Thread(target=_work, args=(engine, share, inbox), daemon=True)
             for engine, share in zip(self._engines, shares, strict=True)
         ]
         failure: ModelError | None = None
-        running = len(threads)
+        running = 0
         try:
             for thread in threads:
                 thread.start()
+                running += 1
             while running:
                 said = inbox.get()
                 if said is None:
@@ -120,8 +124,7 @@ class Fleet:
         finally:
             if running:
                 self._stop()
-            for thread in threads:
-                thread.join()
+            _collect(threads, inbox, running)
         if failure:
             raise failure
 
@@ -153,9 +156,16 @@ def _completions(engine: EngineProcess, requests: Sequence[SampleRequest]) -> It
         raise ModelError(f"the engine failed: {why}", hint="publisher doctor --engine") from error
 
 
-def _work(
-    engine: EngineProcess, share: Sequence[SampleRequest], inbox: queue.SimpleQueue[Completion | ModelError | None]
-) -> None:
+def _collect(threads: Sequence[threading.Thread], inbox: queue.Queue[_Said], running: int) -> None:
+    """Wait for the threads to end, `running` of which have not said their last word."""
+    while running:  # one that waits for room in the inbox would otherwise wait for ever
+        running -= inbox.get() is None
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join()
+
+
+def _work(engine: EngineProcess, share: Sequence[SampleRequest], inbox: queue.Queue[_Said]) -> None:
     """Put an engine's completions into the inbox, then its error if there is one, then None."""
     try:
         for completion in _completions(engine, share):

@@ -1,0 +1,129 @@
+"""What a run asks of its engine: requests in their order, their completions as they are graded, the proof on a GPU."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from publisher.bench.record import sampling_of
+from publisher.engine.protocol import EngineOptions, SampleRequest
+from publisher.errors import ModelError
+from publisher.files import sha256_hex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from publisher.bench.looks import Key
+    from publisher.bench.plan import Job, Plan, PlannedSample
+    from publisher.bench.scoring import Scorer
+    from publisher.engine.protocol import InferenceEngine
+    from publisher.schema import Sample
+
+    Lengths = Callable[[], Mapping[tuple[str, str], float]]
+    """Tokens of an answer by (suite, problem), as an earlier run of whatever model had them."""
+
+_PROOF = 64
+"""Tokens of each sample that a GPU has to repeat."""
+_AHEAD = 16
+"""Completions that may wait for their grade, at least; an engine with many slots may have two for each."""
+
+
+def requests_for(
+    missing: Sequence[PlannedSample], lengths: Lengths, limit: int, rounds: Mapping[Key, int]
+) -> list[SampleRequest]:
+    """Return a request for each missing sample, with the length that is expected of it, at most `limit` tokens.
+
+    The longest come first, so that none of them is the last one running; problems of which nothing is known take the
+    typical length, in an order that has nothing to do with the suite's, so that the first answers are like the rest.
+    """
+    known = lengths() if missing else {}
+    typical = sum(known.values()) / len(known) if known else limit
+    requests = [
+        SampleRequest(
+            number,
+            wanted.problem.problem,
+            wanted.seed,
+            f"{wanted.suite}/{wanted.problem.id}",
+            expected=max(1, min(limit, round(known.get((wanted.suite, wanted.problem.id), typical)))),
+            round=rounds.get(wanted.key, 0),
+        )
+        for number, wanted in enumerate(missing)
+    ]
+    return sorted(
+        requests,
+        key=lambda request: (request.round, -request.expected, sha256_hex(request.group.encode()), request.key),
+    )
+
+
+def prove(engine: InferenceEngine, requests: Sequence[SampleRequest]) -> dict[str, float]:
+    """On a GPU, in reproducible mode, generate the beginnings of a few samples twice; ModelError when they differ."""
+    identity = engine.identity
+    if not requests or identity.mode != "reproducible" or not identity.gpu_layers_offloaded:
+        return {}
+    few = [replace(request, max_tokens=_PROOF) for request in requests[: engine.at_once]]
+    changed = engine.changed(few)
+    if changed:
+        raise ModelError(
+            f"the GPU answered {len(changed)} of {len(few)} samples differently the second time",
+            hint='set  [engine] mode = "fast"  if answers that cannot be repeated will do',
+        )
+    return {"repeated_samples": float(len(few))}
+
+
+def generated(
+    scorer: Scorer,
+    engine: InferenceEngine,
+    missing: Sequence[PlannedSample],
+    requests: Sequence[SampleRequest],
+    threads: concurrent.futures.Executor,
+) -> Generator[tuple[Sample, int]]:
+    """Yield the missing samples as they are graded, with the keys of their requests.
+
+    Generation does not wait for one slow comparison, but it does not run ahead without bound either: completions that
+    wait for their grade take memory.
+    """
+    if not missing:
+        return
+    pending: dict[concurrent.futures.Future[Sample], int] = {}
+    most = max(_AHEAD, 2 * engine.at_once)
+    failure: ModelError | None = None
+    try:
+        try:
+            for completion in engine.generate(requests):
+                pending[threads.submit(scorer.completed, missing[completion.key], completion)] = completion.key
+                if len(pending) >= most:
+                    concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
+                for future in [future for future in pending if future.done()]:
+                    yield future.result(), pending.pop(future)
+        except ModelError as error:
+            failure = error  # what was finished before it is still graded and kept
+        for future in concurrent.futures.as_completed(list(pending)):
+            yield future.result(), pending.pop(future)
+        if failure:
+            raise failure
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def options_of(job: Job, planned: Plan, workload: int) -> EngineOptions:
+    """Return how the engine is to run the model."""
+    config = job.config
+    return EngineOptions(
+        model=planned.model.path,
+        sha256=planned.model.sha256,
+        context=config.model.context,
+        gpu_layers=config.model.gpu_layers,
+        mode=config.engine.mode,
+        slots=config.engine.slots,
+        threads=config.engine.threads,
+        batch=config.engine.batch,
+        flash_attention=config.engine.flash_attention,
+        kv_type=config.engine.kv_type,
+        timeout=config.engine.timeout,
+        sampling=sampling_of(job),
+        system=config.prompt.system,
+        template=config.prompt.template,
+        workload=workload,
+    )
