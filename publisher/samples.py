@@ -9,23 +9,18 @@ without its words, whose `proof` only that machine can make, so that it can stil
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import os
-import secrets
 import zlib
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from publisher.errors import StorageError
-from publisher.files import atomic_write, sha256_hex, storage_error
 from publisher.schema import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
-    from pathlib import Path
 
 FILE = "samples.jsonl.gz"
 MAX_BYTES = 1 << 30
@@ -36,8 +31,6 @@ MAX_SAMPLES = 2_000_000
 _GZIP = 31  # zlib's number for a gzip wrapper with the largest window
 _PIECE = 1 << 18
 """Bytes that are compressed or unpacked at a time."""
-_KEY = 32
-"""Bytes of the key of proofs."""
 
 
 def without_text(sample: Sample) -> Sample:
@@ -69,25 +62,7 @@ def proof_of(sample: Sample, key: bytes) -> str:
 
 def key_id(key: bytes) -> str:
     """Return what tells the key of one machine from another's, without giving it away."""
-    return sha256_hex(b"key of proofs" + key)[:16]
-
-
-def proof_key(path: Path) -> bytes:
-    """Return this machine's key of proofs, which is made on first use and never leaves it; StorageError."""
-    mine = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        if not path.exists():
-            atomic_write(mine, secrets.token_bytes(_KEY), mode=0o600)
-            # A link fails where another process was faster, so that both go on with the same key.
-            with contextlib.suppress(FileExistsError):
-                os.link(mine, path)
-            mine.unlink()
-        key = path.read_bytes()
-    except OSError as error:
-        raise storage_error(error, path) from error
-    if len(key) != _KEY:
-        raise StorageError(f"{path} is not a key of {_KEY} bytes", hint=f"rm {path}   and the next run makes a new one")
-    return key
+    return hashlib.sha256(b"key of proofs" + key).hexdigest()[:16]
 
 
 def encode_samples(samples: Iterable[Sample]) -> Iterator[bytes]:

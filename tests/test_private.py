@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from publisher.bench.measure import Measurement
-from publisher.bench.workspace import key_path, whole_samples
-from publisher.errors import GraderError
+from publisher.bench.workspace import proof_key, whole_samples
+from publisher.errors import GraderError, StorageError
 from publisher.publishing.pipeline import bench, enter
 from publisher.publishing.project import Project
 from publisher.publishing.reproduce import reproduce
@@ -76,6 +76,18 @@ def test_this_machine_reuses_what_it_kept_and_another_does_not(repository: GitFo
     assert [one.text for one in elsewhere] == [""] * 3
 
 
+def test_a_key_is_made_once_and_kept_to_oneself(tmp_path: Path) -> None:
+    """The next run finds the same one; a damaged one is named, with what to type."""
+    path = tmp_path / "samples" / "key"
+    assert proof_key(tmp_path) == proof_key(tmp_path)
+    assert (len(proof_key(tmp_path)), path.stat().st_mode & 0o777) == (32, 0o600)
+    assert [file.name for file in path.parent.iterdir()] == ["key"]
+    path.write_bytes(b"short")
+    with pytest.raises(StorageError, match="is not a key") as caught:
+        proof_key(tmp_path)
+    assert caught.value.hint.startswith(f"rm {path}")
+
+
 def test_samples_that_cannot_be_read_are_passed_over(repository: GitFolder, tmp_path: Path) -> None:
     """A broken file of an earlier run costs its samples, not the new run; a note says so."""
     project = Project.open(repository.path, {})
@@ -104,6 +116,6 @@ def test_a_private_run_is_reproduced_by_its_proofs(repository: GitFolder) -> Non
     record, _, _ = enter(project, bench(project, work.commit, "full", Notes()))
     found = reproduce(project, record.run_id, Notes())
     assert (found.same, found.unproven, found.different) == (12, 0, [])
-    key_path(project.workspace).unlink()
+    (project.workspace / "samples" / "key").unlink()
     found = reproduce(project, record.run_id, Notes())
     assert (found.same, found.unproven) == (12, 12)

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from publisher.errors import StorageError
 from publisher.files import sha256_hex
-from publisher.samples import key_id, pack_samples, proof_key, proof_of, samples_digest, unpack_samples, withhold
+from publisher.samples import key_id, pack_samples, proof_of, samples_digest, unpack_samples, withhold
 from publisher.schema import Sample
 
 SAMPLE = Sample(
@@ -111,18 +110,6 @@ def test_a_proof_knows_a_text_again_and_gives_nothing_away() -> None:
     assert proof_of(SAMPLE, KEY) != proof_of(msgspec.structs.replace(SAMPLE, text="x"), KEY)
     assert proof_of(SAMPLE, KEY).split(":")[0] == key_id(KEY) != key_id(b"j" * 32)
     assert proof_of(SAMPLE, KEY).split(":")[1] != proof_of(SAMPLE, b"j" * 32).split(":")[1]
-
-
-def test_a_key_is_made_once_and_kept_to_oneself(tmp_path: Path) -> None:
-    """The next run finds the same one; a damaged one is named, with what to type."""
-    path = tmp_path / "samples" / "key"
-    assert proof_key(path) == proof_key(path)
-    assert (len(proof_key(path)), path.stat().st_mode & 0o777) == (32, 0o600)
-    assert [file.name for file in path.parent.iterdir()] == ["key"]
-    path.write_bytes(b"short")
-    with pytest.raises(StorageError, match="is not a key") as caught:
-        proof_key(path)
-    assert caught.value.hint.startswith(f"rm {path}")
 
 
 def test_lines_of_something_else_are_refused() -> None:

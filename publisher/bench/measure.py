@@ -16,11 +16,11 @@ from publisher.bench.looks import Tracker, rounds, shares
 from publisher.bench.plan import Job, Plan, PlannedSample, plan
 from publisher.bench.record import build_record, sampling_of
 from publisher.bench.scoring import Scorer, is_gradable
-from publisher.bench.workspace import key_path, whole_samples
+from publisher.bench.workspace import proof_key, whole_samples
 from publisher.errors import GraderError, ModelError, StorageError
 from publisher.files import atomic_write
 from publisher.graders import GRADERS
-from publisher.samples import pack_samples, proof_key, samples_digest, withhold
+from publisher.samples import pack_samples, samples_digest, withhold
 from publisher.schema import StoppedEarly
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def measure(
 def _published(samples: list[Sample], planned: Plan, workspace: Path) -> list[Sample]:
     """Return the samples as the ledger gets them: the same list where every suite is public."""
     private = {part.suite.name for part in planned.suites if not part.suite.public}
-    return withhold(samples, private, proof_key(key_path(workspace))) if private else samples
+    return withhold(samples, private, proof_key(workspace)) if private else samples
 
 
 @dataclass(slots=True)

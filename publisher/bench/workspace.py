@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
 from typing import TYPE_CHECKING
+
+from publisher.errors import StorageError
+from publisher.files import atomic_write, storage_error
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_KEY = 32
+"""Bytes of the key of proofs."""
 
 
 def whole_samples(workspace: Path, run_id: str) -> Path:
@@ -13,6 +22,20 @@ def whole_samples(workspace: Path, run_id: str) -> Path:
     return workspace / "samples" / f"{run_id}.jsonl.gz"
 
 
-def key_path(workspace: Path) -> Path:
-    """Return where this machine keeps its key of proofs."""
-    return workspace / "samples" / "key"
+def proof_key(workspace: Path) -> bytes:
+    """Return this machine's key of proofs, which is made on first use and never leaves it; StorageError."""
+    path = workspace / "samples" / "key"
+    mine = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        if not path.exists():
+            atomic_write(mine, secrets.token_bytes(_KEY), mode=0o600)
+            # A link fails where another process was faster, so that both go on with the same key.
+            with contextlib.suppress(FileExistsError):
+                os.link(mine, path)
+            mine.unlink()
+        key = path.read_bytes()
+    except OSError as error:
+        raise storage_error(error, path) from error
+    if len(key) != _KEY:
+        raise StorageError(f"{path} is not a key of {_KEY} bytes", hint=f"rm {path}   and the next run makes a new one")
+    return key

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from publisher import schema
 from publisher.bench.journal import journal_path
-from publisher.bench.workspace import key_path, whole_samples
+from publisher.bench.workspace import proof_key, whole_samples
 from publisher.config import FILE, Config, parse
 from publisher.errors import StorageError, UsageError
 from publisher.files import atomic_write, canonical_json, sha256_hex
@@ -20,7 +20,7 @@ from publisher.ledger import history
 from publisher.ledger.store import Ledger
 from publisher.netlify.client import Netlify, Settings
 from publisher.samples import FILE as SAMPLES
-from publisher.samples import proof_key, unpack_samples
+from publisher.samples import unpack_samples
 from publisher.schema import Record
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Project:
     @property
     def proof_key(self) -> bytes:
         """The key by which this machine knows the texts again that it withheld."""
-        return proof_key(key_path(self.workspace))
+        return proof_key(self.workspace)
 
     def reusable(self, generation: str) -> Iterator[tuple[str, Iterator[Sample]]]:
         """Yield (run id, samples) of the runs whose samples any run of the same generation may take over."""
