@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -273,6 +274,8 @@ def test_ignore_does_not_cancel_a_hook_build(visitor: Visitor, source: GitFolder
         ('[build]\npublish = "missing"\n', "'missing' does not exist"),
         ('[build]\npublish = "../.."\n', "leaves the repository"),
         ("[build]\ncommand = 3\n", "command is not a string"),
+        ('[build]\npublish = ".git"\n', "hidden folders are not published"),
+        ('[build]\ncommand = "ln -s .git dist"\npublish = "dist"\n', "hidden folders are not published"),
         ('[build]\ncommand = "true"\nbase = "nowhere"\n', "could not be started"),
     ],
 )
@@ -335,6 +338,25 @@ def test_stopped_build_fails_and_waiting_ones_go_on(tmp_path: Path, source: GitF
     with visiting(tmp_path / "state", source) as again:
         assert again.wait(waiting)["state"] == "ready"
         assert "host stopped" in again.deploy(stopped)["error_message"]
+
+
+def test_a_retention_that_fails_does_not_keep_builds_running(tmp_path: Path, source: GitFolder) -> None:
+    """Where old deploys cannot be deleted, the host serves on, and its builds still end when it stops."""
+    with visiting(tmp_path / "state", source) as visitor:
+        old = visitor.build("snapshot-1")["id"]
+        visitor.build("snapshot-1")
+    log = tmp_path / "state" / "logs" / f"{old}.txt"
+    log.unlink()
+    (log / "in the way").mkdir(parents=True)
+    site = tmp_path / "state" / "site.json"
+    site.write_text(re.sub(r'"clock":[0-9.]+', '"clock":99999999.0', site.read_text()))
+    change(source, "snapshot-2", {"build.sh": f"touch {tmp_path}/begun; sleep 1; touch {tmp_path}/late"})
+    with visiting(tmp_path / "state", source) as again:
+        again.hook("snapshot-2")
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.02)
+    time.sleep(1.2)
+    assert not (tmp_path / "late").exists()
 
 
 def test_killed_host_comes_back(tmp_path: Path, source: GitFolder) -> None:

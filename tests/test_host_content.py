@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from publisher.host.rules.content_types import content_type
 from publisher.host.rules.matching import Answer, headers_for, resolve
 from publisher.host.rules.routing import headers_from_toml, parse_headers, parse_redirects, redirects_from_toml
-from publisher.host.store.records import SCHEMA, Entry, Manifest
+from publisher.host.store.records import SCHEMA, Entry, HeaderRule, Manifest
 from publisher.host.store.store import branch_label
 from tests.host_fixtures import (
     Visitor,
@@ -156,6 +160,32 @@ def test_impossible_headers_are_left_out(line: str) -> None:
     rules, problems = parse_headers(f"/*\n  {line}\n")
     assert rules == []
     assert problems[0].startswith("_headers, line 2: ")
+
+
+def test_a_header_rule_with_many_stars_is_decided_at_once() -> None:
+    """The time does not depend on how many ways there are to share a path out among the stars."""
+    rules = (HeaderRule("/" + "*a" * 40 + "b", {"X-A": "1"}),)
+    started = time.process_time()
+    assert headers_for(rules, "/" + "a" * 5000) == {}
+    assert time.process_time() - started < 1
+    assert headers_for(rules, "/" + "a" * 5000 + "b") == {"x-a": "1"}
+
+
+@given(
+    rule=st.lists(st.sampled_from(["/", "a", "b", "*", ":x", "\\"]), max_size=9).map(
+        lambda parts: "/" + "".join(parts)
+    ),
+    path=st.text(alphabet="/ab\\", max_size=9).map(lambda text: "/" + text),
+)
+def test_header_rules_mean_what_one_expression_would_say(rule: str, path: str) -> None:
+    """Piece by piece a rule matches exactly the paths that a single regular expression with `.*` would match."""
+    splat = rule.endswith("/*")
+    parts = (rule[:-2] if splat else rule).split("/")
+    expression = "/".join(
+        "[^/]+" if part.startswith(":") else ".*".join(map(re.escape, part.split("*"))) for part in parts
+    )
+    expected = re.fullmatch(expression + ("(?:/.*)?" if splat else "/?"), path, re.DOTALL) is not None
+    assert bool(headers_for((HeaderRule(rule, {"X-A": "1"}),), path)) == expected
 
 
 def test_header_tables() -> None:

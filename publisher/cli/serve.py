@@ -12,6 +12,7 @@ from publisher.files import atomic_write
 
 try:
     from publisher.host import HostInfo, HostOptions, serve
+    from publisher.host.build import confinement
 except ModuleNotFoundError as missing:
     raise UsageError(
         f"publisher serve needs the package {missing.name}", hint="pip install 'snapshot-publisher[host]'"
@@ -29,6 +30,17 @@ except ModuleNotFoundError as missing:
 @click.option("--site", default="", help="The site's name (default: the one in publisher.toml).")
 @click.option("--source", default="", help="What builds clone from (default: the remote, or this repository).")
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="A build variable of the site.")
+@click.option(
+    "--confine/--no-confine",
+    default=None,
+    help="Confine builds with bubblewrap, or do not (default: where it is installed and works here).",
+)
+@click.option(
+    "--readable",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, resolve_path=True),
+    help="A path that confined builds may read besides the system.",
+)
 @click.option("--rate-limits/--no-rate-limits", default=False, help="Refuse what Netlify would refuse for its speed.")
 @click.pass_context
 def command(
@@ -38,9 +50,17 @@ def command(
     site: str,
     source: str,
     variables: tuple[str, ...],
+    confine: bool | None,
+    readable: tuple[Path, ...],
     rate_limits: bool,
 ) -> None:
-    """Serve build hooks, the API and every deploy of one site on 127.0.0.1, until Ctrl-C. No account is needed."""
+    """Serve build hooks, the API and every deploy of one site on 127.0.0.1, until Ctrl-C. No account is needed.
+
+    A build runs the command in netlify.toml of the commit that it builds, as you. With bubblewrap it is confined: it
+    can write only its own clone and cache, read only the system, and still reach the network, since it installs
+    packages. Without bubblewrap it can do whatever you can: serve only repositories whose commits you trust.
+    """
+    confined = _confined(confine)
     project = open_project(ctx)
     if not site:
         config, _ = project.config(project.repository.resolve("HEAD"))
@@ -53,11 +73,29 @@ def command(
         port=port,
         environment=_pairs(variables),
         rate_limits=rate_limits,
+        confine=confined,
+        readable=readable,
         repository=source
         or (project.repository.text("remote", "get-url", remote) if remote else str(project.repository.root)),
         on_ready=lambda info: _announce(info, folder),
     )
     serve(options)
+
+
+def _confined(wanted: bool | None) -> bool:
+    """Return whether builds are confined, and say on stderr what they may do; UsageError where it was asked in vain."""
+    possible = wanted is not False and confinement.works()
+    if wanted and not possible:
+        raise UsageError(
+            "builds cannot be confined: bubblewrap is not installed, or the system forbids its namespaces",
+            hint="sudo apt-get install bubblewrap   (or --no-confine, for commits that you trust)",
+        )
+    if possible:
+        click.echo("builds run confined: they see the system, their own clone and cache, and the network", err=True)
+    else:
+        why = "as --no-confine says" if wanted is False else "bubblewrap is not installed or does not work here"
+        click.echo(f"warning: builds run as you, unconfined ({why}): serve only commits that you trust", err=True)
+    return possible
 
 
 def _pairs(variables: tuple[str, ...]) -> dict[str, str]:

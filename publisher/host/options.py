@@ -69,6 +69,10 @@ class HostOptions:
     """After how many days old deploys are deleted; 0 means never."""
     build_seconds: float = 15 * 60.0
     """How long one build may take."""
+    confine: bool = False
+    """Whether builds run confined by bubblewrap; see `publisher.host.build.confinement`."""
+    readable: tuple[Path, ...] = ()
+    """Paths that a confined build may read besides the system and its own folders."""
     builders: int = 1
     """How many builds run at one time."""
     bounds: Bounds = field(default_factory=Bounds)

@@ -7,6 +7,7 @@ import logging
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from publisher.files import atomic_write
 from publisher.git import clone_branch
 from publisher.host.build.environment import BuildFacts, build_environment
 from publisher.host.build.folder import publish_folder
-from publisher.host.build.runner import CANCELED, BuildLog, run_command
+from publisher.host.build.runner import CANCELED, BuildLog, Confinement, run_command
 from publisher.host.build.settings import BuildSettings, read_settings
 from publisher.host.store.blobs import read_plain_file
 from publisher.host.store.records import SCHEMA, Build, Deploy, Hook, Manifest, new_id
@@ -24,7 +25,6 @@ from publisher.host.store.state import RefusedError, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 _MAX_TOML = 1024 * 1024
 _LOG = logging.getLogger("publisher.host")
@@ -185,6 +185,7 @@ class Builds:
                         job.log,
                         seconds=state.options.build_seconds,
                         cancelled=job.cancelled,
+                        confinement=self._confinement(tree, environment["HOME"]),
                     )
                 )
             self._set(job, "uploading")
@@ -225,10 +226,19 @@ class Builds:
         )
         return settings, build_environment(facts, state.options.environment, settings.environment)
 
+    def _confinement(self, tree: Path, home: str) -> Confinement | None:
+        """Return what a build may touch; None where it is not confined."""
+        options = self._state.options
+        return Confinement((tree, Path(home)), tuple(options.readable)) if options.confine else None
+
     def _store(self, job: _Job, tree: Path, settings: BuildSettings) -> Manifest:
         folder = tree / settings.publish
-        if not folder.resolve().is_relative_to(tree.resolve()):
+        real = folder.resolve()
+        if not real.is_relative_to(tree.resolve()):
             raise DeployError(f"Deploy directory '{settings.publish}' leaves the repository")
+        # What the path leads to decides, not what it is called: a link to .git is .git.
+        if any(part.startswith(".") for part in real.relative_to(tree.resolve()).parts):
+            raise DeployError(f"Deploy directory '{settings.publish}' is hidden, and hidden folders are not published")
         if not folder.is_dir():
             raise DeployError(f"Deploy directory '{settings.publish}' does not exist")
         manifest = publish_folder(

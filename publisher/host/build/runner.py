@@ -1,27 +1,42 @@
-"""One build's command: run in a process group of its own, its output kept within bounds, killed whole."""
+"""One build's command: run under a supervisor, its output kept within bounds, ended to the last process."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from publisher.errors import DeployError
+from publisher.host.build.confinement import options, program
+from publisher.host.build.supervisor import KILL_SECONDS, NOT_ENDED, Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _TAIL_LINES = 20
 _TAIL_BYTES = 8 * 1024
 CANCELED = "Canceled build"
 """What Netlify says of a build that somebody cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What a confined build may touch besides the system: folders that it writes, paths that it reads."""
+
+    writable: tuple[Path, ...]
+    readable: tuple[Path, ...] = ()
 
 
 class BuildLog:
@@ -71,36 +86,67 @@ def run_command(
     *,
     seconds: float,
     cancelled: threading.Event,
+    confinement: Confinement | None = None,
 ) -> None:
     """Run `command` in bash and wait for it. Raises DeployError when it fails, takes too long or is cancelled.
 
-    Whatever it started is killed with it, also when it succeeds: nothing may write to what is being published.
+    Every process that it started is killed with it, also when it succeeds and whatever session it is in: nothing may
+    write to what is being published. With `confinement` it sees only what that allows.
     """
     log.note(f"$ {command}")
+    job = _job(command, folder, environment, confinement)
     try:
         process = subprocess.Popen(
-            ["bash", "-c", command],
-            cwd=folder,
-            env=dict(environment),
+            [sys.executable, "-I", "-S", str(_SUPERVISOR)],
+            env={},
             start_new_session=True,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
     except OSError as error:
         raise DeployError(f"Build command could not be started: {error}") from error
-    assert process.stdout is not None  # noqa: S101 - it was asked for above
+    assert process.stdin is not None  # noqa: S101 - it was asked for above
+    assert process.stdout is not None  # noqa: S101 - the same
     reader = threading.Thread(target=_pump, args=(process.stdout, log), daemon=True)
     reader.start()
+    with suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(job).encode() + b"\n")
+        process.stdin.flush()
     stopped = _wait(process.pid, time.monotonic() + seconds, cancelled)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    code = process.wait()
+    with suppress(BrokenPipeError):
+        process.stdin.close()  # the supervisor's lifeline: it kills the build and ends
+    code = _end(process)
     reader.join(timeout=2)
     if stopped:
         raise DeployError(stopped if stopped == CANCELED else f"{stopped} after {seconds:g} seconds")
+    if code == NOT_ENDED:
+        raise DeployError("Processes of the build could not be ended")
     if code != 0:
         raise DeployError(f"Build script returned non-zero exit code: {code}\n{log.last_lines()}")
+
+
+def _job(command: str, folder: Path, environment: Mapping[str, str], confinement: Confinement | None) -> Job:
+    """Return what the supervisor is told. Raises DeployError where the folder is missing."""
+    if not folder.is_dir():
+        raise DeployError(f"Build command could not be started: there is no folder {folder.name!r}")
+    shell = ["bash", "-c", command]
+    limits: list[str] = []
+    if confinement is not None:
+        shell = [program(), *shell]
+        limits = options(folder, environment, writable=confinement.writable, readable=confinement.readable)
+    return Job(command=shell, folder=str(folder), environment=dict(environment), options=limits)
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the supervisor and return its exit code; it is killed where it hangs, with what is in its group."""
+    try:
+        return process.wait(2 * KILL_SECONDS)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return NOT_ENDED
 
 
 def _pump(stream: IO[bytes], log: BuildLog) -> None:

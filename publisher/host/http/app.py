@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 
+from publisher.errors import PublisherError
 from publisher.host.build.builds import Builds
 from publisher.host.http.api import api_routes
 from publisher.host.http.content import Content
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from publisher.host.store.state import State
 
+_LOG = logging.getLogger("publisher.host")
 _ACCESS = logging.getLogger("publisher.host.access")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _HOOK = re.compile(r"(/build_hooks/).+")
@@ -47,11 +49,11 @@ def create_app(state: State) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         builds.resume()
-        daily = asyncio.create_task(_expire_regularly(state))
+        retention = asyncio.create_task(_expire_regularly(state))
         yield
-        daily.cancel()
+        retention.cancel()
         with suppress(asyncio.CancelledError):
-            await daily
+            await retention
         await builds.stop()
 
     app = Starlette(
@@ -85,7 +87,7 @@ class _ByHost:
 
 
 class _AccessLog:
-    """One line a request, without queries, tokens or the ids of build hooks."""
+    """One line per request, without queries, tokens or the ids of build hooks."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -134,6 +136,10 @@ async def _surprise(request: Request, error: Exception) -> Response:  # noqa: AR
 
 
 async def _expire_regularly(state: State) -> None:
+    """Delete what has become too old, every hour; a folder that cannot be written now is tried again in an hour."""
     while True:
-        state.expire()
+        try:
+            state.expire()
+        except (PublisherError, OSError):
+            _LOG.exception("old deploys could not be deleted")
         await asyncio.sleep(_RETENTION_SECONDS)

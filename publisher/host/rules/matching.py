@@ -49,7 +49,7 @@ def headers_for(rules: tuple[HeaderRule, ...], path: str) -> dict[str, str]:
     """Return the headers for a path, in lower case; of two rules for one name the later wins."""
     headers: dict[str, str] = {}
     for rule in rules:
-        if _header_pattern(rule.path).fullmatch(path):
+        if _covers(rule.path, path):
             headers |= {name.lower(): value for name, value in rule.values.items()}
     return headers
 
@@ -133,14 +133,35 @@ def _redirect_pattern(source: str) -> re.Pattern[str]:
     return re.compile(pattern + ("(?:/(?P<splat>.*))?" if splat else "/?"), re.DOTALL)
 
 
+def _covers(rule: str, path: str) -> bool:
+    """Return whether a header rule is for a path, in time linear in both.
+
+    One pattern with `.*` for each star would try every way to share the path out among the stars. Here each piece
+    between two stars is taken where it is first found: what comes after it then has the most room.
+    """
+    position = 0
+    for number, piece in enumerate(_pieces(rule)):
+        found = piece.search(path, position) if number else piece.match(path)
+        if found is None:
+            return False
+        position = found.end()
+    return True
+
+
 @lru_cache(maxsize=4096)
-def _header_pattern(path: str) -> re.Pattern[str]:
-    """Compile a header rule's path, where `*` may stand anywhere."""
-    splat = path.endswith("/*")
-    parts = (path[:-2] if splat else path).split("/")
-    patterns = ("[^/]+" if part.startswith(":") else ".*".join(map(re.escape, part.split("*"))) for part in parts)
-    pattern = "/".join(patterns)
-    return re.compile(pattern + ("(?:/.*)?" if splat else "/?"), re.DOTALL)
+def _pieces(rule: str) -> tuple[re.Pattern[str], ...]:
+    """Return a pattern for each piece between the stars of a header rule; the last one has to reach the path's end.
+
+    `*` may stand anywhere; `/a/*` is for `/a` as well, and a trailing slash makes no difference.
+    """
+    splat = rule.endswith("/*")
+    pieces = [""]
+    for number, part in enumerate((rule[:-2] if splat else rule).split("/")):
+        first, *others = ("[^/]+",) if part.startswith(":") else map(re.escape, part.split("*"))
+        pieces[-1] += ("/" if number else "") + first
+        pieces += others
+    pieces[-1] += r"(?:/|\Z)" if splat else r"/?\Z"
+    return tuple(map(re.compile, pieces))
 
 
 def _segment(part: str) -> str:
