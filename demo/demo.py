@@ -100,6 +100,8 @@ def start_host(wheel: Path, port: int) -> subprocess.Popen[bytes]:
         FOLDER / "host",
         "--env",
         f"PUBLISHER_REQUIREMENT={wheel}",
+        "--readable",
+        wheel.parent,
     ]
     with (FOLDER / "host.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)

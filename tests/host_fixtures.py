@@ -98,10 +98,11 @@ class Visitor:
 
 
 @contextmanager
-def visiting(folder: Path, repository: GitFolder, **options: Any) -> Iterator[Visitor]:
-    """Run a host that keeps its state in `folder` and builds `repository`."""
+def visiting(folder: Path, repository: GitFolder | str, **options: Any) -> Iterator[Visitor]:
+    """Run a host that keeps its state in `folder` and builds a repository, given as it is or by its address."""
+    address = repository if isinstance(repository, str) else str(repository.path)
     given = {"port": 0, "site": SITE, **options}
-    with running(HostOptions(state=folder, repository=str(repository.path), **given)) as info:
+    with running(HostOptions(state=folder, repository=address, **given)) as info:
         yield Visitor(info, folder)
 
 

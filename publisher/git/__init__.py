@@ -12,9 +12,20 @@ what the other parts use, `clone` what a build needs, and `values` holds the wor
 from __future__ import annotations
 
 from publisher.git.clone import clone_branch
+from publisher.git.credentials import login
 from publisher.git.objects import LARGEST
 from publisher.git.process import Patience
 from publisher.git.repository import Repository
 from publisher.git.values import Author, Commit, is_branch_name, is_full_hash
 
-__all__ = ["LARGEST", "Author", "Commit", "Patience", "Repository", "clone_branch", "is_branch_name", "is_full_hash"]
+__all__ = [
+    "LARGEST",
+    "Author",
+    "Commit",
+    "Patience",
+    "Repository",
+    "clone_branch",
+    "is_branch_name",
+    "is_full_hash",
+    "login",
+]

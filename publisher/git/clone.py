@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from publisher.errors import GitError
+from publisher.git.credentials import login
 from publisher.git.process import PATIENCE, execute
 from publisher.git.repository import Repository
 from publisher.git.values import is_branch_name
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 def clone_branch(source: str, branch: str, into: Path, *, timeout: float = PATIENCE.network) -> str:
     """Clone `branch` of `source` into the empty folder `into`, with full history, and return the commit checked out.
 
+    A login in the address is handed to git alone: neither its arguments nor the clone's configuration have it.
+
     Raises GitError when the branch cannot be cloned, or not within `timeout` seconds.
     """
     if not is_branch_name(branch):
         raise GitError(f"{branch!r} is not a branch name")
-    arguments = ["clone", "--quiet", "--no-tags", "--single-branch", "--branch", branch, "--", source, str(into)]
+    remote = login(source)
+    arguments = ["clone", "--quiet", "--no-tags", "--single-branch", "--branch", branch]
+    arguments += ["--", remote.address, str(into)]
     into.parent.mkdir(parents=True, exist_ok=True)
-    output = execute(arguments, into.parent, timeout=timeout)
+    output = execute(arguments, into.parent, settings=remote.settings, environment=remote.environment, timeout=timeout)
     if output.code != 0:
-        raise GitError(f"cannot clone the branch {branch} of {source}", detail=output.shown())
+        shown = output.shown()  # a server may say again what it was told
+        detail = shown.replace(remote.secret, "***") if remote.secret else shown
+        raise GitError(f"cannot clone the branch {branch} of {remote.address}", detail=detail)
     return Repository(into).text("rev-parse", "HEAD")

@@ -15,7 +15,7 @@ from publisher.errors import GitError
 from publisher.git import credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _SETTINGS = {
@@ -80,8 +80,13 @@ class Output:
         return f"$ git {shlex.join(self.arguments)}\n(in {self.folder}, {ended})\n{said}"
 
 
-def start(arguments: Sequence[str], folder: Path, settings: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Start git in `folder` with pipes for its input and output, and more `settings` (NAME=VALUE).
+def start(
+    arguments: Sequence[str],
+    folder: Path,
+    settings: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start git in `folder` with pipes for its input and output, and more `settings` (NAME=VALUE) and `environment`.
 
     Raises GitError when git is not installed.
     """
@@ -92,8 +97,9 @@ def start(arguments: Sequence[str], folder: Path, settings: Sequence[str] = ()) 
     more = [part for setting in (*settings, *credentials.settings(arguments, os.environ)) for part in ("-c", setting)]
     command = [*(["env", *unset] if unset else []), "git", *_SAFE, *more, *arguments]
     runner = gitpython.Git(str(folder))
+    variables = {**_ENVIRONMENT, **(environment or {})}
     try:
-        started = runner.execute(command, istream=cast("Any", subprocess.PIPE), env=_ENVIRONMENT, as_process=True)
+        started = runner.execute(command, istream=cast("Any", subprocess.PIPE), env=variables, as_process=True)
     except gitpython.GitCommandNotFound as error:
         raise GitError("git is not installed, or not on PATH", hint="git --version") from error
     process, started.proc = started.proc, None  # from here on it is ended by us, not when GitPython's wrapper goes
@@ -120,10 +126,11 @@ def execute(
     *,
     stdin: bytes = b"",
     settings: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> Output:
-    """Run git in `folder` to its end, with more `settings` (NAME=VALUE); one that exceeds `timeout` is stopped."""
-    process = start(arguments, folder, settings)
+    """Run git in `folder` to its end, set up as in `start`; one that takes more than `timeout` seconds is stopped."""
+    process = start(arguments, folder, settings, environment)
     try:
         stdout, stderr = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from publisher.errors import UsageError
+from publisher.git import login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,13 +50,13 @@ class HostOptions:
     """The folder that everything is kept in; one host at a time uses it."""
     site: str
     """The site's name: the first label of its addresses."""
-    repository: str
-    """The path or address that builds clone from."""
+    repository: str = field(repr=False)
+    """The path or address that builds clone from; a login in it is shown nowhere."""
     port: int = 8888
     """The port on 127.0.0.1; 0 takes any free one."""
-    token: str = ""
+    token: str = field(default="", repr=False)
     """The API token; empty means one that is made once and kept in the state folder."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The site's own build variables, as they would be set in Netlify's interface."""
     production_branch: str = "live"
     """The branch whose successful builds are published by themselves."""
@@ -79,6 +80,11 @@ class HostOptions:
     """How much the host takes in before it refuses."""
     on_ready: Callable[[HostInfo], None] | None = None
     """Called once, when the host answers requests."""
+
+    @property
+    def shown_repository(self) -> str:
+        """What builds clone from, without a login: what pages, variables and messages may say."""
+        return login(self.repository).address
 
     def check(self) -> None:
         """Raise UsageError when a value cannot work."""

@@ -211,7 +211,7 @@ class Builds:
             site_id=site.id,
             site_name=site.name,
             account_id=site.account_id,
-            repository=state.options.repository,
+            repository=state.options.shown_repository,
             branch=deploy.branch,
             commit=commit,
             cached_commit=cached,

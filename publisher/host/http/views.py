@@ -73,7 +73,7 @@ def site_view(state: State) -> dict[str, Any]:
         "ssl": False,
         "published_deploy": deploy_view(state, published) if published else None,
         "build_settings": {
-            "repo_url": state.options.repository,
+            "repo_url": state.options.shown_repository,
             "repo_branch": state.options.production_branch,
             "stop_builds": False,
         },
@@ -144,7 +144,7 @@ def user_view(state: State) -> dict[str, Any]:
 
 
 def _commit_url(state: State, commit: str) -> str | None:
-    repository = state.options.repository
+    repository = state.options.shown_repository
     if not commit or not repository.startswith("https://github.com/"):
         return None
     return f"{repository.removesuffix('/').removesuffix('.git')}/commit/{commit}"
