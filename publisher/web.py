@@ -18,13 +18,14 @@ import time
 import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import requests
 
 from publisher import __version__
 from publisher.errors import ModelError, NetworkError
 from publisher.files import storage_error
+from publisher.secret import Secret
 
 # urllib3 writes request paths to its debug log; a build hook's path is a secret.
 logging.getLogger("urllib3").setLevel(logging.WARNING)
@@ -35,35 +36,6 @@ ATTEMPTS = 5
 LONGEST_PAUSE = 60.0
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class Secret:
-    """A string that never shows itself: not by repr, str, format, pickling or in a traceback's variables."""
-
-    __slots__ = ("__value",)
-
-    def __init__(self, value: str) -> None:
-        """Hold `value`."""
-        self.__value = value
-
-    def reveal(self) -> str:
-        """Return the string itself; call it only in the expression that needs it."""
-        return self.__value
-
-    def __bool__(self) -> bool:
-        return bool(self.__value)
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, specification: str) -> str:
-        return "***"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret cannot be pickled or copied")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import pytest
 from publisher.files import canonical_json
 from publisher.render import build, feeds, links, render, text
 from publisher.samples import pack_samples, unpack_samples
+from publisher.visible import visible
 from tests.trees import BRANCH, MAIN, sha, snapshot_tree, source
 
 PIN = f"https://{BRANCH}--word-problems.netlify.app"
@@ -273,7 +274,7 @@ def test_hostile_text_is_escaped_and_its_controls_are_spelled_out(hostile: dict[
 )
 def test_visible(given: str, shown: str) -> None:
     """What could hide or reorder text is spelled out; what people write stays."""
-    assert text.visible(given) == shown
+    assert visible(given) == shown
 
 
 def test_numbers_times_and_addresses() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from publisher.errors import ModelError, NetworkError
 from publisher.files import sha256_hex
-from publisher.web import Secret, Web, download
+from publisher.secret import Secret
+from publisher.web import Web, download
 from tests.scripted import OK, answer, scripted
 
 CANARY = "0123456789abcdef01234567"

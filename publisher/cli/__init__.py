@@ -9,12 +9,15 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from publisher import __version__
+from publisher.cli import terminal
 from publisher.errors import PublisherError
+from publisher.secret import Secret
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -24,7 +27,7 @@ COMMANDS = {
     "gate": "Say whether a measured commit would be kept, and why.",
     "publish": "Take a commit all the way: bench, gate, ledger and, when kept, a published snapshot.",
     "reconcile": "Finish every kept run whose publishing was interrupted.",
-    "log": "List every run, kept or refused.",
+    "log": "List every run, kept or rejected.",
     "snapshots": "List the published snapshots and their permanent addresses.",
     "live": "Say which snapshot the live site shows, since when and why.",
     "rollback": "Show an older snapshot on the live site.",
@@ -40,6 +43,11 @@ COMMANDS = {
     "init": "Write the files that a repository needs to be published.",
 }
 INTERRUPTED = 130
+ISSUES = "https://github.com/OWNER/snapshot-publisher/issues"
+TRACEBACK = "PUBLISHER_TRACEBACK"
+"""The variable that adds the traceback to an error."""
+SECRETS = ("NETLIFY_AUTH_TOKEN", "NETLIFY_BUILD_HOOK", "PUBLISHER_GIT_TOKEN", "GITHUB_TOKEN", "HF_TOKEN")
+"""Variables whose values are never shown."""
 
 
 class _Lazy(click.Group):
@@ -68,7 +76,7 @@ class _Lazy(click.Group):
 def group(ctx: click.Context, repo: str, remote: str) -> None:
     """Benchmark the model that a git commit describes; publish every kept result as an immutable site.
 
-    Exit codes: 0 done (and kept) · 1 the gate said no · 2 usage or configuration · 3 the machinery failed ·
+    Exit codes: 0 done · 1 the gate rejected · 2 usage or configuration · 3 the machinery failed ·
     4 inconclusive · 130 interrupted.
     """
     ctx.obj = {"repo": repo, "remote": remote}
@@ -77,31 +85,18 @@ def group(ctx: click.Context, repo: str, remote: str) -> None:
 def main() -> NoReturn:
     """Run the command line and exit with the code that the outcome calls for."""
     signal.signal(signal.SIGTERM, _terminate)
+    terminal.prepare()
+    for name in SECRETS:
+        Secret(os.environ.get(name, ""))  # from here on no message shows it
     try:
         code = group.main(standalone_mode=False)
-        sys.stdout.flush()
-    except PublisherError as error:
-        _show(error.message, error.hint, error.detail)
-        code = error.exit_code
-    except click.exceptions.Abort:
-        _show("interrupted: the next run goes on from here", "", "")
-        code = INTERRUPTED
-    except KeyboardInterrupt:
-        _show("interrupted: the next run goes on from here", "", "")
-        code = INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except BrokenPipeError:
-        # The reader of our output has gone (`publisher log | head`); a second message would hit the same pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except OSError as error:
-        # What no function closer by had a better word for: a folder that somebody else owns, say.
-        where = f" {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-        _show(f"the system refuses to work with{where or ' a file'}: {error.strerror or error}", "", "")
-        code = PublisherError.exit_code
-    sys.exit(code if isinstance(code, int) else 0)
+    except BaseException as error:  # noqa: BLE001 - the last resort: nothing else ever ends a process
+        # A second Ctrl-C must not break into the message about the first.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        code = _explain(error)
+    code = code if isinstance(code, int) else 0
+    sys.exit(code if terminal.flushed() or code else PublisherError.exit_code)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
@@ -109,11 +104,40 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG00
     raise KeyboardInterrupt
 
 
-def _show(message: str, hint: str, detail: str) -> None:
-    """Print an error: what and where, its log indented, and what to type next."""
-    from publisher.publishing.report import plain  # noqa: PLC0415 - only a failure needs it
+def _explain(error: BaseException) -> int:
+    """Say on stderr why the command ended early, and return its exit code."""
+    if os.environ.get(TRACEBACK):
+        terminal.note("".join(traceback.format_exception(error)))
+    if isinstance(error, PublisherError):
+        terminal.show_error(error.message, hint=error.hint, detail=error.detail)
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "publisher"
+        terminal.show_error(error.format_message(), hint=f"{asked} --help")
+        return error.exit_code
+    if _holds(error, KeyboardInterrupt, click.exceptions.Abort):
+        terminal.show_error("interrupted: the same command continues from here")
+        return INTERRUPTED
+    if isinstance(error, SystemExit):
+        return 0  # click ends so, with 1, when the reader of its own output (--help) has gone
+    if isinstance(error, OSError):
+        # What no function closer by had a better word for: a folder that somebody else owns, say.
+        where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
+        terminal.show_error(f"cannot access {where}: {error.strerror or error}")
+        return PublisherError.exit_code
+    said = " ".join(str(error).split())[:300]
+    terminal.show_error(
+        f"something that publisher did not expect: {type(error).__name__}{said and f': {said}'}",
+        hint=f"please report it at {ISSUES}, with what {TRACEBACK}=1 adds to this message",
+    )
+    return PublisherError.exit_code
 
-    lines = [f"error: {plain(message)}", *(f"    {line}" for line in plain(detail).splitlines())]
-    if hint:
-        lines.append(f"hint: {plain(hint)}")
-    click.echo("\n".join(lines), err=True)
+
+def _holds(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Return whether an error, or what it was made of on its way through a library, is one of `kinds`."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, kinds):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -6,7 +6,8 @@ import click
 import msgspec
 
 from publisher.cli.progress import Watch
-from publisher.cli.shared import echo_json, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, echo_json
 from publisher.publishing import pipeline
 from publisher.publishing.report import verdict_lines
 
@@ -28,5 +29,5 @@ def command(ctx: click.Context, revision: str, tier: str, fresh: bool, no_reuse:
         return
     verdict = pipeline.verdict_of(project, record)
     for line in verdict_lines(record, verdict)[: 1 + len(record.results)]:
-        click.echo(line)
-    click.echo(f"run {record.run_id}\nnext: publisher gate {revision}")
+        echo(line)
+    echo(f"run {record.run_id}\nnext: publisher gate {revision}")

@@ -6,9 +6,10 @@ import click
 import msgspec
 
 from publisher.cli.progress import Watch
-from publisher.cli.shared import echo_json, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, echo_json
 from publisher.publishing.bisect import Finding, Options, bisect
-from publisher.publishing.report import one_line, plain, table
+from publisher.publishing.report import one_line, table
 
 INCONCLUSIVE = 4
 _SHOWN = 10
@@ -42,7 +43,7 @@ def command(
     if as_json:
         echo_json(_as_json(finding))
     else:
-        click.echo("\n".join(_lines(finding)))
+        echo("\n".join(_lines(finding)))
     ctx.exit(0 if finding.sure else INCONCLUSIVE)
 
 
@@ -69,7 +70,7 @@ def _lines(finding: Finding) -> list[str]:
     lines += [f"  or a commit just before it that cannot be measured: {commit[:12]}" for commit in culprit.skipped]
     lines += [f"  {share:.1%} {one.commit[:12]} {one_line(one.subject)}" for one, share in finding.others]
     rows = [
-        [plain(flip.problem), f"{100 * flip.before:.0f} %", f"{100 * flip.after:.0f} %"]
+        [one_line(flip.problem), f"{100 * flip.before:.0f} %", f"{100 * flip.after:.0f} %"]
         for flip in finding.flips[:_SHOWN]
     ]
     if rows:

@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from publisher.cli.shared import echo_json
+from publisher.cli.terminal import echo, echo_json
 from publisher.errors import ModelError, UsageError
-from publisher.publishing.report import plain
 
 
 @click.command("doctor")
@@ -29,19 +28,19 @@ def command(engine: bool, model: Path | None, as_json: bool) -> None:
         echo_json(msgspec.to_builtins(report))
     else:
         if not engine:
-            click.echo(f"git: {shutil.which('git') or 'missing'}")
+            echo(f"git: {shutil.which('git') or 'missing'}")
         if report.library:
             build = report.library
             offload = "can" if build.offload_supported else "cannot"
-            click.echo(f"llama.cpp {build.build} (llama-cpp-python {build.version}), {offload} offload to a GPU")
+            echo(f"llama.cpp {build.build} (llama-cpp-python {build.version}), {offload} offload to a GPU")
             for device in build.devices:
-                click.echo(plain(f"  device {device.name}: {device.description}, {device.memory / 2**30:.1f} GiB"))
-            click.echo(plain(f"  {build.system_info}"))
+                echo(f"  device {device.name}: {device.description}, {device.memory / 2**30:.1f} GiB")
+            echo(f"  {build.system_info}")
             for line in confinement_lines(build.confinement):
-                click.echo(plain(line))
+                echo(line)
         if report.loaded:
             repeats = "repeatable" if report.repeatable else "NOT repeatable"
-            click.echo(
+            echo(
                 f"model: {report.layers_offloaded} of {report.layers} layers offloaded, "
                 f"backend {report.backend}, {report.decode_tokens_per_second:,.0f} tokens/s, {repeats}"
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import msgspec
 
-from publisher.cli.shared import echo_json, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, echo_json
 from publisher.errors import UsageError
 from publisher.publishing import pipeline
 from publisher.publishing.report import verdict_lines
@@ -30,5 +31,5 @@ def command(ctx: click.Context, revision: str, tier: str, as_json: bool) -> None
     if as_json:
         echo_json(msgspec.to_builtins(verdict))
     else:
-        click.echo("\n".join(verdict_lines(record, verdict)))
+        echo("\n".join(verdict_lines(record, verdict)))
     ctx.exit(EXIT_CODES[verdict.verdict])

@@ -9,6 +9,7 @@ import click
 
 from publisher import __version__
 from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo
 from publisher.errors import UsageError
 from publisher.files import atomic_write
 
@@ -31,12 +32,12 @@ def command(ctx: click.Context, site: str) -> None:
     for name, origin in FILES.items():
         target = root / name
         if target.exists():
-            click.echo(f"kept     {name} (it exists)")
+            echo(f"kept     {name} (it exists)")
             continue
         text = (source / origin).read_text(encoding="utf-8").replace('site = "SITE"', f'site = "{site}"')
         atomic_write(target, text.encode(), mode=0o755 if origin == "netlify-build" else 0o644)
-        click.echo(f"written  {name}")
-    click.echo("next: adapt publisher.toml, commit, then  publisher bench  and  publisher gate")
+        echo(f"written  {name}")
+    echo("next: adapt publisher.toml, commit, then  publisher bench  and  publisher gate")
 
 
 def hooks_folder() -> Path:

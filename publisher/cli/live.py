@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 import msgspec
 
-from publisher.cli.shared import echo_json, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, echo_json
 from publisher.ledger.history import live_moves
 from publisher.publishing.find import find_snapshot
-from publisher.publishing.report import plain
 
 
 @click.command("live")
@@ -30,6 +30,6 @@ def command(ctx: click.Context, unlock: bool, as_json: bool) -> None:
     elif moves:
         move = moves[-1]
         who = f" by {move.who}" if move.who else ""
-        click.echo(plain(f"{move.snapshot} since {move.time}{who}: {move.why}"))
+        echo(f"{move.snapshot} since {move.time}{who}: {move.why}")
     else:
-        click.echo("nothing is live yet: publisher publish")
+        echo("nothing is live yet: publisher publish")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from publisher.cli.shared import echo_json, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, echo_json
 from publisher.publishing.report import HEADINGS, history_rows, run_json, table
 
 
@@ -20,6 +21,6 @@ def command(ctx: click.Context, as_json: bool, suite: str) -> None:
     if as_json:
         echo_json([run_json(run) for run in runs])
     elif runs:
-        click.echo(table(HEADINGS, history_rows(runs, suite)))
+        echo(table(HEADINGS, history_rows(runs, suite)))
     else:
-        click.echo("no runs yet: publisher publish")
+        echo("no runs yet: publisher publish")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from publisher.cli.shared import note, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, note
 from publisher.errors import UsageError
 from publisher.ledger import history
 from publisher.publishing import pins
@@ -24,7 +25,7 @@ def command(ctx: click.Context, snapshot: str | None, name: str | None, move: bo
     project.ledger.sync()
     if snapshot is None:
         rows = [[pin.name, pin.snapshot, pin.address, pin.time] for pin in history.pins(project.ledger).values()]
-        click.echo(table(["pin", "snapshot", "address", "since"], rows) if rows else "nothing is pinned yet")
+        echo(table(["pin", "snapshot", "address", "since"], rows) if rows else "nothing is pinned yet")
         return
     if name is None:
         raise UsageError("a pin needs a name", hint=f"publisher pin {snapshot} math-v3")
@@ -32,6 +33,6 @@ def command(ctx: click.Context, snapshot: str | None, name: str | None, move: bo
         run = find_snapshot(project, snapshot)
         netlify, _ = project.client_of(run)
         pins.check_name(name, netlify.settings.site)
-        click.echo(f"would pin {run.line.snapshot} as {netlify.settings.address_of(name)}")
+        echo(f"would pin {run.line.snapshot} as {netlify.settings.address_of(name)}")
         return
-    click.echo(f"pinned: {pins.pin(project, snapshot, name, move=move, note=note).address}")
+    echo(f"pinned: {pins.pin(project, snapshot, name, move=move, note=note).address}")

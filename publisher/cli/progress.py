@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from publisher.cli.shared import note
-from publisher.publishing.report import one_line, plain
+from publisher.cli.terminal import harmless, note
+from publisher.publishing.report import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ class Watch:
     def note(self, text: str) -> None:
         """Say something without breaking the bar."""
         if self._bar:
-            self._bar.console.print(plain(text), markup=False, highlight=False)
+            self._bar.console.print(harmless(text), markup=False, highlight=False)
         else:
             note(text)
 

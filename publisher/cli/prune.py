@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from publisher.cli.shared import note, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, note
 from publisher.publishing import prune
 from publisher.publishing.failures import Failures
 from publisher.publishing.report import HEADINGS, history_rows, table
@@ -23,15 +24,15 @@ def command(ctx: click.Context, delete: bool) -> None:
     keep = prune.keep_policy(project)
     runs = prune.prunable(project, keep)
     if not runs:
-        click.echo("nothing to prune: every snapshot is kept by [netlify] keep")
+        echo("nothing to prune: every snapshot is kept by [netlify] keep")
         return
     if not delete:
-        click.echo(table(HEADINGS, history_rows(runs)))
-        click.echo(f"{len(runs)} snapshots would be pruned: publisher prune --delete")
+        echo(table(HEADINGS, history_rows(runs)))
+        echo(f"{len(runs)} snapshots would be pruned: publisher prune --delete")
         return
     failures, pruned = Failures(note), 0
     for run in runs:
         with failures.of(run.run_id):
             pruned += prune.prune(project, run, keep, note)
-    click.echo(f"{pruned} snapshot{'' if pruned == 1 else 's'} pruned")
+    echo(f"{pruned} snapshot{'' if pruned == 1 else 's'} pruned")
     failures.check("pruned")

@@ -11,7 +11,8 @@ import msgspec
 
 from publisher.cli.gate import EXIT_CODES
 from publisher.cli.progress import Watch
-from publisher.cli.shared import echo_json, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, echo_json
 from publisher.publishing import pipeline
 from publisher.publishing.report import verdict_lines, verdict_markdown
 
@@ -40,8 +41,8 @@ def command(ctx: click.Context, revision: str, tier: str, fresh: bool, dry_run: 
     if as_json:
         echo_json(msgspec.to_builtins({"news": outcome.news, "verdict": outcome.verdict, "receipt": outcome.receipt}))
     else:
-        click.echo("\n".join(verdict_lines(outcome.record, outcome.verdict)))
-        click.echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
+        echo("\n".join(verdict_lines(outcome.record, outcome.verdict)))
+        echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
     ctx.exit(EXIT_CODES[outcome.verdict.verdict])
 
 
@@ -51,7 +52,7 @@ def _rehearse(project: Project, revision: str, tier: str) -> int:
     with Watch() as watch:
         record = pipeline.bench(project, revision, tier, watch)
     verdict = pipeline.verdict_of(project, record)
-    click.echo("\n".join(verdict_lines(record, verdict)))
+    echo("\n".join(verdict_lines(record, verdict)))
     then = "snapshot branch, build hook, verification, live site" if verdict.verdict == "kept" else "no build"
-    click.echo(f"would be recorded in the ledger; then: {then}")
+    echo(f"would be recorded in the ledger; then: {then}")
     return EXIT_CODES[verdict.verdict]

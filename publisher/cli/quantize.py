@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from publisher.cli.terminal import echo
 from publisher.engine.quantize import quantize
 from publisher.errors import UsageError
 
@@ -22,7 +23,7 @@ def command(source: Path, kinds: str, into: Path | None, requantize: bool) -> No
     for kind in kinds.split(","):
         target = (into or source.parent) / f"{_stem(source)}-{kind.strip().lower()}.gguf"
         origin = quantize(source, target, kind.strip().upper(), allow_requantize=requantize)
-        click.echo(f"{target}: {origin['size']:,} bytes, sha256 {origin['sha256']}")
+        echo(f"{target}: {origin['size']:,} bytes, sha256 {origin['sha256']}")
 
 
 def _stem(source: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from publisher.cli.shared import Notes, open_project
+from publisher.cli.terminal import echo
 from publisher.publishing import pipeline
 
 
@@ -17,10 +18,10 @@ def command(ctx: click.Context, dry_run: bool) -> None:
     if dry_run:
         project.ledger.sync()
         for run in pipeline.unfinished(project):
-            click.echo(f"would finish {run.run_id}")
+            echo(f"would finish {run.run_id}")
         return
     receipts = pipeline.reconcile(project, Notes())
     for receipt in receipts:
-        click.echo(f"published: {receipt.address}")
+        echo(f"published: {receipt.address}")
     if not receipts:
-        click.echo("nothing to finish: every kept run is published")
+        echo("nothing to finish: every kept run is published")

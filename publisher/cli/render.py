@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from publisher.cli.shared import open_project
-from publisher.publishing.report import plain
+from publisher.cli.terminal import echo, note
 from publisher.render import Source, render
 
 
@@ -30,5 +30,5 @@ def command(ctx: click.Context, into: Path, address: str, strict: bool) -> None:
     )
     rendered = render(source, into, strict=strict)
     for warning in rendered.warnings:
-        click.echo(f"warning: {plain(warning)}", err=True)
-    click.echo(f"{into}: {rendered.files} files, manifest sha256 {rendered.manifest_sha256}")
+        note(f"warning: {warning}")
+    echo(f"{into}: {rendered.files} files, manifest sha256 {rendered.manifest_sha256}")

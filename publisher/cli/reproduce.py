@@ -6,7 +6,8 @@ import click
 import msgspec
 
 from publisher.cli.progress import Watch
-from publisher.cli.shared import echo_json, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, echo_json
 from publisher.publishing.find import find_snapshot
 from publisher.publishing.reproduce import reproduce
 
@@ -26,13 +27,13 @@ def command(ctx: click.Context, snapshot: str, as_json: bool) -> None:
         echo_json({"run_id": run.run_id, **msgspec.to_builtins(found)})
     else:
         for line in found.why:
-            click.echo(f"  {line}")
-        click.echo(f"{found.same} of {found.same + len(found.different)} answers are the same, to the letter")
+            echo(f"  {line}")
+        echo(f"{found.same} of {found.same + len(found.different)} answers are the same, to the letter")
         if found.unproven:
-            click.echo(
+            echo(
                 f"  but the texts of {found.unproven} are private and only on the machine that measured them: "
                 "of those, outcome, end and number of tokens are the same"
             )
         for name in found.different[:10]:
-            click.echo(f"  differs: {name}")
+            echo(f"  differs: {name}")
     ctx.exit(1 if found.different else 0)

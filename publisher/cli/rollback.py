@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from publisher.cli.shared import note, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, note
 from publisher.publishing import live
 from publisher.publishing.find import find_snapshot
 
@@ -21,7 +22,7 @@ def command(ctx: click.Context, snapshot: str, why: str, lock: bool, dry_run: bo
     if dry_run:
         project.ledger.sync()
         run = find_snapshot(project, snapshot)
-        click.echo(f"would show {run.line.snapshot} {run.line.address}")
+        echo(f"would show {run.line.snapshot} {run.line.address}")
         return
     receipt, move = live.rollback(project, snapshot, why=why, lock=lock, note=note)
-    click.echo(f"live: {receipt.snapshot} {receipt.address}" if move else f"{receipt.snapshot} is live already")
+    echo(f"live: {receipt.snapshot} {receipt.address}" if move else f"{receipt.snapshot} is live already")

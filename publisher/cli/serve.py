@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, note
 from publisher.errors import UsageError
 from publisher.files import atomic_write
 
@@ -91,10 +92,10 @@ def _confined(wanted: bool | None) -> bool:
             hint="sudo apt-get install bubblewrap   (or --no-confine, for commits that you trust)",
         )
     if possible:
-        click.echo("builds run confined: they see the system, their own clone and cache, and the network", err=True)
+        note("builds run confined: they see the system, their own clone and cache, and the network")
     else:
         why = "as --no-confine says" if wanted is False else "bubblewrap is not installed or does not work here"
-        click.echo(f"warning: builds run as you, unconfined ({why}): serve only commits that you trust", err=True)
+        note(f"warning: builds run as you, unconfined ({why}): serve only commits that you trust")
     return possible
 
 
@@ -116,4 +117,4 @@ def _announce(info: HostInfo, folder: Path) -> None:
     path = folder.resolve() / "environment"
     lines = "".join(f"export {key}='{value}'\n" for key, value in settings.items())
     atomic_write(path, lines.encode(), mode=0o600)
-    click.echo(f"serving {info.site_url}\nin another terminal:  . {path}  &&  publisher publish\nCtrl-C stops it")
+    echo(f"serving {info.site_url}\nin another terminal:  . {path}  &&  publisher publish\nCtrl-C stops it")

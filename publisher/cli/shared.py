@@ -1,32 +1,21 @@
-"""What several commands need: opening the project, notes on stderr, JSON on stdout."""
+"""What several commands need: opening the project, and an observer that passes notes on."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-import click
+import click  # noqa: TC002 - as in every command
 
+from publisher.cli.terminal import note
 from publisher.publishing.project import Project
-from publisher.publishing.report import plain
 
 
 def open_project(ctx: click.Context) -> Project:
     """Open the repository that the command was pointed at."""
     options = ctx.find_root().obj
     return Project.open(Path(options["repo"]), os.environ, options["remote"])
-
-
-def echo_json(value: Any) -> None:
-    """Print a value as JSON; non-ASCII is escaped, so nothing in it can steer a terminal."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=True))
-
-
-def note(text: str) -> None:
-    """Say on stderr what is being done."""
-    click.echo(plain(text), err=True)
 
 
 class Notes:

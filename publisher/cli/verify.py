@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from publisher.cli.shared import echo_json, note, open_project
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import DeployError, UsageError
 from publisher.publishing.audit import Progress, audit
 from publisher.publishing.find import find_snapshot
-from publisher.publishing.report import plain
 
 if TYPE_CHECKING:
     from publisher.verify import Verification
@@ -87,10 +87,10 @@ def _show(report: Verification, *, known: bool) -> None:
     ]
     words = ", ".join([f"{report.files} files", *(f"{count} {word}" for count, word in counts)])
     before = " (looked at before the interruption)" if known else ""
-    click.echo(f"{'✗' if report.problems else '✓'} {report.address}: {words}{before}")
+    echo(f"{'✗' if report.problems else '✓'} {report.address}: {words}{before}")
     faults = [f"{word}: {path}" for word in ("missing", "changed", "private") for path in getattr(report, word)]
     faults += [f"header: {sentence}" for sentence in report.headers]
     for fault in faults[:SHOWN]:
-        click.echo(f"    {plain(fault)}")
+        echo(f"    {fault}")
     if len(faults) > SHOWN:
-        click.echo(f"    … and {len(faults) - SHOWN} more")
+        echo(f"    … and {len(faults) - SHOWN} more")

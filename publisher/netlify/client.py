@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from publisher.errors import NetworkError, UsageError
-from publisher.web import Answer, Secret, Web, is_loopback
+from publisher.secret import Secret
+from publisher.web import Answer, Web, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

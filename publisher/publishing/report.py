@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from publisher.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -13,19 +14,12 @@ if TYPE_CHECKING:
     from publisher.ledger.history import Run
     from publisher.schema import HistoryLine, Receipt, Record, Verdict
 
-# C0 but tab and line break, DEL, C1, and the bidirectional and zero-width controls: all can rewrite a terminal's line.
-_HOSTILE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 WORDS = {"kept": "✓ kept", "rejected": "✗ rejected", "inconclusive": "? inconclusive", "unreadable": "! unreadable"}
-
-
-def plain(text: str) -> str:
-    """Return text from outside with its control characters spelled out, safe for a terminal."""
-    return _HOSTILE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def one_line(text: str, width: int = 48) -> str:
     """Return hostile text as one harmless line of at most `width` characters."""
-    flat = plain(" ".join(text.split()))
+    flat = visible(" ".join(text.split()))
     return flat if len(flat) <= width else f"{flat[: width - 1]}…"
 
 
@@ -48,7 +42,7 @@ def verdict_lines(record: Record, verdict: Verdict) -> list[str]:
     lines += [f"  {marks[rule.outcome]} {rule.rule}: {rule.reason}" for rule in verdict.rules]
     if not verdict.rules:
         lines.append("  the policy has no rules: every run is kept")
-    return [plain(line) for line in [*lines, f"verdict: {verdict.verdict}"]]
+    return [visible(line) for line in [*lines, f"verdict: {verdict.verdict}"]]
 
 
 def verdict_markdown(record: Record, verdict: Verdict, receipt: Receipt | None) -> str:

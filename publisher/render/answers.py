@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from publisher.render import charts, text
 from publisher.render.parts import Draft
 from publisher.render.suites import OUTCOMES, shares_right
+from publisher.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -164,7 +165,7 @@ def _problem(
         anchor=f"p{place}",
         name=text.line(name, 120),
         kind=text.line(first.kind, 60),
-        statement=text.visible(first.statement) if public else "",
+        statement=visible(first.statement) if public else "",
         expected=text.line(first.expected, 200) if public else "",
         right=first.outcome if len(samples) == 1 else f"{right} of {len(samples)} right",
         level=charts.level(share),
@@ -173,7 +174,7 @@ def _problem(
 
 
 def _answer(sample: Sample, limit: int, *, few: bool) -> AnswerView:
-    shown = text.visible(sample.text)
+    shown = visible(sample.text)
     cut = len(shown) - limit
     head, tail = (shown, "") if cut <= 0 else (shown[: limit * 2 // 3], shown[-(limit // 3) :])
     left_out = max(0, cut) + sample.clipped
