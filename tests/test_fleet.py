@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from publisher.bench.forecast import Forecast
-from publisher.engine import fleet, machine
+from publisher.engine import fleet, machine, nvidia
 from publisher.engine.fleet import Fleet, crew, deal, merged
-from publisher.engine.machine import Card
+from publisher.engine.nvidia import Card
 from publisher.engine.protocol import Completion, SampleRequest
 from publisher.errors import ModelError
 from publisher.schema import Sampling
@@ -42,7 +42,7 @@ def test_a_problems_samples_stay_together_where_answers_are_short() -> None:
 
 def test_each_gpu_has_an_engine_where_the_model_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """With several GPUs each engine sees its own, or several where fewer engines are asked for."""
-    monkeypatch.setattr(machine, "_cards", lambda: CARDS)
+    monkeypatch.setattr(nvidia, "cards", lambda: CARDS)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     wanted = options(gpu_layers="all", workload=1000)
     assert [one.gpus for one in crew(wanted, 0)] == [("0",), ("1",), ("2",), ("3",)]

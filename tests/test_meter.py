@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
+from publisher.engine import nvidia
 from publisher.engine.child.meter import EnergyMeter
 
 if TYPE_CHECKING:
@@ -34,3 +39,13 @@ def test_a_counter_may_begin_anew(tmp_path: Path) -> None:
 def test_a_machine_that_does_not_tell_gives_nothing(tmp_path: Path) -> None:
     """Where no counter can be read, no figure is invented."""
     assert "energy_cpu_joules" not in EnergyMeter(tmp_path).joules()
+
+
+def test_a_machine_without_an_nvidia_driver_has_no_cards() -> None:
+    """There the driver's library is not even looked for: importing its binding takes longer than starting an engine."""
+    if any(path.exists() for path in nvidia._DRIVERS):
+        pytest.skip("this machine has an NVIDIA driver")
+    code = "import sys; from publisher.engine import machine, nvidia; print(machine.gpus(), nvidia.millijoules())"
+    code += "; print('pynvml' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "None", "False"]

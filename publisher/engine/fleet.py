@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from publisher.engine.nvidia import Card
     from publisher.engine.protocol import EngineOptions, ModelFacts, SampleRequest
     from publisher.schema import EngineIdentity
 
@@ -196,7 +197,7 @@ def crew(options: EngineOptions, engines: int) -> list[EngineOptions]:
     ]
 
 
-def _chosen(options: EngineOptions, cards: Sequence[machine.Card]) -> int:
+def _chosen(options: EngineOptions, cards: Sequence[Card]) -> int:
     """Return how many engines make sense."""
     size = _size(options.model)
     work = max(1, options.workload // ENOUGH)

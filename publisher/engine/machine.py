@@ -1,15 +1,14 @@
-"""The bench machine, as far as it can change a result or its price."""
+"""The bench machine: what of it can change a result or its price."""
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from publisher import __version__
+from publisher.engine import nvidia
 from publisher.schema import MachineIdentity
 
 _INSTRUCTIONS = ("sse4_2", "avx", "avx2", "avx512", "amx", "fma", "f16c", "avx_vnni", "asimd", "sve", "i8mm", "bf16")
@@ -21,50 +20,28 @@ def identify() -> MachineIdentity:
         cpu=_cpu_field("model name") or platform.processor() or platform.machine(),
         cores=len(os.sched_getaffinity(0)),
         gpu=", ".join(gpus()),
-        memory=_memory(),
+        memory=int(_memory().total),
         system=_system(),
         python=platform.python_version(),
         publisher=__version__,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """An NVIDIA GPU: its name for CUDA_VISIBLE_DEVICES, its product name, and its memory in bytes."""
-
-    index: str
-    name: str
-    memory: int
-
-
 def gpus() -> list[str]:
-    """Return the product names of the NVIDIA GPUs, or nothing where there is no driver."""
-    return [card.name for card in _cards()]
+    """Return the product names of the NVIDIA GPUs."""
+    return [card.name for card in nvidia.cards()]
 
 
-def visible_gpus() -> list[Card]:
+def visible_gpus() -> list[nvidia.Card]:
     """Return the NVIDIA GPUs that CUDA would show to a process started from here."""
-    cards = _cards()
+    cards = nvidia.cards()
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
         return list(cards)
     known = {card.index: card for card in cards}
     wanted = [name.strip() for name in chosen.split(",")]
-    # A GPU may also be named by its UUID; then nobody but CUDA knows which it is, and one engine sees them all.
+    # A GPU may also be named by its UUID. Only CUDA knows which one that is, so one engine gets them all.
     return [known[name] for name in wanted] if all(name in known for name in wanted) else []
-
-
-@functools.cache
-def _cards() -> tuple[Card, ...]:
-    """Ask the driver's own program once; it takes longer than all else here."""
-    command = ["nvidia-smi", "--query-gpu=index,memory.total,name", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    rows = [line.split(",", 2) for line in done.stdout.splitlines() if line.count(",") >= 2]
-    found = [[part.strip() for part in row] for row in rows] if done.returncode == 0 else []
-    return tuple(Card(index, name, int(memory) << 20 if memory.isdigit() else 0) for index, memory, name in found)
 
 
 def cores() -> int:
@@ -77,25 +54,40 @@ def cores() -> int:
     return max(1, min(processors, int(quota) // int(period))) if quota.isdigit() else processors
 
 
+def available_memory() -> int:
+    """Return the bytes of memory that a process can still take without swapping, a container's limit included."""
+    available = int(_memory().available)
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return available
+    return min(available, int(limit) - used) if limit.isdigit() else available
+
+
+def _memory() -> Any:
+    """Return psutil's figures of this machine's memory."""
+    import psutil  # noqa: PLC0415 - compiled; an installation that only builds sites imports this module without it
+
+    return psutil.virtual_memory()
+
+
 def instructions() -> list[str]:
-    """Return the instruction sets that decide which kernels llama.cpp takes, hence how sums are rounded."""
+    """Return the instruction sets that decide which kernels llama.cpp uses, and so how sums are rounded.
+
+    They are part of the generation digest: another spelling would end the reuse of every sample.
+    """
     flags = (_cpu_field("flags") or _cpu_field("Features")).split()
     return [platform.machine(), *sorted(flag for flag in flags if flag.startswith(_INSTRUCTIONS))]
 
 
 def _cpu_field(name: str) -> str:
+    """Return a field of the first processor in /proc/cpuinfo; psutil knows neither its name nor its features."""
     for line in _read("/proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
         if key.strip() == name:
             return value.strip()
     return ""
-
-
-def _memory() -> int:
-    for line in _read("/proc/meminfo").splitlines():
-        if line.startswith("MemTotal:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _system() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from publisher.engine import machine
@@ -57,7 +56,7 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -
             f"a KV cache of type {options.kv_type} needs flash attention", hint="set flash_attention = true"
         )
     context = min(options.context, header.context_trained or options.context)
-    whole, memory = padded(context), (gpu and _gpu_memory()) or _memory()
+    whole, memory = padded(context), (gpu and _gpu_memory()) or machine.available_memory()
     cost = max(1.0, model.cell * _BYTES[options.kv_type])
     if whole * cost > memory:
         raise ModelError(
@@ -117,24 +116,14 @@ def mapped(size: int) -> bool:
     So it is where a GPU takes the weights, and where they would take more than half of what memory is available: the
     system can drop mapped pages and read them again.
     """
-    return 2 * size > _memory() or any(device["kind"] in library.GPU_KINDS.values() for device in library.devices())
+    return 2 * size > machine.available_memory() or any(
+        device["kind"] in library.GPU_KINDS.values() for device in library.devices()
+    )
 
 
 def _wanted(options: EngineOptions, usual: int) -> int:
     """Return how many sequences to run at once: the usual number, if there is so much work."""
     return max(1, min(usual, options.workload)) if options.workload else usual
-
-
-def _memory() -> int:
-    """Return the bytes of memory that are available, a container's limit included."""
-    text = Path("/proc/meminfo").read_text(encoding="ascii")
-    available = next(int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("MemAvailable:"))
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return available
-    return min(available, int(limit) - used) if limit.isdigit() else available
 
 
 def _gpu_memory() -> int:

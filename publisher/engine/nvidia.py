@@ -1,0 +1,62 @@
+"""NVIDIA's GPUs as their driver's own library (NVML) knows them; none where there is no driver.
+
+NVML is opened once per process: opening it takes longer than everything that is asked of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+"""One of these exists where a driver is loaded: on Linux, and on Linux inside Windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An NVIDIA GPU: its name for CUDA_VISIBLE_DEVICES, its product name, and its memory in bytes."""
+
+    index: str
+    name: str
+    memory: int
+
+
+@functools.cache
+def cards() -> tuple[Card, ...]:
+    """Return the GPUs in NVML's order."""
+    nvml, handles = _opened()
+    found = []
+    for index, handle in enumerate(handles):
+        memory = 0
+        with contextlib.suppress(nvml.NVMLError):  # MIG and some integrated GPUs do not tell
+            memory = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
+        found.append(Card(str(index), str(nvml.nvmlDeviceGetName(handle)), memory))
+    return tuple(found)
+
+
+def millijoules() -> int | None:
+    """Return what all GPUs have used since their driver was loaded; None where none of them tells."""
+    nvml, handles = _opened()
+    known = []
+    for handle in handles:
+        with contextlib.suppress(nvml.NVMLError):
+            known.append(int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)))
+    return sum(known) if known else None
+
+
+@functools.cache
+def _opened() -> tuple[Any, tuple[Any, ...]]:
+    """Open NVML for good and return its module and a handle per GPU; no handles where there is no driver."""
+    if not any(path.exists() for path in _DRIVERS):
+        return None, ()  # importing the module takes longer than starting an engine
+    import pynvml  # noqa: PLC0415 - for the reason above
+
+    try:
+        pynvml.nvmlInit()
+        count = pynvml.nvmlDeviceGetCount()
+        return pynvml, tuple(pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(count))
+    except pynvml.NVMLError:
+        return pynvml, ()
