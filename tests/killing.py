@@ -132,7 +132,7 @@ def serve() -> None:
     An order's `out` and `err` name the files for what it says.
     """
     for name in cli.COMMANDS:
-        importlib.import_module(f"publisher.cli.{name}")
+        importlib.import_module(f"publisher.cli.{name.replace('-', '_')}")
     plan.engine_build()
     for line in sys.stdin:
         children = [_fork(given) for given in json.loads(line)]

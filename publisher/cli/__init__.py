@@ -34,6 +34,8 @@ COMMANDS = {
     "pin": "Give a snapshot a memorable address that never moves by itself.",
     "verify": "Prove that permanent addresses serve exactly what was rendered.",
     "prune": "Delete old deploys that no rule keeps; their records stay.",
+    "give-up": "End a run that cannot be published, for good.",
+    "takedown": "Remove a published page for good; the ledger says who did it and why.",
     "reproduce": "Measure a snapshot's commit again and compare every answer.",
     "bisect": "Find the commit that made the score drop.",
     "quantize": "Write a model in other quantizations.",
@@ -59,7 +61,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"publisher.cli.{cmd_name}")
+        module = importlib.import_module(f"publisher.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -6,7 +6,7 @@ import click
 
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
-from publisher.publishing.report import HEADINGS, history_rows, run_json, table
+from publisher.publishing.listing import Shown, run_json, runs_table
 
 
 @click.command("log")
@@ -14,13 +14,18 @@ from publisher.publishing.report import HEADINGS, history_rows, run_json, table
 @click.option("--suite", default="", help="Whose score to show (default: the first suite of each run).")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, suite: str) -> None:
-    """List every run in the ledger, oldest first, with its score, verdict and address or reason."""
+    """List every run in the ledger, oldest first, with its score and its state, and below it why it is not published.
+
+    States: live, pinned or published; unfinished (kept, but not published to the end); rejected, inconclusive;
+    given up, pruned or taken down; unreadable.
+    """
     project = open_project(ctx)
     project.ledger.sync()
     runs = project.runs()
+    shown = Shown.of(project)
     if as_json:
-        echo_json([run_json(run) for run in runs])
+        echo_json([run_json(run, shown) for run in runs])
     elif runs:
-        echo(table(HEADINGS, history_rows(runs, suite)))
+        echo(runs_table(runs, shown, headline=suite))
     else:
         echo("no runs yet: publisher publish")

@@ -8,7 +8,7 @@ from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, note
 from publisher.publishing import prune
 from publisher.publishing.failures import Failures
-from publisher.publishing.report import HEADINGS, history_rows, table
+from publisher.publishing.listing import Shown, runs_table
 
 
 @click.command("prune")
@@ -27,7 +27,7 @@ def command(ctx: click.Context, delete: bool) -> None:
         echo("nothing to prune: every snapshot is kept by [netlify] keep")
         return
     if not delete:
-        echo(table(HEADINGS, history_rows(runs)))
+        echo(runs_table(runs, Shown.of(project), addresses=True))
         echo(f"{len(runs)} snapshots would be pruned: publisher prune --delete")
         return
     failures, pruned = Failures(note), 0

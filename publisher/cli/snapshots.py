@@ -6,7 +6,7 @@ import click
 
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
-from publisher.publishing.report import HEADINGS, history_rows, run_json, table
+from publisher.publishing.listing import Shown, run_json, runs_table
 
 
 @click.command("snapshots")
@@ -17,9 +17,10 @@ def command(ctx: click.Context, as_json: bool) -> None:
     project = open_project(ctx)
     project.ledger.sync()
     runs = [run for run in project.runs() if run.receipt is not None]
+    shown = Shown.of(project)
     if as_json:
-        echo_json([run_json(run) for run in runs])
+        echo_json([run_json(run, shown) for run in runs])
     elif runs:
-        echo(table(HEADINGS, history_rows(runs)))
+        echo(runs_table(runs, shown, addresses=True))
     else:
         echo("no snapshot is published yet: publisher publish")

@@ -14,6 +14,7 @@ from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.schema import (
     BuildRequest,
+    GivenUp,
     HistoryLine,
     HistoryScore,
     LiveMove,
@@ -22,6 +23,7 @@ from publisher.schema import (
     Receipt,
     Record,
     SnapshotName,
+    TakenDown,
     Verdict,
 )
 
@@ -45,11 +47,20 @@ class Run:
     """Every call of the build hook that was intended, in order."""
     last_receipt: Receipt | None = None
     """The newest receipt, whether or not its deploy was pruned since: a repaired snapshot has more than one."""
+    given_up: GivenUp | None = None
+    """Who ended this run for good, and why."""
+    taken_down: TakenDown | None = None
+    """Who removed this run's pages for good, and why."""
 
     @property
     def receipt(self) -> Receipt | None:
-        """The receipt of the deploy that should be there now: None before the first, and once it is pruned."""
-        return None if self.line.pruned else self.last_receipt
+        """The receipt of the deploy that should be there now: None before the first, and once it was deleted."""
+        return None if self.line.pruned or self.taken_down else self.last_receipt
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is to be published of this run any more: it was given up or taken down."""
+        return self.given_up is not None or self.taken_down is not None
 
     @property
     def run_id(self) -> str:
@@ -152,23 +163,46 @@ def _catch_up(seen: _Seen, repository: Repository, head: str) -> None:
 
 
 def _run(run_id: str, files: dict[str, str], blobs: dict[str, bytes | None]) -> Run:
+    given_up = _readable(files, blobs, "given-up.json", GivenUp)
+    taken_down = _readable(files, blobs, "taken-down.json", TakenDown)
     try:
         line = _part(files, blobs, "summary.json", HistoryLine)
         snapshot = _part(files, blobs, "snapshot.json", SnapshotName)
         requests = _numbered(files, blobs, "request", BuildRequest)
         receipts = _numbered(files, blobs, "receipt", Receipt)
         pruned = _numbered(files, blobs, "pruned", Pruned)
+        # A spoiled entry must not bring removed pages back: the run is then as unreadable as by any other part.
+        taken_down = _part(files, blobs, "taken-down.json", TakenDown)
         if line is None:
             raise StorageError(f"{folder(run_id)} has no summary.json")
     except StorageError as error:
-        return Run(_tombstone(run_id, error.message))
+        # A run that cannot be read can still be given up, so that nobody hears of it any more.
+        line = _tombstone(run_id, error.message)
+        return Run(_ended(line, given_up, taken_down), given_up=given_up, taken_down=taken_down)
     last = receipts[-1] if receipts else None
     gone = next((part for part in pruned if last and part.number == last.number), None)
     if gone:
         line = msgspec.structs.replace(line, pruned=gone.time)
     if snapshot:
         line = msgspec.structs.replace(line, snapshot=snapshot.branch, address=snapshot.address)
-    return Run(line, snapshot, tuple(requests), last)
+    return Run(_ended(line, given_up, taken_down), snapshot, tuple(requests), last, given_up, taken_down)
+
+
+def _ended(line: HistoryLine, given_up: GivenUp | None, taken_down: TakenDown | None) -> HistoryLine:
+    """Return a line of history that says when its run was given up or its pages were removed."""
+    return msgspec.structs.replace(
+        line,
+        given_up=given_up.time if given_up else "",
+        taken_down=taken_down.time if taken_down else "",
+    )
+
+
+def _readable(files: dict[str, str], blobs: dict[str, bytes | None], name: str, kind: type[T]) -> T | None:
+    """Return a part of a run, None where it is absent or cannot be read."""
+    try:
+        return _part(files, blobs, name, kind)
+    except StorageError:
+        return None
 
 
 def _numbered(files: dict[str, str], blobs: dict[str, bytes | None], stem: str, kind: type[T]) -> list[T]:
@@ -226,6 +260,16 @@ def receipt_file(receipt: Receipt) -> dict[str, bytes]:
 def pruned_file(pruned: Pruned) -> dict[str, bytes]:
     """Return the ledger file that says that a snapshot's deploy was deleted."""
     return {f"{folder(pruned.run_id)}/pruned-{pruned.number}.json": canonical_json(pruned)}
+
+
+def given_up_file(given_up: GivenUp) -> dict[str, bytes]:
+    """Return the ledger file that ends a run for good."""
+    return {f"{folder(given_up.run_id)}/given-up.json": canonical_json(given_up)}
+
+
+def taken_down_file(taken_down: TakenDown) -> dict[str, bytes]:
+    """Return the ledger file that says that a snapshot's pages are removed for good."""
+    return {f"{folder(taken_down.run_id)}/taken-down.json": canonical_json(taken_down)}
 
 
 def pin_file(pin: Pin) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Which published snapshot a word on the command line means."""
+"""Which run or snapshot a word on the command line means."""
 
 from __future__ import annotations
 
@@ -9,31 +9,55 @@ from publisher.errors import UsageError
 from publisher.ledger import history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from publisher.ledger.history import Run
     from publisher.publishing.project import Project
 
-    Note = Callable[[str], None]
-
 
 def find_snapshot(project: Project, wanted: str) -> Run:
-    """Return the snapshot that a branch, a pin, a commit's beginning, a run id or `-N` (N before live) stands for."""
+    """Return the snapshot that a branch, a pin, a commit's beginning, a run id or `-N` (N before live) stands for.
+
+    Raises UsageError where there is none, several, or one whose pages were taken down.
+    """
+    run = find_published(project, wanted)
+    if run.taken_down is not None:
+        raise UsageError(
+            f"{run.line.snapshot} was taken down by {run.taken_down.who or 'somebody'} on {run.taken_down.time}: "
+            f"{run.taken_down.why}",
+            hint="publisher snapshots   lists the others",
+        )
+    return run
+
+
+def find_published(project: Project, wanted: str) -> Run:
+    """Return the snapshot that `wanted` stands for, as `find_snapshot` does, even if its pages were taken down."""
     named = [run for run in project.runs() if run.last_receipt]
-    if re.fullmatch(r"-\d+", wanted):
+    if re.fullmatch(r"-\d{1,6}", wanted):
         return _before_live(project, [run for run in named if run.receipt], int(wanted[1:]))
     pin = history.pins(project.ledger).get(wanted)
-    found = [
-        run
-        for run in named
-        if wanted in {run.run_id, run.line.snapshot}
-        or (pin is not None and pin.run_id == run.run_id)
-        or (len(wanted) >= 7 and run.line.commit.startswith(wanted))
-    ]
+    found = [run for run in named if _matches(run, wanted) or (pin is not None and pin.run_id == run.run_id)]
+    return _only(found, wanted, "published snapshot", "publisher snapshots   lists them")
+
+
+def find_run(project: Project, wanted: str) -> Run:
+    """Return the run that a run id, a snapshot's branch or a commit's beginning stands for, published or not."""
+    found = [run for run in project.runs() if _matches(run, wanted)]
+    return _only(found, wanted, "run", "publisher log   lists them")
+
+
+def _matches(run: Run, wanted: str) -> bool:
+    return wanted in {run.run_id, run.line.snapshot} or (len(wanted) >= 7 and run.line.commit.startswith(wanted))
+
+
+def _only(found: Sequence[Run], wanted: str, what: str, hint: str) -> Run:
+    """Return the one run that was found; UsageError where there is none, or more than one."""
     if len(found) == 1:
         return found[0]
-    many = "names several snapshots" if found else "names no published snapshot"
-    raise UsageError(f"{wanted!r} {many}", hint="publisher snapshots   lists them")
+    if not found:
+        raise UsageError(f"{wanted!r} names no {what}", hint=hint)
+    ids = "".join(f"\n{run.run_id}" for run in found[:10])
+    raise UsageError(f"{wanted!r} names {len(found)} {what}s", hint="give a whole run id", detail=ids.strip())
 
 
 def _before_live(project: Project, published: Sequence[Run], steps: int) -> Run:

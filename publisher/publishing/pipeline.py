@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from publisher.errors import DeployError, GitError, LostRaceError, NetworkError
 from publisher.gate.policy import decide
 from publisher.ledger import history
+from publisher.publishing import takedown
 from publisher.publishing.deliver import check_settings, deliver
+from publisher.publishing.failures import Failures
 from publisher.publishing.live import show_live
 from publisher.publishing.project import Project, now
 from publisher.schema import Receipt, Record, Verdict
@@ -28,7 +30,7 @@ MOST_REQUESTS = 5
 ATTEMPTS = 12
 NEWEST = "newest kept run"
 """Why the live site moves by itself."""
-News = Literal["published", "already published", "refused", "already refused", "inconclusive"]
+News = Literal["published", "already published", "refused", "already refused", "inconclusive", "given up", "taken down"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ def publish(project: Project, revision: str, tier: str, observer: Observer, *, f
     if verdict.verdict != "kept":
         refused: News = "already refused" if known else "refused"
         return Outcome(record, verdict, None, "inconclusive" if verdict.verdict == "inconclusive" else refused)
+    if known is not None and (known.taken_down or known.given_up):
+        return Outcome(record, verdict, None, _ended(known, observer))
     if known is not None and known.line.pruned:
         observer.note(f"its deploy was pruned {known.line.pruned}: publisher verify {known.line.snapshot} --repair")
         return Outcome(record, verdict, known.last_receipt, "already published")
@@ -114,6 +118,16 @@ def publish(project: Project, revision: str, tier: str, observer: Observer, *, f
     receipt = before or deliver(project, netlify, record, config, observer.note)
     show_live(project, netlify, receipt, config, why=NEWEST, note=observer.note)
     return Outcome(record, verdict, receipt, "already published" if before else "published")
+
+
+def _ended(run: Run, observer: Observer) -> News:
+    """Say that a run is never published any more, by whose decision, and return the word for it."""
+    news: News = "taken down" if run.taken_down else "given up"
+    entry = run.taken_down or run.given_up
+    if entry is not None:
+        observer.note(f"{run.run_id} was {news} by {entry.who or 'somebody'} on {entry.time}: {entry.why}")
+    observer.note("publisher publish --fresh   measures the commit again")
+    return news
 
 
 def enter(project: Project, record: Record) -> tuple[Record, Verdict, Run | None]:
@@ -171,7 +185,7 @@ def finish_others(project: Project, commit: str, observer: Observer) -> None:
 
 def finish_move(project: Project, observer: Observer) -> None:
     """Show the newest published run live, where its publisher was interrupted just before that."""
-    newest = next((run for run in reversed(project.runs()) if run.receipt is not None), None)
+    newest = next((run for run in reversed(project.runs()) if run.receipt and not run.is_over), None)
     if newest is None or newest.receipt is None:
         return
     if all(move.run_id != newest.run_id for move in history.live_moves(project.ledger)):
@@ -181,7 +195,9 @@ def finish_move(project: Project, observer: Observer) -> None:
 
 def unfinished(project: Project) -> list[Run]:
     """Return the kept runs that have no receipt, oldest first."""
-    return [run for run in project.runs() if run.line.verdict == "kept" and run.last_receipt is None]
+    return [
+        run for run in project.runs() if run.line.verdict == "kept" and run.last_receipt is None and not run.is_over
+    ]
 
 
 def finish(project: Project, run: Run, observer: Observer) -> Receipt:
@@ -198,6 +214,9 @@ def finish(project: Project, run: Run, observer: Observer) -> Receipt:
 def reconcile(project: Project, observer: Observer) -> list[Receipt]:
     """Finish every kept run that was not published to the end, oldest first, and return the new receipts."""
     project.ledger.sync()
+    failures = Failures(observer.note)
+    takedown.finish_all(project, failures, observer.note)
     receipts = [finish(project, run, observer) for run in unfinished(project)]
     finish_move(project, observer)
+    failures.check("finished")
     return receipts

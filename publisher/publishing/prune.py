@@ -29,7 +29,9 @@ def keep_policy(project: Project) -> KeepConfig:
 def prunable(project: Project, keep: KeepConfig) -> list[Run]:
     """Return the snapshots to prune, oldest first: those half pruned, then the published ones that `keep` gives up."""
     held = held_runs(project, keep)
-    return half_pruned(project) + [run for run in project.runs() if run.receipt and run.run_id not in held]
+    return half_pruned(project) + [
+        run for run in project.runs() if run.receipt and run.run_id not in held and not run.given_up
+    ]
 
 
 def held_runs(project: Project, keep: KeepConfig) -> set[str]:
@@ -46,7 +48,7 @@ def held_runs(project: Project, keep: KeepConfig) -> set[str]:
 
 def half_pruned(project: Project) -> list[Run]:
     """Return the snapshots that the ledger says are pruned and whose branches are still there, oldest first."""
-    pruned = [run for run in project.runs() if run.line.pruned and run.last_receipt]
+    pruned = [run for run in project.runs() if run.line.pruned and run.last_receipt and not run.is_over]
     there = snapshots.remaining(project.ledger, [run.line.snapshot for run in pruned]) if pruned else set()
     return [run for run in pruned if run.line.snapshot in there]
 
@@ -67,14 +69,16 @@ def prune(project: Project, run: Run, keep: KeepConfig, note: Note) -> bool:
     Its record stays, and says so. Raises StorageError where the ledger's names are not this run's, DeployError where
     the snapshot goes live meanwhile.
     """
-    receipt = removal.check_names(run)
-    removal.check_branch(project, run, receipt)
+    target, receipt = removal.target_of(run), run.last_receipt
+    removal.check_branch(project, target)
     netlify, _ = project.client_of(run)
     removal.require_token(netlify)
+    if receipt is None:
+        return False
     made = Pruned(
         run_id=run.run_id,
-        snapshot=receipt.snapshot,
-        commit=receipt.commit,
+        snapshot=target.branch,
+        commit=target.snapshot,
         number=receipt.number,
         who=project.who,
         time=now(),
@@ -88,16 +92,16 @@ def prune(project: Project, run: Run, keep: KeepConfig, note: Note) -> bool:
             current is None
             or current.receipt != receipt
             or run.run_id in held_runs(project, keep)
-            or removal.is_live(project, receipt)
+            or removal.is_live(project, target)
         )
 
     # The ledger first: a snapshot that is half deleted is then known to be on its way out.
     if not run.line.pruned:
-        project.ledger.append(history.pruned_file(made), f"Prune {receipt.snapshot}\n", unless=stays)
+        project.ledger.append(history.pruned_file(made), f"Prune {target.branch}\n", unless=stays)
     current = project.run(run.run_id)
-    if current is None or not current.line.pruned or removal.is_live(project, receipt):
-        note(f"{receipt.snapshot} stays: it was pinned, shown live or repaired meanwhile")
+    if current is None or not current.line.pruned or removal.is_live(project, target):
+        note(f"{target.branch} stays: it was pinned, shown live or repaired meanwhile")
         return False
-    removal.delete(project, netlify, receipt)
-    note(f"pruned {receipt.snapshot}")
+    removal.delete_snapshot(project, netlify, target)
+    note(f"pruned {target.branch}")
     return True

@@ -8,109 +8,130 @@ made for that run.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.errors import DeployError, NetworkError, StorageError, UsageError
+from publisher.errors import DeployError, GitError, NetworkError, StorageError, UsageError
 from publisher.ledger import history, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from publisher.ledger.history import Run
-    from publisher.netlify.client import Netlify
+    from publisher.netlify.client import Deploy, Netlify
     from publisher.publishing.project import Project
-    from publisher.schema import Receipt
-
-    Note = Callable[[str], None]
+    from publisher.schema import Receipt, SnapshotName
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _NUMBER = re.compile(r"(?:-([2-9]|[1-9][0-9]))?\Z")
 _NOT_DELETED = "nothing is deleted; see  git log ledger  for who wrote it"
 
 
-def check_names(run: Run) -> Receipt:
-    """Return the run's last receipt; StorageError unless its names are those that this run's snapshot must have."""
-    receipt, line = run.last_receipt, run.line
-    if receipt is None:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A snapshot that is to be deleted, with the names that its run must have."""
+
+    run_id: str
+    commit: str
+    """The benchmarked commit C."""
+    branch: str
+    snapshot: str
+    """The snapshot commit S."""
+
+
+def target_of(run: Run) -> Target:
+    """Return what a run's snapshot must be called; StorageError when the ledger calls it anything else."""
+    receipt, named, line = run.last_receipt, run.snapshot, run.line
+    places = {(part.run_id, branch, part.commit) for part, branch in _named(receipt, named)}
+    if not places:
         raise UsageError(f"{run.run_id} was never published", hint="publisher snapshots   lists what was")
+    run_id, branch, snapshot = min(places)
     stem = snapshots.branch_name(line.commit)
-    named = run.snapshot
     right = (
-        bool(_COMMIT.match(line.commit))
+        len(places) == 1
+        and bool(_COMMIT.match(line.commit))
         and run.run_id.split("-")[1] == line.commit[:12]
-        and receipt.run_id == line.run_id == run.run_id
-        and receipt.snapshot.startswith(stem)
-        and bool(_NUMBER.match(receipt.snapshot.removeprefix(stem)))
-        and bool(_COMMIT.match(receipt.commit))
-        and (named is None or (named.run_id, named.branch, named.commit) == (run.run_id, *_place(receipt)))
+        and run_id == line.run_id == run.run_id
+        and branch.startswith(stem)
+        and bool(_NUMBER.match(branch.removeprefix(stem)))
+        and bool(_COMMIT.match(snapshot))
     )
     if not right:
         raise StorageError(
-            f"the ledger says that {run.run_id} is published on {receipt.snapshot[:80]!r} at {receipt.commit[:12]!r}, "
+            f"the ledger says that {run.run_id} is published on {branch[:80]!r} at {snapshot[:12]!r}, "
             "which is not a snapshot of its commit",
             hint=_NOT_DELETED,
         )
-    return receipt
+    return Target(run_id, line.commit, branch, snapshot)
 
 
-def _place(receipt: Receipt) -> tuple[str, str]:
-    return receipt.snapshot, receipt.commit
+def _named(receipt: Receipt | None, named: SnapshotName | None) -> list[tuple[Receipt | SnapshotName, str]]:
+    """Return the two places in the ledger that name a snapshot, as far as they are there."""
+    return ([(receipt, receipt.snapshot)] if receipt else []) + ([(named, named.branch)] if named else [])
 
 
-def check_branch(project: Project, run: Run, receipt: Receipt) -> bool:
+def check_branch(project: Project, target: Target) -> bool:
     """Return whether the snapshot's branch is still there; StorageError when it was not made for this run."""
-    tip = snapshots.branch_commit(project.ledger, receipt.snapshot)
+    tip = snapshots.branch_commit(project.ledger, target.branch)
     if tip is None:
         return False
     commit = project.repository.commit(tip)
     shown = snapshots.trailers(commit.message)
     made_for = (shown.get("Run"), shown.get("Benchmarked-commit"), *commit.parents)
-    if tip != receipt.commit or made_for != (run.run_id, run.line.commit, run.line.commit):
+    if tip != target.snapshot or made_for != (target.run_id, target.commit, target.commit):
         raise StorageError(
-            f"the branch {receipt.snapshot} is at {tip[:12]}, which was not made for {run.run_id}", hint=_NOT_DELETED
+            f"the branch {target.branch} is at {tip[:12]}, which was not made for {target.run_id}", hint=_NOT_DELETED
         )
     return True
 
 
-def is_live(project: Project, receipt: Receipt) -> bool:
+def is_live(project: Project, target: Target) -> bool:
     """Return whether the ledger's last move, or the branch `live` as it is now, shows a snapshot."""
     moves = history.live_moves(project.ledger)
-    if moves and moves[-1].run_id == receipt.run_id:
+    if moves and moves[-1].run_id == target.run_id:
         return True
     live = snapshots.live_commit(project.ledger)
-    if live is None or live == receipt.commit:
-        return live is not None
-    # Where the remote takes fast-forwards only, `live` is a merge whose last parent is the snapshot that it shows.
-    parents = project.repository.commit(live).parents
-    return len(parents) == 2 and parents[-1] == receipt.commit
+    return live is not None and shows(project, live, target.snapshot)
 
 
-def delete(project: Project, netlify: Netlify, receipt: Receipt) -> None:
-    """Delete a snapshot's deploys and last its branch, so that a half-finished deletion is seen by its branch.
+def shows(project: Project, commit: str, snapshot: str) -> bool:
+    """Return whether a commit is a snapshot commit, or the merge by which `live` shows it.
 
-    The names must have been checked. Raises DeployError when the snapshot is live after all.
+    Where the remote takes fast-forwards only, `live` advances by merges whose last parent is the snapshot.
     """
-    delete_deploys(project, netlify, receipt)
-    snapshots.delete_branch(project.ledger, receipt.snapshot, receipt.commit)
+    if commit == snapshot:
+        return True
+    try:
+        parents = project.repository.commit(commit).parents
+    except GitError:
+        return False  # a commit that is not here is none that a snapshot was shown by
+    return len(parents) == 2 and parents[-1] == snapshot
 
 
-def delete_deploys(project: Project, netlify: Netlify, receipt: Receipt) -> None:
-    """Delete the deploys of a snapshot's branch, one after the other; DeployError before one that the site shows."""
-    for deploy in netlify.deploys(branch=receipt.snapshot):
-        if deploy.branch != receipt.snapshot:
-            continue
-        # Asked before every single deletion: a rollback can make the snapshot live at any moment.
-        published = netlify.site().published_deploy
-        if is_live(project, receipt) or (published is not None and published.id == deploy.id):
-            raise DeployError(
-                f"{receipt.snapshot} is live, so it is not deleted",
-                hint=f"publisher rollback OTHER, or keep it with  publisher verify {receipt.snapshot} --repair",
-            )
-        try:
-            netlify.delete(deploy.id)
-        except NetworkError as error:
-            if error.status != 404:  # somebody else deleted it first
-                raise
+def delete_snapshot(project: Project, netlify: Netlify, target: Target) -> None:
+    """Delete the deploys of a snapshot's branch and last the branch, by which a half-finished deletion is seen.
+
+    Raises DeployError when the snapshot is live after all.
+    """
+    for deploy in netlify.deploys(branch=target.branch):
+        if deploy.branch == target.branch:
+            delete_deploy(project, netlify, target, deploy)
+    snapshots.delete_branch(project.ledger, target.branch, target.snapshot)
+
+
+def delete_deploy(project: Project, netlify: Netlify, target: Target, deploy: Deploy) -> None:
+    """Delete one deploy of a snapshot, or cancel its build; DeployError where the site shows it."""
+    # Asked before every single deletion: a rollback can make the snapshot live at any moment.
+    published = netlify.site().published_deploy
+    if is_live(project, target) or (published is not None and published.id == deploy.id):
+        raise DeployError(
+            f"{target.branch} is live, so it is not deleted", hint='publisher rollback OTHER-SNAPSHOT --why "…"   first'
+        )
+    try:
+        if not (deploy.ready or deploy.failed):
+            netlify.cancel(deploy.id)  # a deploy in progress cannot be deleted
+        netlify.delete(deploy.id)
+    except NetworkError as error:
+        if error.status != 404:  # somebody else deleted it first
+            raise
 
 
 def require_token(netlify: Netlify) -> None:

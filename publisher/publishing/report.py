@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from publisher.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from publisher.ledger.history import Run
-    from publisher.schema import HistoryLine, Receipt, Record, Verdict
+    from publisher.schema import Receipt, Record, Verdict
 
 WORDS = {"kept": "✓ kept", "rejected": "✗ rejected", "inconclusive": "? inconclusive", "unreadable": "! unreadable"}
 
@@ -72,35 +69,9 @@ def _code(text: str) -> str:
     return f"`{one_line(text, 200).replace('`', 'ʼ').replace('|', '¦')}`"
 
 
-def history_rows(runs: Iterable[Run], headline: str = "") -> list[list[str]]:
-    """Return the rows commit, score, verdict, address and subject of a table of runs."""
-    return [
-        [*row_of(run.line, headline), run.receipt.address if run.receipt else one_line(run.line.why, 60)]
-        for run in runs
-    ]
-
-
-def row_of(line: HistoryLine, headline: str = "") -> list[str]:
-    """Return commit, tier, score and verdict of one run as text."""
-    score = line.scores.get(headline) or next(iter(line.scores.values()), None)
-    words = score_words(score.score, score.stderr, score.low, score.high) if score else "—"
-    return [line.commit[:12], one_line(line.subject, 32), line.tier, words, WORDS[line.verdict]]
-
-
-HEADINGS = ["commit", "subject", "tier", "score ± s.e. [95 %]", "verdict", "permanent address, or why not"]
-
-
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return rows as aligned columns of plain text; every cell is harmless already."""
     cells = [list(headings), *[list(row) for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]])
-
-
-def run_json(run: Run) -> dict[str, Any]:
-    """Return a run as plain values for `--json`: its line of history, its snapshot and its receipt."""
-    return {
-        **msgspec.to_builtins(run.line),
-        "receipt": msgspec.to_builtins(run.receipt) if run.receipt else None,
-    }

@@ -7,7 +7,17 @@ seconds; sizes in bytes; digests are lower-case SHA-256.
 
 from __future__ import annotations
 
-from publisher.schema.published import RECEIPT_SCHEMA, BuildRequest, LiveMove, Pin, Pruned, Receipt, SnapshotName
+from publisher.schema.published import (
+    RECEIPT_SCHEMA,
+    BuildRequest,
+    GivenUp,
+    LiveMove,
+    Pin,
+    Pruned,
+    Receipt,
+    SnapshotName,
+    TakenDown,
+)
 from publisher.schema.record import (
     RECORD_SCHEMA,
     CommitIdentity,
@@ -60,6 +70,7 @@ __all__ = [
     "Confinement",
     "Counts",
     "EngineIdentity",
+    "GivenUp",
     "History",
     "HistoryLine",
     "HistoryScore",
@@ -87,6 +98,7 @@ __all__ = [
     "Struct",
     "SuiteIdentity",
     "SuiteResult",
+    "TakenDown",
     "Verdict",
     "VerdictWord",
     "decode",

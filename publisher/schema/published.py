@@ -96,3 +96,26 @@ class Pruned(Struct, frozen=True, kw_only=True):
     """The receipt that was given up: a snapshot that is published again later has a newer one."""
     who: str
     time: str
+
+
+class GivenUp(Struct, frozen=True, kw_only=True):
+    """A run that somebody ended for good: publishing, repairing and pruning skip it from then on."""
+
+    schema: int = 1
+    run_id: str
+    who: str
+    why: str
+    time: str
+
+
+class TakenDown(Struct, frozen=True, kw_only=True):
+    """A snapshot whose pages were removed for good; written before anything is deleted."""
+
+    schema: int = 1
+    run_id: str
+    snapshot: str
+    commit: str
+    """The snapshot commit S: every deploy of it and every pin to it goes."""
+    who: str
+    why: str
+    time: str

@@ -66,11 +66,15 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
     salt: str = ""
     scores: dict[str, HistoryScore]
     why: str = ""
-    """The first failing rule's reason, for a refused run."""
+    """The first failing rule's reason, for a rejected run."""
     snapshot: str = ""
     address: str = ""
     pruned: str = ""
     """When the snapshot's deploy was deleted on purpose; its address then leads nowhere."""
+    given_up: str = ""
+    """When somebody ended the run for good: nothing publishes, repairs or deletes it any more."""
+    taken_down: str = ""
+    """When the snapshot's pages were removed for good; they are never published again."""
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
