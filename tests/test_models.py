@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import functools
 import http.server
 import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +81,17 @@ def test_a_path_is_read_from_the_commit(inputs: Inputs) -> None:
     assert found.sha256 == DIGEST
     assert found.path == inputs.cache / "models" / f"{DIGEST}.gguf"
     assert found.path.read_bytes() == BYTES
+
+
+def test_a_large_file_of_the_commit_is_copied_piece_by_piece(inputs: Inputs, repository: GitFolder) -> None:
+    """A model need not fit into memory, neither to be copied nor to have its digest checked."""
+    commit = repository.commit({"large.gguf": bytes(48 << 20)})
+    tracemalloc.start()
+    found = resolve(section("large.gguf"), dataclasses.replace(inputs, commit=commit))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.path.stat().st_size == 48 << 20
+    assert peak < 8 << 20
 
 
 def test_a_damaged_copy_in_the_cache_is_replaced(inputs: Inputs) -> None:

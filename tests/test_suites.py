@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,10 @@ def lines(*problems: dict[str, Any]) -> bytes:
     return b"".join(json.dumps(problem).encode() + b"\n" for problem in problems)
 
 
-def mistakes(data: bytes, grader: str = "math") -> str:
+def mistakes(data: bytes, grader: str = "math", *, public: bool = True) -> str:
     """Return the message for a suite that must be refused."""
     with pytest.raises(SuiteError) as caught:
-        parse(data, "suite s", grader)
+        parse(io.BytesIO(data), "suite s", grader, public=public)
     assert caught.value.exit_code == 2
     return caught.value.message
 
@@ -34,13 +35,13 @@ def mistakes(data: bytes, grader: str = "math") -> str:
 def test_problems_keep_the_order_of_the_file() -> None:
     """Ids, kinds and answers arrive as written; other fields and blank lines are ignored."""
     data = lines(GOOD, {**GOOD, "id": "a", "kind": "two-step", "source": "x"}) + b"\n  \n"
-    found = parse(data, "suite s", "math")
+    found = parse(io.BytesIO(data), "suite s", "math", public=True)
     assert [(problem.id, problem.kind) for problem in found] == [("p-1", ""), ("a", "two-step")]
 
 
 def test_numbers_are_accepted_as_ids_and_answers() -> None:
     """Public sets number their problems and write answers as JSON integers."""
-    (found,) = parse(lines({"id": 1, "problem": "6 · 7?", "answer": 42}), "suite s", "integer")
+    (found,) = parse(io.BytesIO(lines({"id": 1, "problem": "6 · 7?", "answer": 42})), "suite s", "integer", public=True)
     assert (found.id, found.answer) == ("1", "42")
 
 
@@ -77,7 +78,10 @@ def test_a_defect_is_named_with_its_line(change: dict[str, Any], said: str) -> N
 
 def test_line_breaks_in_a_statement_are_fine() -> None:
     """Only a line feed may stand in a statement."""
-    assert parse(lines({**GOOD, "problem": "First.\nSecond."}), "s", "math")[0].problem == "First.\nSecond."
+    assert (
+        parse(io.BytesIO(lines({**GOOD, "problem": "First.\nSecond."})), "s", "math", public=True)[0].problem
+        == "First.\nSecond."
+    )
 
 
 def test_a_duplicate_id_names_both_lines() -> None:
@@ -113,11 +117,39 @@ def test_a_file_that_is_no_suite_is_refused(data: bytes, said: str) -> None:
     assert said in mistakes(data)
 
 
+@pytest.mark.parametrize(
+    "change", [{"problem": "CANARY\fCANARY"}, {"answer": "CANARY\u200bx"}, {"id": "CANARY"}, {"answer": "CANARY"}]
+)
+def test_mistakes_of_a_private_suite_are_told_without_quoting_it(change: dict[str, Any]) -> None:
+    """The message has the line and what is wrong; it ends up in logs that others read."""
+    found = mistakes(lines({**GOOD, **change}), "integer", public=False)
+    assert "line 1: " in found
+    assert "CANARY" not in found
+
+
+def test_a_line_that_is_too_long_does_not_hide_the_next_one() -> None:
+    """The rest of it is passed over, and lines are still counted as an editor counts them."""
+    found = mistakes(b"x" * (3 * MAX_LINE) + b"\n" + lines({**GOOD, "answer": ""}))
+    assert "line 1: longer than" in found
+    assert "line 2: the answer of 'p-1' is empty" in found
+
+
+def test_a_large_suite_is_refused_by_its_size(
+    repository: GitFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git is asked for the size first: a small pack may hold a file that fills the memory."""
+    monkeypatch.setattr("publisher.bench.inputs.suites.MAX_FILE", 50)
+    inputs = Inputs(repository.opened, repository.commit({"a.jsonl": lines(GOOD)}), tmp_path / "cache", print)
+    with pytest.raises(SuiteError, match=f"has {len(lines(GOOD))} bytes; a suite may have 50"):
+        load("a", SuiteConfig(source="a.jsonl"), inputs)
+    assert not (tmp_path / "cache").exists()
+
+
 def test_answers_must_suit_the_grader() -> None:
     """A fraction cannot be the expected answer of a whole-number suite."""
     data = lines({**GOOD, "answer": r"\frac{1}{2}"})
     assert "does not suit the grader 'integer'" in mistakes(data, "integer")
-    assert len(parse(data, "s", "math")) == 1
+    assert len(parse(io.BytesIO(data), "s", "math", public=True)) == 1
 
 
 def test_a_suite_is_read_from_the_commit(repository: GitFolder, tmp_path: Path) -> None:
@@ -154,4 +186,4 @@ def test_the_builtin_suite_loads(repository: GitFolder, tmp_path: Path) -> None:
 )
 def test_the_public_sets_load(shared: Path, name: str, count: int) -> None:
     """The sets that the first user needs have no defect."""
-    assert len(parse((shared / "data" / f"{name}.jsonl").read_bytes(), name, "math")) == count
+    assert len(parse(io.BytesIO((shared / "data" / f"{name}.jsonl").read_bytes()), name, "math", public=True)) == count

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from publisher.errors import GitError, StorageError
 from publisher.git.process import start, stop
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LARGEST = 128 << 20
 """Bytes of one object that are read unless the caller says otherwise."""
+_PIECE = 1 << 20
+"""Bytes of a blob that are copied at a time."""
 _WINDOW = 4096
 """Bytes of names that are written before answers are read: no more than any pipe holds, so neither side can block."""
 
@@ -74,6 +76,24 @@ class ObjectReader:
                 process = self._asked("--batch", window)
                 data |= {sha: self._body(process) for sha in window}
         return [data.get(known.sha) if known is not None else None for known in objects]
+
+    def copy(self, blob: ObjectInfo, stream: BinaryIO) -> None:
+        """Write a blob's bytes to `stream`, piece by piece; whatever `stream` raises passes through."""
+        with self._lock:
+            process = self._asked("--batch", [blob.sha])
+            try:
+                self._line(process, "--batch")
+                left = blob.size + 1  # the contents are followed by a line break
+                while left:
+                    piece = process.stdout.read(min(left, _PIECE)) if process.stdout is not None else b""
+                    if not piece:
+                        self._fail("--batch")
+                    left -= len(piece)
+                    stream.write(piece if left else piece[:-1])
+            except BaseException:
+                # The rest of the blob would be taken for the next answer.
+                _end(self._processes)
+                raise
 
     def _asked(self, mode: str, names: Sequence[str]) -> subprocess.Popen[bytes]:
         """Write names to the process for `mode`, started again where it has ended, and return it."""

@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from publisher.errors import GitError, LostRaceError, RemoteRejectedError, UsageError
 from publisher.git import answers, locks
@@ -120,6 +120,13 @@ class Repository:
         if data is None and not self.has(commit):
             raise self._absent(commit)
         return data
+
+    def copy(self, commit: str, path: str, stream: BinaryIO) -> None:
+        """Write the file `path` of `commit` to `stream`, piece by piece; GitError where there is none."""
+        known = self._objects.info([f"{checked(commit)}:{path}"])[0]
+        if known is None or known.kind != "blob":
+            raise GitError(f"commit {commit[:12]} has no file {path!r}")
+        self._objects.copy(known, stream)
 
     def read_many(self, names: Iterable[str], *, limit: int = LARGEST) -> list[bytes | None]:
         """Return the blobs that `names` (hashes, or COMMIT:PATH) stand for; None for a missing one.

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from publisher.errors import NetworkError, PublisherError
-from publisher.files import atomic_write, sha256_file, sha256_hex, storage_error
+from publisher.files import sha256_file, storage_error
 from publisher.web import download
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)@([\w.-]+)/(.+)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LFS = b"version https://git-lfs.github.com/spec/"
+_POINTER = 1024
+"""Bytes that a Git LFS pointer has at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +93,49 @@ def _committed(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
             f"{kind.section}.source: {source!r} is not a path inside the repository",
             hint="write it relative to the repository's root",
         )
-    data = inputs.repository.read(inputs.commit, str(path))
     where = f"{path} of commit {inputs.commit[:12]}"
-    if data is None:
-        there = (inputs.repository.root / path).is_file()
-        hint = f"git add {path} && git commit" if there else f"git ls-tree -r --name-only {inputs.commit[:12]}"
-        message = "is in the working tree but not in" if there else "does not exist in"
-        raise kind.error(f"{kind.section}.source: {path} {message} commit {inputs.commit[:12]}", hint=hint)
-    if data.startswith(_LFS):
+    size = inputs.repository.size(inputs.commit, str(path))
+    if size is None:
+        raise _not_committed(path, kind, inputs)
+    if size > kind.limit:
+        raise kind.error(
+            f"{kind.section}.source: {where} has {size} bytes; a {kind.noun} may have {kind.limit}",
+            hint="check which file is meant: git ls-tree -r -l HEAD",
+        )
+    if size < _POINTER and (inputs.repository.read(inputs.commit, str(path)) or b"").startswith(_LFS):
         raise kind.error(
             f"{kind.section}.source: {where} is a Git LFS pointer, not the file itself",
             hint="commit the file itself, or name it by an https:// or hf: source and its sha256 (the pointer's oid)",
         )
-    digest = sha256_hex(data)
-    check_digest(digest, sha256, kind, where)
-    target = inputs.cache / kind.folder / f"{digest}{kind.suffix}"
-    if not _is_whole(target, digest):
-        atomic_write(target, data)
-    return target
+    target = inputs.cache / kind.folder / f"{sha256}{kind.suffix}"
+    return target if sha256 and _is_whole(target, sha256) else _copied(path, sha256, kind, inputs, where)
+
+
+def _not_committed(path: PurePosixPath, kind: Kind, inputs: Inputs) -> PublisherError:
+    """Return the error for a file that the commit does not have; one of the working tree can be added."""
+    there = (inputs.repository.root / path).is_file()
+    hint = f"git add {path} && git commit" if there else f"git ls-tree -r --name-only {inputs.commit[:12]}"
+    message = "is in the working tree but not in" if there else "does not exist in"
+    return kind.error(f"{kind.section}.source: {path} {message} commit {inputs.commit[:12]}", hint=hint)
+
+
+def _copied(path: PurePosixPath, sha256: str, kind: Kind, inputs: Inputs, where: str) -> Path:
+    """Return a copy of a file of the commit, made piece by piece: a model need not fit into memory."""
+    folder = inputs.cache / kind.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".copy-")
+        copy = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                inputs.repository.copy(inputs.commit, str(path), stream)
+            digest = sha256_file(copy)
+            check_digest(digest, sha256, kind, where)
+            return copy.replace(folder / f"{digest}{kind.suffix}")
+        finally:
+            copy.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder) from error
 
 
 def _fetched(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:

@@ -6,20 +6,20 @@ that was lost on the way (a form feed was `\frac`), and a model would be asked a
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
 from publisher.bench.inputs.model_file import BUILTIN, REINSTALL
 from publisher.bench.inputs.sources import Kind, check_digest, fetch
 from publisher.errors import StorageError, SuiteError
-from publisher.files import sha256_hex
 from publisher.graders import GRADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from publisher.bench.inputs.sources import Inputs
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_LINE = 1_000_000
 MAX_PROBLEMS = 100_000
-MAX_FILE = 512 << 20
+MAX_FILE = 256 << 20
 SHOWN = 10
 """How many mistakes are spelled out; the rest are counted."""
 
@@ -72,13 +72,15 @@ def load(name: str, section: SuiteConfig, inputs: Inputs) -> Suite:
     kind = Kind("suite", f"suites.{name}", SuiteError, MAX_FILE, ".jsonl")
     builtin = section.source.startswith("builtin:")
     path = _builtin(section.source) if builtin else fetch(section.source, section.sha256, kind, inputs)
+    where = f"suite {name} ({section.source})"
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            check_digest(digest, section.sha256, kind, section.source)
+            stream.seek(0)
+            problems = parse(stream, where, section.grader, public=section.public)
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}") from error
-    digest = sha256_hex(data)
-    check_digest(digest, section.sha256, kind, section.source)
-    problems = parse(data, f"suite {name} ({section.source})", section.grader)
     return Suite(name, digest, problems, section.public)
 
 
@@ -91,41 +93,83 @@ def _builtin(source: str) -> Path:
     return path
 
 
-def parse(data: bytes, where: str, grader: str) -> tuple[Problem, ...]:
-    """Return the problems in `data`; SuiteError, naming `where`, lists the first mistakes with their lines."""
+def parse(stream: BinaryIO, where: str, grader: str, *, public: bool) -> tuple[Problem, ...]:
+    """Return the problems in `stream`; SuiteError, naming `where`, lists the first mistakes with their lines.
+
+    Mistakes of a suite that is not `public` are told without quoting it, because messages end up in logs.
+    """
     problems: list[Problem] = []
-    mistakes: list[str] = []
+    mistakes = _Mistakes(where)
     seen: dict[str, int] = {}
     check = GRADERS[grader]().mistake
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if not line.strip():
-            continue
+    for number, line in _lines(stream):
         if len(problems) >= MAX_PROBLEMS:
-            mistakes.append(f"line {number}: more than {MAX_PROBLEMS} problems")
+            mistakes.add(number, [f"more than {MAX_PROBLEMS} problems"])
             break
-        found, problem = _problem(line)
-        if problem and problem.id in seen:
-            found.append(f"the id {problem.id!r} was used in line {seen[problem.id]} already")
+        found, problem = _problem(line, public=public)
+        mistakes.add(number, found)
         if problem:
+            mistakes.add(number, _unfit(problem, seen, check, grader, public=public))
             seen.setdefault(problem.id, number)
             problems.append(problem)
-            unfit = check(problem.answer)
-            found += [f"the answer of {problem.id!r} does not suit the grader {grader!r}: {unfit}"] if unfit else []
-        mistakes += [f"line {number}: {text}" for text in found]
-    if not problems and not mistakes:
-        mistakes.append("it has no problems")
-    if mistakes:
-        raise SuiteError(_listing(where, mistakes), hint="correct the file, and its sha256 in publisher.toml")
+    if not problems and not mistakes.count:
+        mistakes.add(0, ["it has no problems"])
+    mistakes.require_none()
     return tuple(problems)
 
 
-def _listing(where: str, mistakes: list[str]) -> str:
-    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    more = [f"… and {len(mistakes) - SHOWN} more"] if len(mistakes) > SHOWN else []
-    return f"{where} has {count}:" + "".join(f"\n  {text}" for text in mistakes[:SHOWN] + more)
+class _Mistakes:
+    """The mistakes of a suite file: the first ones in words, all of them counted."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._shown: list[str] = []
+        self.count = 0
+
+    def add(self, line: int, found: list[str]) -> None:
+        """Take in what is wrong with a line; 0 stands for the whole file."""
+        place = f"line {line}: " if line else ""
+        self._shown += [f"{place}{text}" for text in found[: max(0, SHOWN - len(self._shown))]]
+        self.count += len(found)
+
+    def require_none(self) -> None:
+        """Raise SuiteError where there was a mistake."""
+        if not self.count:
+            return
+        words = "1 mistake" if self.count == 1 else f"{self.count} mistakes"
+        more = [f"… and {self.count - SHOWN} more"] if self.count > SHOWN else []
+        listing = "".join(f"\n  {text}" for text in self._shown + more)
+        raise SuiteError(
+            f"{self._where} has {words}:{listing}", hint="correct the file, and its sha256 in publisher.toml"
+        )
 
 
-def _problem(line: bytes) -> tuple[list[str], Problem | None]:
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and the bytes of each line that is not blank; one that is too long comes cut."""
+    number = 0
+    while line := stream.readline(MAX_LINE + 1):
+        number += 1
+        if line.strip():
+            yield number, line.removesuffix(b"\n")
+        while len(line) > MAX_LINE and not line.endswith(b"\n"):
+            line = stream.readline(MAX_LINE + 1)
+
+
+def _unfit(
+    problem: Problem, seen: Mapping[str, int], check: Callable[[str], str], grader: str, *, public: bool
+) -> list[str]:
+    """Return what is wrong with a problem among the others and for its grader."""
+    found = []
+    if problem.id in seen:
+        found.append(f"the id {problem.id!r} was used in line {seen[problem.id]} already")
+    unfit = check(problem.answer)
+    if unfit:
+        why = f": {unfit}" if public else ""
+        found.append(f"the answer of {problem.id!r} does not suit the grader {grader!r}{why}")
+    return found
+
+
+def _problem(line: bytes, *, public: bool) -> tuple[list[str], Problem | None]:
     """Return the mistakes of one line, and its problem where it can be made out."""
     if len(line) > MAX_LINE:
         return [f"longer than {MAX_LINE} bytes"], None
@@ -138,20 +182,21 @@ def _problem(line: bytes) -> tuple[list[str], Problem | None]:
         return [f"not UTF-8 (byte {error.start + 1})"], None
     except (msgspec.MsgspecError, RecursionError) as error:
         return [f"not a JSON object: {error}"], None
-    mistakes = list(_mistakes(fields))
+    mistakes = list(_mistakes(fields, public=public))
     if mistakes:
         return mistakes, None
     return [], Problem(str(fields["id"]), fields["problem"], str(fields["answer"]), fields.get("kind") or "")
 
 
-def _mistakes(fields: dict[str, Any]) -> Iterator[str]:
+def _mistakes(fields: dict[str, Any], *, public: bool) -> Iterator[str]:
     """Yield what is wrong with the fields of one problem."""
     name = fields.get("id")
     if "id" not in fields:
         yield "id is missing"
     elif isinstance(name, bool) or not isinstance(name, str | int) or not _ID.fullmatch(str(name)):
-        yield f"the id {str(name)[:80]!r} is not made of a-z 0-9 . _ - (at most 64)"
-    label = f" of {name!r}" if isinstance(name, str | int) else ""
+        quoted = f" {str(name)[:80]!r}" if public else ""
+        yield f"the id{quoted} is not made of a-z 0-9 . _ - (at most 64)"
+    label = f" of {str(name)[:80]!r}" if isinstance(name, str | int) and (public or _ID.fullmatch(str(name))) else ""
     answer = fields.get("answer")
     if isinstance(answer, int) and not isinstance(answer, bool):
         answer = str(answer)
@@ -163,16 +208,17 @@ def _mistakes(fields: dict[str, Any]) -> Iterator[str]:
         elif not value.strip():
             yield f"the {key}{label} is empty"
         else:
-            yield from _odd_characters(value, f"the {key}{label}")
+            yield from _odd_characters(value, f"the {key}{label}", public=public)
 
 
-def _odd_characters(text: str, what: str) -> Iterator[str]:
+def _odd_characters(text: str, what: str, *, public: bool) -> Iterator[str]:
     """Yield the first control character and the first invisible one in `text`."""
     control = _CONTROL.search(text)
     if control:
         lost = f": a lost escape of {_LOST[control[0]]}?" if control[0] in _LOST else ""
-        near = text[control.end() : control.end() + 12].partition("\n")[0]
-        yield f"{what} has the control character U+{ord(control[0]):04X} before {near!r}{lost}"
+        near = repr(text[control.end() : control.end() + 12].partition("\n")[0])
+        place = f"before {near}" if public else f"at {control.start() + 1}"
+        yield f"{what} has the control character U+{ord(control[0]):04X} {place}{lost}"
     hidden = _HIDDEN.search(text)
     if hidden:
         yield f"{what} has the invisible character U+{ord(hidden[0]):04X} at {hidden.start() + 1}"
