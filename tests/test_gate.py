@@ -2,43 +2,31 @@ from __future__ import annotations
 
 import pytest
 
-from publisher.config import (
-    AnyRule,
-    BestRatio,
-    Config,
-    GateConfig,
-    MaxDrop,
-    ModelConfig,
-    Relative,
-    SuiteConfig,
-    Threshold,
-)
+from publisher.config import AnyRule, BestRatio, MaxDrop, Relative, Threshold
+from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide
 from publisher.schema import HistoryLine, Verdict
-from tests.made import line
+from tests.gate_cases import policy
+from tests.made import line, record
 
 HISTORY = [line("1-a-full", 80.0), line("2-b-full", 74.0), line("3-c-full", 20.0, "rejected")]
 
 
 def judged(score: float, *rules: AnyRule, history: list[HistoryLine] | None = None) -> Verdict:
     """Return the verdict of a run with this score after HISTORY."""
-    config = Config(
-        model=ModelConfig(name="m", source="builtin:abacus"),
-        suites={"s": SuiteConfig(source="s.jsonl")},
-        gate=GateConfig(rules=list(rules)),
-    )
-    return decide(line("4-d-full", score), HISTORY if history is None else history, config, decided="now")
+    run = Measured(line("4-d-full", score), record())
+    return decide(run, HISTORY if history is None else history, policy(*rules), records={}, decided="now")
 
 
 @pytest.mark.parametrize(("score", "word"), [(74.9, "rejected"), (75.0, "kept"), (75.1, "kept")])
 def test_threshold(score: float, word: str) -> None:
-    """A score at the threshold is kept, below it refused."""
+    """A score at the threshold is kept, below it rejected."""
     assert judged(score, Threshold(min=75.0)).verdict == word
 
 
 @pytest.mark.parametrize(("score", "word"), [(72.9, "rejected"), (73.0, "kept")])
 def test_relative_compares_with_the_previous_kept_run(score: float, word: str) -> None:
-    """The refused run in between is not what is compared with."""
+    """The rejected run in between is not what is compared with."""
     assert judged(score, Relative(delta=-1.0)).verdict == word
 
 
@@ -54,12 +42,18 @@ def test_max_drop(score: float, word: str) -> None:
     assert judged(score, MaxDrop(points=3.0)).verdict == word
 
 
+@pytest.mark.parametrize(("score", "word"), [(75.47, "rejected"), (75.48, "kept"), (75.5, "kept")])
+def test_relative_takes_a_percentage(score: float, word: str) -> None:
+    """Two per cent better than the previous kept 74 points is 75.48."""
+    assert judged(score, Relative(percent=2.0)).verdict == word
+
+
 @pytest.mark.parametrize("rule", [Relative(delta=5.0), BestRatio(ratio=1.0), MaxDrop(points=0.0)])
 def test_the_first_run_has_nothing_to_compare_with(rule: AnyRule) -> None:
     """A comparison without a kept run passes, and says why."""
     verdict = judged(1.0, rule, history=[HISTORY[2]])
     assert verdict.verdict == "kept"
-    assert "no kept run measured these problems before" in verdict.rules[0].reason
+    assert "no kept run can be compared with" in verdict.rules[0].reason
 
 
 def test_a_run_on_other_problems_is_no_baseline() -> None:
@@ -73,7 +67,7 @@ def test_a_run_on_other_problems_is_no_baseline() -> None:
 
 
 def test_every_rule_is_reported_even_after_one_has_failed() -> None:
-    """A refused commit sees all of its reasons at once, each with figures."""
+    """A rejected commit sees all of its reasons at once, each with figures."""
     verdict = judged(60.0, Threshold(min=75.0), MaxDrop(points=3.0), Threshold(min=10.0))
     assert [rule.outcome for rule in verdict.rules] == ["fail", "fail", "pass"]
     assert "60.0 ± 2.0 is below the threshold 75.0" in verdict.rules[0].reason
@@ -81,16 +75,11 @@ def test_every_rule_is_reported_even_after_one_has_failed() -> None:
 
 
 def test_a_suite_that_was_not_measured_is_inconclusive() -> None:
-    """A rule with nothing to look at neither keeps nor refuses."""
-    empty = line("4-d-full", 1.0, scores={})
-    config = Config(
-        model=ModelConfig(name="m", source="x"),
-        suites={"s": SuiteConfig(source="s")},
-        gate=GateConfig(rules=[Threshold(min=1.0)]),
-    )
-    assert decide(empty, [], config, decided="now").verdict == "inconclusive"
+    """A rule with nothing to look at neither keeps nor rejects."""
+    empty = Measured(line("4-d-full", 1.0, scores={}), record())
+    assert decide(empty, [], policy(Threshold(min=1.0)), records={}, decided="now").verdict == "inconclusive"
 
 
 def test_a_policy_without_rules_keeps_everything() -> None:
-    """No rule, no refusal."""
+    """No rule, no rejection."""
     assert judged(0.0).verdict == "kept"

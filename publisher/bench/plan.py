@@ -12,7 +12,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +21,7 @@ from publisher.bench.inputs import suites
 from publisher.bench.inputs.sources import Inputs, cache_folder
 from publisher.engine import machine
 from publisher.errors import ModelError
-from publisher.files import canonical_json, sha256_file, sha256_hex
+from publisher.files import canonical_json, compact_json, sha256_file, sha256_hex
 from publisher.graders import GRADERS
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class Plan:
     fingerprint: str
     wanted: tuple[PlannedSample, ...]
     """Every sample, in the order of the record: by suite, problem and number."""
+    conditions: dict[str, str] = field(default_factory=dict)
+    """What of the generation is neither model nor prompt, as text by name."""
 
     def suite(self, name: str) -> PlannedSuite:
         """Return the suite called `name`."""
@@ -111,7 +113,9 @@ def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
     model = models.resolve(config.model, inputs)
     prompt = sha256_hex(canonical_json({"system": config.prompt.system, "template": config.prompt.template}))
     generation = generation_digest(config, model.sha256, prompt)
-    return Plan(model, tuple(loaded), prompt, generation, _fingerprint(generation, loaded), _wanted(loaded, job.salt))
+    fingerprint, wanted = _fingerprint(generation, loaded), _wanted(loaded, job.salt)
+    words = {name: compact_json(value).decode().strip() for name, value in conditions(config).items()}
+    return Plan(model, tuple(loaded), prompt, generation, fingerprint, wanted, words)
 
 
 def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
@@ -126,11 +130,14 @@ def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
 
 def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> str:
     """Return the digest of everything but problem and seed that decides a sample's text."""
+    return sha256_hex(canonical_json({"model": model_sha256, "prompt": prompt_sha256, **conditions(config)}))
+
+
+def conditions(config: Config) -> dict[str, object]:
+    """Return what decides a sample's text beside problem, seed, model and prompt: what runs must share to compare."""
     engine, model = config.engine, config.model
     parts: dict[str, object] = {
-        "model": model_sha256,
         "context": model.context,
-        "prompt": prompt_sha256,
         "sampling": model.sampling,
         "mode": engine.mode,
         "flash_attention": engine.flash_attention,
@@ -144,7 +151,7 @@ def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> 
     if engine.mode == "fast" or engine.flash_attention is True or parts["gpus"]:
         # Only there do the shapes of a step, and so the rounding of its sums, follow from these.
         parts["shapes"] = [engine.engines, engine.slots, engine.threads, engine.batch, machine.cores()]
-    return sha256_hex(canonical_json(parts))
+    return parts
 
 
 @functools.cache

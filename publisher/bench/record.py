@@ -83,6 +83,7 @@ def build_record(
         statistics=dict(statistics),
         reused=dict(reused),
         stopped_early=stopped_early,
+        conditions=dict(plan.conditions),
     )
 
 
@@ -134,11 +135,13 @@ def suite_result(part: PlannedSuite, samples: Sequence[Sample], *, slots: int) -
         tokens=tokens,
         latency=quantiles([sample.latency for sample in scored]),
         tokens_per_second=tokens / busy * min(slots, len(scored)) if busy > 0 else 0.0,
+        scored_by_problem=drawn,
+        tokens_by_problem=_tokens(scored),
     )
 
 
 def quantiles(durations: Sequence[float]) -> Quantiles:
-    """Return the 50th, 90th and 99th percentile, interpolated linearly between the nearest values."""
+    """Return the 50th, 90th, 95th and 99th percentile, interpolated linearly between the nearest values."""
     ordered = sorted(durations)
 
     def at(share: float) -> float:
@@ -147,7 +150,16 @@ def quantiles(durations: Sequence[float]) -> Quantiles:
         high = min(low + 1, len(ordered) - 1)
         return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
-    return Quantiles(p50=at(0.5), p90=at(0.9), p99=at(0.99))
+    return Quantiles(p50=at(0.5), p90=at(0.9), p99=at(0.99), p95=at(0.95))
+
+
+def _tokens(scored: Sequence[Sample]) -> dict[str, tuple[int, int]]:
+    """Return the sum of the answers' tokens and of their squares by problem: what a test of their length needs."""
+    found: dict[str, tuple[int, int]] = {}
+    for sample in scored:
+        total, squares = found.get(sample.problem, (0, 0))
+        found[sample.problem] = (total + sample.tokens, squares + sample.tokens**2)
+    return found
 
 
 def _pass_at(right: list[int], drawn: list[int], samples: int) -> dict[str, float]:

@@ -13,15 +13,32 @@ from publisher.config.bench import (
     TierSuite,
 )
 from publisher.config.document import FILE, Config, parse
-from publisher.config.gate import AnyRule, BestRatio, GateConfig, MaxDrop, Relative, Rule, Threshold
+from publisher.config.gate import (
+    AnyRule,
+    BestRatio,
+    Budget,
+    Declines,
+    Drift,
+    Erosion,
+    GateConfig,
+    MaxDrop,
+    Regression,
+    Relative,
+    Rule,
+    Threshold,
+)
 from publisher.config.publishing import KeepConfig, LedgerConfig, NetlifyConfig
 
 __all__ = [
     "FILE",
     "AnyRule",
     "BestRatio",
+    "Budget",
     "Config",
+    "Declines",
+    "Drift",
     "EngineConfig",
+    "Erosion",
     "GateConfig",
     "KeepConfig",
     "LedgerConfig",
@@ -29,6 +46,7 @@ __all__ = [
     "ModelConfig",
     "NetlifyConfig",
     "PromptConfig",
+    "Regression",
     "Relative",
     "Rule",
     "SamplingConfig",

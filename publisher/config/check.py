@@ -64,7 +64,9 @@ def _check_leaf(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:
     try:
         msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
-        meta = next((item for item in typing.get_args(kind) if isinstance(item, Meta) and item.description), None)
+        # The bounds of an option that may be absent are one level deeper, in its union with None.
+        parts = [part for option in typing.get_args(kind) for part in (option, *typing.get_args(option))]
+        meta = next((item for item in parts if isinstance(item, Meta) and item.description), None)
         wanted = f" (wanted: {meta.description})" if meta else ""
         mistakes.append(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}, got {short(value)}{wanted}")
 

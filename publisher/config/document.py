@@ -87,13 +87,22 @@ def _unknown_graders(suites: Any, graders: Collection[str]) -> list[str]:
     ]
 
 
+def _most_samples(config: Config) -> dict[str, int]:
+    """Return the largest number of samples per problem that any tier takes of each suite."""
+    most = dict.fromkeys(config.suites, 0)
+    for name, tier in config.tiers.items():
+        if all(suite in most for suite in tier.suites):
+            most |= {suite: max(most[suite], samples) for suite, samples in config.tier(name).items()}
+    return {name: most[name] or section.samples for name, section in config.suites.items()}
+
+
 def _mistakes_between(config: Config) -> list[str]:
     """Return the mistakes that only show between sections: names that point nowhere, digests that are missing."""
     mistakes: list[str] = []
     if not config.suites:
         mistakes.append("suites: at least one suite is needed")
         return mistakes
-    mistakes += gate_mistakes(config.gate, config.suites)
+    mistakes += gate_mistakes(config.gate, _most_samples(config), greedy=config.model.sampling.temperature == 0)
     for name, tier in config.tiers.items():
         mistakes += [
             f"tiers.{name}.suites: no suite is called {suite!r}{suggest(suite, config.suites)}"

@@ -151,11 +151,11 @@ def _off_zero(value: float, tiny: float) -> float:
     return value if abs(value) > tiny else tiny
 
 
-def root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Return where an increasing function crosses zero between `low` and `high`, by bisection to full precision."""
+def root(function: Callable[[float], float], low: float, high: float, *, precision: float = 0.0) -> float:
+    """Return where an increasing function crosses zero between `low` and `high`, by bisection, to full precision."""
     for _ in range(200):
         middle = (low + high) / 2
-        if middle in {low, high}:
+        if middle in {low, high} or high - low <= precision:
             break
         low, high = (middle, high) if function(middle) < 0 else (low, middle)
     return (low + high) / 2

@@ -4,40 +4,122 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from publisher.config import AnyRule, BestRatio, Budget, Erosion, MaxDrop, Regression, Relative
+from publisher.config.gate import EVERY, own_alpha, spends_alpha
 from publisher.files import canonical_json, sha256_hex
+from publisher.gate.baseline import Measured, candidates, distinct
+from publisher.gate.case import Case
 from publisher.gate.rules import check
-from publisher.schema import HistoryLine, RuleResult, Verdict, VerdictWord
+from publisher.schema import RuleResult, Verdict, VerdictWord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from publisher.config import Config
+    from publisher.schema import HistoryLine, Record
 
 
-def decide(line: HistoryLine, history: Sequence[HistoryLine], config: Config, *, decided: str) -> Verdict:
-    """Return the verdict of the run that `line` sums up, given every earlier run, oldest first.
+def decide(
+    run: Measured, history: Sequence[HistoryLine], config: Config, *, records: Mapping[str, Record], decided: str
+) -> Verdict:
+    """Return the verdict of a run, given every earlier run, oldest first, and the records that `needed` names.
 
-    A failing rule rejects; else an inconclusive one leaves it open; else the run is kept. A policy without rules keeps
-    everything. `decided` is the time that the verdict carries.
+    A failing rule whose effect is to block rejects; else an inconclusive one leaves it open; else the run is kept. A
+    policy without rules keeps everything. `decided` is the time that the verdict carries.
     """
-    earlier = [other for other in history if other.run_id != line.run_id]
-    suites = [rule.suite or config.headline for rule in config.gate.rules]
+    earlier = [line for line in history if line.run_id != run.line.run_id]
+    levels = shares_of_alpha(config, run.line)
     results = [
-        check(rule, suite, line.scores.get(suite), earlier)
-        for rule, suite in zip(config.gate.rules, suites, strict=True)
+        check(Case(rule, suites, run, earlier, records, levels[number]))
+        for number, rule in enumerate(config.gate.rules)
+        for suites in suites_of(rule, run.line, config)
     ]
+    word = _word(results)
     return Verdict(
-        run_id=line.run_id,
-        verdict=_word(results),
+        run_id=run.line.run_id,
+        verdict=word,
         rules=results,
         headline=config.headline,
         policy_sha256=sha256_hex(canonical_json(config.gate)),
         decided=decided,
+        no_gain=all(result.no_gain for result in results if _rejects(result)) and word == "rejected",
     )
 
 
+def needed(run: Measured, history: Sequence[HistoryLine], config: Config) -> list[str]:
+    """Return the ids of the runs whose records the rules read: at most a few windows, however long the history is."""
+    wanted: dict[str, None] = {}
+    for rule in config.gate.rules:
+        for suites in suites_of(rule, run.line, config):
+            if all(suite in run.line.scores for suite in suites):
+                wanted |= dict.fromkeys(_needed(rule, run, history, suites))
+    return list(wanted)
+
+
+def _needed(rule: AnyRule, run: Measured, history: Sequence[HistoryLine], suites: tuple[str, ...]) -> Iterable[str]:
+    """Yield the runs whose counts one rule reads, and the one that it has to tell differences from."""
+    found = candidates(run, history, suites)
+    if found.other is not None:
+        yield found.other.run_id
+    own = distinct(run, found.lines, suites)
+    match rule:
+        case Regression():
+            lines = own[-rule.m :]
+        case Erosion():
+            lines = own[-(rule.recent - 1 + rule.m * rule.windows) :]
+        case Budget():
+            lines = [*found.lines[-rule.m :], *own[-rule.m :]]
+        case Relative() | MaxDrop() if rule.significant:
+            lines = list(found.lines[-1:])
+        case BestRatio() if rule.significant and found.lines:
+            lines = [max(found.lines, key=lambda line: line.scores[suites[0]].score)]
+        case _:
+            lines = []
+    yield from (line.run_id for line in lines)
+
+
+def suites_of(rule: AnyRule, line: HistoryLine, config: Config) -> list[tuple[str, ...]]:
+    """Return what a rule looks at, a group of suites for each of its tests.
+
+    Its own suite, the headline, each one measured, or all of them as one.
+    """
+    if isinstance(rule, Regression) and rule.pooled:
+        return [tuple(line.scores)]
+    if rule.suite == EVERY:
+        return [(suite,) for suite in line.scores]
+    return [(rule.suite or config.headline,)]
+
+
+def shares_of_alpha(config: Config, line: HistoryLine) -> list[float]:
+    """Return the level of each rule's test on each of its suites, in the order of the rules.
+
+    Together the blocking tests of a commit spend the policy's alpha, so one that changed nothing is rejected no more
+    often, however many rules and suites there are: what rules name as their own alpha is theirs, the others share the
+    rest. Rules that do not block spend nothing of it. Source: Bonferroni; Holm's step down rejects the same commits.
+    """
+    rules = config.gate.rules
+    counts = [max(1, len(suites_of(rule, line, config))) for rule in rules]
+    own = sum(own_alpha(rule) or 0.0 for rule in rules if spends_alpha(rule))
+    sharing = sum(
+        count for rule, count in zip(rules, counts, strict=True) if spends_alpha(rule) and own_alpha(rule) is None
+    )
+    rest = max(0.0, config.gate.alpha - own) / max(1, sharing)
+    levels = []
+    for rule, count in zip(rules, counts, strict=True):
+        named = own_alpha(rule)
+        if named is not None:
+            levels.append(named / count)
+        else:
+            levels.append(rest if spends_alpha(rule) else config.gate.alpha)
+    return levels
+
+
 def _word(results: Sequence[RuleResult]) -> VerdictWord:
-    outcomes = {result.outcome for result in results}
-    if "fail" in outcomes:
+    if any(_rejects(result) for result in results):
         return "rejected"
-    return "inconclusive" if "inconclusive" in outcomes else "kept"
+    open_ = any(result.outcome == "inconclusive" and result.effect == "block" for result in results)
+    return "inconclusive" if open_ else "kept"
+
+
+def _rejects(result: RuleResult) -> bool:
+    return result.outcome == "fail" and result.effect == "block"

@@ -1,98 +1,170 @@
-"""The checks of the gate: each compares one score with a limit and says in words and figures what it found."""
+"""The literal rules: each compares one score with a limit, and says in words and figures what it found.
+
+With `significant = true` the score must lie below the limit beyond doubt, at this rule's share of alpha.
+"""
 
 from __future__ import annotations
 
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from publisher.config import BestRatio, MaxDrop, Relative, Rule, Threshold
-from publisher.schema import HistoryLine, HistoryScore, RuleResult
+from publisher.config import BestRatio, Budget, Declines, Drift, Erosion, MaxDrop, Regression, Relative, Rule, Threshold
+from publisher.config.gate import name_of
+from publisher.gate.baseline import strata, tallies
+from publisher.gate.case import Case
+from publisher.gate.distributions import NORMAL
+from publisher.gate.metrics import METRICS
+from publisher.gate.regression import erosion, regression
+from publisher.gate.slides import declines, drift
+from publisher.gate.spending import budget
+from publisher.gate.stratified import difference, score_interval, score_z
+from publisher.schema import Interval, RuleResult
+from publisher.stats import wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from publisher.schema import HistoryLine
 
 
-def comparable(history: Iterable[HistoryLine], suite: str, score: HistoryScore) -> list[HistoryLine]:
-    """Return the kept runs that measured the same problems with the same grader, oldest first."""
-    return [
-        line
-        for line in history
-        if line.verdict == "kept" and suite in line.scores and line.scores[suite].suite == score.suite
-    ]
-
-
-def check(rule: Rule, suite: str, score: HistoryScore | None, history: Sequence[HistoryLine]) -> RuleResult:
-    """Return what `rule` says of a run's `score` on `suite`, given every earlier run in `history`, oldest first."""
-    if score is None:
-        reason = f"{suite} was not measured in this tier, so this rule has nothing to look at"
-        return RuleResult(rule=name_of(rule), suite=suite, outcome="inconclusive", reason=reason)
-    return _check(rule, suite, score, comparable(history, suite, score))
-
-
-def name_of(rule: Rule) -> str:
-    """Return the name a rule has in publisher.toml."""
-    return str(rule.__struct_config__.tag)
+def check(case: Case) -> RuleResult:
+    """Return what a rule says of a run."""
+    if any(suite not in case.run.line.scores for suite in case.suites):
+        reason = f"{case.suite} was not measured in this tier, so this rule has nothing to look at"
+        return RuleResult(
+            rule=name_of(case.rule), suite=case.suite, outcome="inconclusive", reason=reason, effect=case.rule.effect
+        )
+    return _check(case.rule, case)
 
 
 @singledispatch
-def _check(rule: Rule, suite: str, score: HistoryScore, kept: list[HistoryLine]) -> RuleResult:
+def _check(rule: Rule, case: Case) -> RuleResult:
     raise NotImplementedError(f"no check is written for the rule {name_of(rule)}")
 
 
 @_check.register
-def _(rule: Threshold, suite: str, score: HistoryScore, kept: list[HistoryLine]) -> RuleResult:  # noqa: ARG001
-    return _against(rule, suite, score, rule.min, f"the threshold {rule.min:.1f}")
+def _(rule: Threshold, case: Case) -> RuleResult:
+    passed = case.score.score >= rule.min - 1e-9
+    figures: dict[str, object] = {"measured": case.score.score, "limit": rule.min}
+    words = f"the threshold {rule.min:.1f}"
+    if passed or not rule.significant:
+        relation = "is at least" if passed else "is below"
+        return case.finish("pass" if passed else "fail", f"{case.words()} {relation} {words}", **figures)
+    high = _upper_bound(case)
+    figures["level"] = case.level
+    if high >= rule.min:
+        reason = f"{case.words()} is below {words}, but not beyond doubt: it may be {high:.1f} (alpha {case.level:g})"
+        return case.finish("pass", reason, **figures)
+    reason = f"{case.words()} is below {words} beyond doubt: at most {high:.1f} (alpha {case.level:g})"
+    return case.finish("fail", reason, **figures)
+
+
+def _upper_bound(case: Case) -> float:
+    """Return how many points the true score of these problems may have, at the rule's level.
+
+    From the spread of samples within problems where it is known; else Wilson's bound of all samples taken together,
+    which is on the safe side: problems of unequal difficulty only make a score vary less.
+    """
+    sampling = case.result.stderr_sampling
+    z = NORMAL.inv_cdf(1 - case.level)
+    if sampling:
+        return min(100.0, case.score.score + z * sampling)
+    draws = max(1, case.result.counts.scored)
+    return 100 * wilson(case.score.score / 100, draws, 1 - 2 * case.level)[1]
 
 
 @_check.register
-def _(rule: Relative, suite: str, score: HistoryScore, kept: list[HistoryLine]) -> RuleResult:
-    if not kept:
-        return _first(rule, suite, score)
-    previous = kept[-1]
-    before = previous.scores[suite].score
-    limit = f"{before + rule.delta:.1f} (the previous kept run's {before:.1f} {rule.delta:+.1f})"
-    return _against(rule, suite, score, before + rule.delta, limit, previous)
+def _(rule: Relative, case: Case) -> RuleResult:
+    if not case.candidates.lines:
+        return case.first()
+    previous = case.candidates.lines[-1]
+    before = previous.scores[case.suites[0]].score
+    margin = before * rule.percent / 100 if rule.percent else rule.delta
+    change = f"{rule.percent:+g} %" if rule.percent else f"{margin:+.1f}"
+    limit = f"{before + margin:.1f} (the previous kept run's {before:.1f} {change})"
+    return _against(case, previous, margin, limit, significant=rule.significant)
 
 
 @_check.register
-def _(rule: BestRatio, suite: str, score: HistoryScore, kept: list[HistoryLine]) -> RuleResult:
-    if not kept:
-        return _first(rule, suite, score)
-    best = max(kept, key=lambda line: line.scores[suite].score)
-    top = best.scores[suite].score
+def _(rule: BestRatio, case: Case) -> RuleResult:
+    if not case.candidates.lines:
+        return case.first()
+    best = max(case.candidates.lines, key=lambda line: line.scores[case.suites[0]].score)
+    top = best.scores[case.suites[0]].score
     limit = f"{rule.ratio * top:.1f} ({rule.ratio:.0%} of the best kept score {top:.1f})"
-    return _against(rule, suite, score, rule.ratio * top, limit, best)
+    return _against(case, best, (rule.ratio - 1) * top, limit, significant=rule.significant)
 
 
 @_check.register
-def _(rule: MaxDrop, suite: str, score: HistoryScore, kept: list[HistoryLine]) -> RuleResult:
-    if not kept:
-        return _first(rule, suite, score)
-    previous = kept[-1]
-    before = previous.scores[suite].score
+def _(rule: MaxDrop, case: Case) -> RuleResult:
+    if not case.candidates.lines:
+        return case.first()
+    previous = case.candidates.lines[-1]
+    before = previous.scores[case.suites[0]].score
     limit = f"{before - rule.points:.1f} (at most {rule.points:.1f} below the previous kept run's {before:.1f})"
-    return _against(rule, suite, score, before - rule.points, limit, previous)
+    return _against(case, previous, -rule.points, limit, significant=rule.significant)
 
 
-def _against(
-    rule: Rule, suite: str, score: HistoryScore, limit: float, limit_words: str, baseline: HistoryLine | None = None
-) -> RuleResult:
-    """Compare a score with its lower limit; equality passes, and rounding never decides."""
-    passed = score.score >= limit - 1e-9
-    relation = "is at least" if passed else "is below"
-    reason = f"{suite} {score.score:.1f} ± {score.stderr:.1f} {relation} {limit_words}"
-    return RuleResult(
-        rule=name_of(rule),
-        suite=suite,
-        outcome="pass" if passed else "fail",
-        reason=reason,
-        measured=score.score,
-        limit=limit,
-        baseline=baseline.run_id if baseline else "",
-    )
+def _against(case: Case, other: HistoryLine, margin: float, words: str, *, significant: bool) -> RuleResult:
+    """Compare a score with another run's plus a margin in points; equality passes, and rounding never decides."""
+    before = other.scores[case.suites[0]].score
+    limit = before + margin
+    passed = case.score.score >= limit - 1e-9
+    figures: dict[str, object] = {
+        "measured": case.score.score,
+        "limit": limit,
+        "baseline": other.run_id,
+        "runs": 1,
+        "difference": case.score.score - before,
+    }
+    if passed or not significant:
+        relation = "is at least" if passed else "is below"
+        return case.finish("pass" if passed else "fail", f"{case.words()} {relation} {words}", **figures)
+    return _beyond_doubt(case, other, margin, words, figures)
 
 
-def _first(rule: Rule, suite: str, score: HistoryScore) -> RuleResult:
-    """Pass a comparison that has nothing to compare with, and say so."""
-    reason = f"{suite} {score.score:.1f} ± {score.stderr:.1f}: no kept run measured these problems before"
-    return RuleResult(rule=name_of(rule), suite=suite, outcome="pass", reason=reason, measured=score.score)
+def _beyond_doubt(case: Case, other: HistoryLine, margin: float, words: str, figures: dict[str, object]) -> RuleResult:
+    """Fail only where the score test rejects that the difference of both runs is at least the margin."""
+    record = case.records.get(other.run_id)
+    greedy = case.run.greedy
+    new = tallies(case.run.record, case.suites, greedy=greedy)
+    base = tallies(record, case.suites, greedy=greedy) if record else None
+    if new is None or base is None:
+        reason = f"{case.words()} is below {words}, but {other.run_id} does not tell its counts by problem"
+        return case.finish("inconclusive", reason, **figures)
+    pairs = strata(new, base)
+    p_value = NORMAL.cdf(score_z(pairs, margin / 100))
+    low, high = score_interval(pairs)
+    figures |= {
+        "difference": 100 * difference(pairs),
+        "interval": Interval(low=100 * low, high=100 * high, method="score"),
+        "p_value": p_value,
+        "level": case.level,
+    }
+    doubt = f"p = {p_value:.3g}, alpha {case.level:g}"
+    if p_value > case.level:
+        return case.finish("pass", f"{case.words()} is below {words}, but not beyond doubt ({doubt})", **figures)
+    return case.finish("fail", f"{case.words()} is below {words} beyond doubt ({doubt})", **figures)
+
+
+@_check.register
+def _(rule: Regression, case: Case) -> RuleResult:
+    return regression(rule, case)
+
+
+@_check.register
+def _(rule: Erosion, case: Case) -> RuleResult:
+    return erosion(rule, case)
+
+
+@_check.register
+def _(rule: Declines, case: Case) -> RuleResult:
+    return declines(rule, case)
+
+
+@_check.register
+def _(rule: Drift, case: Case) -> RuleResult:
+    return drift(rule, case)
+
+
+@_check.register
+def _(rule: Budget, case: Case) -> RuleResult:
+    return budget(rule, METRICS[rule.metric], case)

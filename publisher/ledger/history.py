@@ -14,6 +14,7 @@ from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.schema import (
     BuildRequest,
+    Decision,
     GivenUp,
     HistoryLine,
     HistoryScore,
@@ -88,7 +89,8 @@ def run_files(record: Record, verdict: Verdict, samples: bytes) -> dict[str, byt
 def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
     """Return a record (and its verdict) as one line of history; without a verdict the line says `inconclusive`."""
     suites = {suite.name: suite for suite in record.suites}
-    failing = next((rule.reason for rule in verdict.rules if rule.outcome != "pass"), "") if verdict else ""
+    rules = [rule for rule in verdict.rules if rule.effect == "block"] if verdict else []
+    failing = next((rule.reason for rule in rules if rule.outcome != "pass"), "")
     return HistoryLine(
         run_id=record.run_id,
         commit=record.commit.sha,
@@ -101,6 +103,7 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
         salt=record.salt,
         why=failing,
         scores={result.suite: _score(result, suites[result.suite]) for result in record.results},
+        conditions=sha256_hex(canonical_json(record.conditions)) if record.conditions else "",
     )
 
 
@@ -114,6 +117,7 @@ def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistorySc
         n=suite.problems,
         k=suite.samples,
         suite=sha256_hex(f"{suite.sha256} {grader}".encode()),
+        sampling=result.stderr_sampling,
     )
 
 
@@ -173,6 +177,7 @@ def _run(run_id: str, files: dict[str, str], blobs: dict[str, bytes | None]) -> 
         pruned = _numbered(files, blobs, "pruned", Pruned)
         # A spoiled entry must not bring removed pages back: the run is then as unreadable as by any other part.
         taken_down = _part(files, blobs, "taken-down.json", TakenDown)
+        decisions = _numbered(files, blobs, "decision", Decision)
         if line is None:
             raise StorageError(f"{folder(run_id)} has no summary.json")
     except StorageError as error:
@@ -183,6 +188,8 @@ def _run(run_id: str, files: dict[str, str], blobs: dict[str, bytes | None]) -> 
     gone = next((part for part in pruned if last and part.number == last.number), None)
     if gone:
         line = msgspec.structs.replace(line, pruned=gone.time)
+    if decisions:
+        line = msgspec.structs.replace(line, verdict=decisions[-1].verdict, decision=decisions[-1])
     if snapshot:
         line = msgspec.structs.replace(line, snapshot=snapshot.branch, address=snapshot.address)
     return Run(_ended(line, given_up, taken_down), snapshot, tuple(requests), last, given_up, taken_down)
@@ -270,6 +277,11 @@ def given_up_file(given_up: GivenUp) -> dict[str, bytes]:
 def taken_down_file(taken_down: TakenDown) -> dict[str, bytes]:
     """Return the ledger file that says that a snapshot's pages are removed for good."""
     return {f"{folder(taken_down.run_id)}/taken-down.json": canonical_json(taken_down)}
+
+
+def decision_file(decision: Decision) -> dict[str, bytes]:
+    """Return the ledger file that says that a maintainer overruled the gate."""
+    return {f"{folder(decision.run_id)}/decision-{decision.number}.json": canonical_json(decision)}
 
 
 def pin_file(pin: Pin) -> dict[str, bytes]:

@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from publisher.errors import DeployError, GitError, LostRaceError, NetworkError
-from publisher.gate.policy import decide
+from publisher.gate.baseline import Measured
+from publisher.gate.policy import decide, needed
 from publisher.ledger import history
 from publisher.publishing import takedown
 from publisher.publishing.deliver import check_settings, deliver
@@ -93,7 +94,8 @@ def verdict_of(project: Project, record: Record) -> Verdict:
         return stored_verdict(project, record.run_id)
     config, _ = project.config(record.commit.sha)
     earlier = [run.line for run in runs if run.run_id < record.run_id]
-    return decide(history.summarize(record), earlier, config, decided=now())
+    run = Measured(history.summarize(record), record)
+    return decide(run, earlier, config, records=project.records(needed(run, earlier, config)), decided=now())
 
 
 def publish(project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool = False) -> Outcome:

@@ -24,7 +24,7 @@ from publisher.samples import unpack_samples
 from publisher.schema import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from publisher.ledger.history import Run
     from publisher.schema import Sample
@@ -146,6 +146,18 @@ class Project:
     def record(self, run_id: str) -> Record:
         """Return the record of a run in the ledger."""
         return history.read_part(self.ledger, run_id, "record.json", Record)
+
+    def records(self, run_ids: Iterable[str]) -> dict[str, Record]:
+        """Return the records of some runs, read by one process; one that is absent or unreadable is left out."""
+        wanted = list(run_ids)
+        head = self.ledger.head
+        paths = [f"{history.folder(run_id)}/record.json" for run_id in wanted]
+        blobs = self.repository.read_many([f"{head}:{path}" for path in paths]) if head and paths else []
+        found: dict[str, Record] = {}
+        for run_id, path, data in zip(wanted, paths, blobs or [None] * len(wanted), strict=True):
+            with contextlib.suppress(StorageError):
+                found |= {run_id: schema.decode(data, Record, path)} if data is not None else {}
+        return found
 
     def measured(self, commit: str, tier: str) -> Record | None:
         """Return the newest record of a commit and tier, pending or in the ledger."""

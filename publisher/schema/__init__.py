@@ -47,9 +47,12 @@ from publisher.schema.site import (
 )
 from publisher.schema.stored import Struct, decode
 from publisher.schema.verdict import (
+    DECISION_SCHEMA,
     HISTORY_SCHEMA,
     SUMMARY_SCHEMA,
     VERDICT_SCHEMA,
+    Decision,
+    Effect,
     History,
     HistoryLine,
     HistoryScore,
@@ -59,6 +62,7 @@ from publisher.schema.verdict import (
 )
 
 __all__ = [
+    "DECISION_SCHEMA",
     "HISTORY_SCHEMA",
     "MANIFEST_SCHEMA",
     "RECEIPT_SCHEMA",
@@ -69,6 +73,8 @@ __all__ = [
     "CommitIdentity",
     "Confinement",
     "Counts",
+    "Decision",
+    "Effect",
     "EngineIdentity",
     "GivenUp",
     "History",

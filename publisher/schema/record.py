@@ -127,11 +127,13 @@ class Interval(Struct, frozen=True, kw_only=True):
 
 
 class Quantiles(Struct, frozen=True, kw_only=True):
-    """Three quantiles of a duration, in seconds."""
+    """Quantiles of a duration, in seconds."""
 
     p50: float
     p90: float
     p99: float
+    p95: float | None = None
+    """None in older records."""
 
 
 class Counts(Struct, frozen=True, kw_only=True):
@@ -171,6 +173,10 @@ class SuiteResult(Struct, frozen=True, kw_only=True):
     tokens: int
     latency: Quantiles
     tokens_per_second: float
+    scored_by_problem: dict[str, int] = msgspec.field(default_factory=dict)
+    """Samples of each problem that count, by id: errors and early ends make it uneven. Empty in older records."""
+    tokens_by_problem: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
+    """The sum of the answers' tokens and of their squares, of the samples that count, by problem."""
 
 
 class StoppedEarly(Struct, frozen=True, kw_only=True):
@@ -218,6 +224,8 @@ class Record(Struct, frozen=True, kw_only=True):
     """How many samples were taken over from which earlier run."""
     stopped_early: StoppedEarly | None = None
     """Set where a look ended the run; `None` for a complete one."""
+    conditions: dict[str, str] = msgspec.field(default_factory=dict)
+    """What of the generation is neither model nor prompt, by name: what a baseline has to share."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
+from publisher.schema.record import Interval  # noqa: TC001 - msgspec reads it while running
 from publisher.schema.stored import Struct
 
 VERDICT_SCHEMA = 1
 HISTORY_SCHEMA = 1
 SUMMARY_SCHEMA = 1
 
+DECISION_SCHEMA = 1
+
 VerdictWord = Literal["kept", "rejected", "inconclusive"]
+Effect = Literal["block", "alert", "note"]
+"""What a rule that fails does: reject the run, raise an alert, or only be written down."""
 
 
 class RuleResult(Struct, frozen=True, kw_only=True):
@@ -23,7 +30,28 @@ class RuleResult(Struct, frozen=True, kw_only=True):
     measured: float | None = None
     limit: float | None = None
     baseline: str = ""
-    """The run that was compared with, if any."""
+    """The run that was compared with, if any: the newest one where several were pooled."""
+    effect: Effect = "block"
+    unit: str = "points"
+    """The unit of `measured`, `limit`, `difference` and `interval`."""
+    runs: int = 0
+    """How many earlier runs were pooled."""
+    difference: float | None = None
+    """This run less the baseline; negative is a loss where more is better."""
+    interval: Interval | None = None
+    """The 95 % interval of the difference, or of `measured` where nothing is compared."""
+    p_value: float | None = None
+    """One-sided: how likely a result at least as extreme is where nothing has changed."""
+    level: float | None = None
+    """The p-value that decides: this rule's share of the alpha that one commit may spend."""
+    detectable: float | None = None
+    """The smallest loss in points that this test finds in four runs of five."""
+    wants_samples: bool = False
+    """Whether more samples could decide what these leave open."""
+    no_gain: bool = False
+    """Whether it fails only because a gain was asked for: none is shown, and no loss either."""
+    differs: list[str] = msgspec.field(default_factory=list)
+    """What of the conditions differs from the newest kept run's, where that was no baseline for this reason."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -36,6 +64,25 @@ class Verdict(Struct, frozen=True, kw_only=True):
     headline: str
     policy_sha256: str
     decided: str
+    no_gain: bool = False
+    """Whether it was rejected only because a gain was asked for and none was shown: no harm was done."""
+    stopped_early: str = ""
+    """What decided a run that was stopped before it was complete; "" for a complete one."""
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """A maintainer overrules the gate: from then on the run's verdict is this one. Append-only, numbered per run."""
+
+    schema: int = DECISION_SCHEMA
+    run_id: str
+    number: int
+    """1 for the first decision on a run; the last one counts."""
+    verdict: Literal["kept", "rejected"]
+    reason: str
+    who: str
+    time: str
+    overrides: list[str] = msgspec.field(default_factory=list)
+    """The reasons of the rules that are overruled."""
 
 
 class HistoryScore(Struct, frozen=True, kw_only=True):
@@ -49,6 +96,8 @@ class HistoryScore(Struct, frozen=True, kw_only=True):
     k: int
     suite: str
     """Digest of the suite's problems and its grader: only scores with equal ones can be compared."""
+    sampling: float | None = None
+    """Standard error of drawing k samples for exactly these problems; None where it is not known (k = 1)."""
 
 
 class HistoryLine(Struct, frozen=True, kw_only=True):
@@ -75,6 +124,10 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
     """When somebody ended the run for good: nothing publishes, repairs or deletes it any more."""
     taken_down: str = ""
     """When the snapshot's pages were removed for good; they are never published again."""
+    conditions: str = ""
+    """Digest of everything but model and prompt that can change a sample; "" in runs of older publishers."""
+    decision: Decision | None = None
+    """The last word of a maintainer who overruled the gate; `verdict` is then theirs."""
 
     @property
     def identity(self) -> tuple[str, str, str, str]:

@@ -1,0 +1,120 @@
+"""Budgets on metrics beside the score: a limit that stands by itself, or a change from the runs before."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from publisher.gate.baseline import result_of
+from publisher.gate.distributions import NORMAL, student_below
+from publisher.gate.metrics import Metric, affected
+from publisher.gate.pairs import Moments, permutation_z
+from publisher.gate.stratified import Stratum, gain_p
+
+if TYPE_CHECKING:
+    from publisher.config import Budget
+    from publisher.gate.case import Case
+    from publisher.schema import Record, RuleResult, SuiteResult
+
+
+def budget(rule: Budget, metric: Metric, case: Case) -> RuleResult:
+    """Fail where a metric is beyond its limit, or shown to be worse than before by over `percent`."""
+    value = metric.read(case.run.record, case.result)
+    if value is None or not math.isfinite(value):
+        return case.finish("inconclusive", f"{case.suite}: the run did not record its {metric.name}", unit=metric.unit)
+    if rule.limit is not None and metric.worse(value, rule.limit):
+        side = "above" if metric.better == "lower" else "below"
+        reason = f"{case.suite}: {metric.name} {_words(value, metric)} is {side} the limit {_words(rule.limit, metric)}"
+        return case.finish("fail", reason, measured=value, limit=rule.limit, unit=metric.unit)
+    if rule.percent is not None:
+        return _compare(rule, metric, case, value)
+    reason = f"{case.suite}: {metric.name} {_words(value, metric)} is within {_words(rule.limit or 0.0, metric)}"
+    return case.finish("pass", reason, measured=value, limit=rule.limit, unit=metric.unit)
+
+
+def _compare(rule: Budget, metric: Metric, case: Case, value: float) -> RuleResult:
+    """Compare a metric with the last kept runs; only a change beyond both `percent` and chance fails."""
+    before = [
+        (record, result, known)
+        for record, result in _earlier(rule, metric, case)
+        if (known := metric.read(record, result)) is not None and math.isfinite(known)
+    ]
+    if len(before) < (3 if metric.kind == "machine" else 1):
+        where = " on this machine" if metric.kind == "machine" else ""
+        reason = f"{case.suite}: {metric.name} {_words(value, metric)}; too few kept runs{where} to compare with"
+        return case.finish("pass", reason, measured=value, unit=metric.unit, runs=len(before))
+    usual = statistics.fmean(known for _, _, known in before)
+    sign = 1 if metric.better == "lower" else -1
+    change = 100 * sign * (value / usual - 1) if usual else math.inf if value else 0.0
+    p_value = _p_value(metric, case, value, before)
+    failed = change > (rule.percent or 0.0) and p_value <= case.level
+    reason = (
+        f"{case.suite}: {metric.name} {_words(value, metric)} against {_words(usual, metric)} of {len(before)} kept "
+        f"runs, {abs(change):.1f} % {'worse' if change > 0 else 'better'} (allowed {rule.percent:g} %, "
+        f"p = {p_value:.3g}, alpha {case.level:g})"
+    )
+    return case.finish(
+        "fail" if failed else "pass",
+        reason,
+        measured=value,
+        limit=usual * (1 + sign * (rule.percent or 0.0) / 100),
+        difference=value - usual,
+        unit=metric.unit,
+        runs=len(before),
+        baseline=before[-1][0].run_id,
+        p_value=p_value,
+        level=case.level,
+    )
+
+
+def _earlier(rule: Budget, metric: Metric, case: Case) -> list[tuple[Record, SuiteResult]]:
+    """Return the records to compare with, oldest first: for speed and memory, only those of the same machine."""
+    lines = case.candidates.lines if metric.kind == "machine" else case.distinct
+    records = [case.records[line.run_id] for line in lines[-rule.m :] if line.run_id in case.records]
+    own = case.run.record.machine
+    if metric.kind == "machine":
+        records = [
+            record
+            for record in records
+            if (record.machine.cpu, record.machine.cores, record.machine.gpu) == (own.cpu, own.cores, own.gpu)
+        ]
+    found = [(record, result_of(record, case.suites[0])) for record in records]
+    return [(record, result) for record, result in found if result is not None]
+
+
+def _p_value(metric: Metric, case: Case, value: float, before: list[tuple[Record, SuiteResult, float]]) -> float:
+    """Return how likely chance alone makes the metric so bad.
+
+    Speeds and memory: the new run against the spread between earlier ones (Student's t of a further value). Shares: the
+    exact test of one share against another, mid-p. Lengths: permutations within each problem.
+    """
+    if metric.kind == "machine":
+        known = [one for _, _, one in before]
+        spread = statistics.stdev(known) * math.sqrt(1 + 1 / len(known))
+        worse = value - statistics.fmean(known) if metric.better == "lower" else statistics.fmean(known) - value
+        if spread == 0:
+            return 0.0 if worse > 0 else 1.0
+        return 1 - student_below(worse / spread, len(known) - 1)
+    if metric.kind == "share":
+        have, of = affected(metric.name, case.result)
+        others = [affected(metric.name, result) for _, result, _ in before]
+        return gain_p([Stratum(have, of, sum(one for one, _ in others), sum(all_ for _, all_ in others))])
+    new = _moments([case.result])
+    base = _moments([result for _, result, _ in before])
+    return 1 - NORMAL.cdf(permutation_z([(new[problem], base[problem]) for problem in new if problem in base]))
+
+
+def _moments(results: list[SuiteResult]) -> dict[str, Moments]:
+    """Return the summed moments of the answers' lengths, by problem."""
+    found: dict[str, Moments] = {}
+    for result in results:
+        for problem, (total, squares) in result.tokens_by_problem.items():
+            known = found.get(problem, Moments(0, 0.0, 0.0))
+            drawn = result.scored_by_problem.get(problem, 0)
+            found[problem] = Moments(known.drawn + drawn, known.total + total, known.squares + squares)
+    return found
+
+
+def _words(value: float, metric: Metric) -> str:
+    return f"{value:.3g} {metric.unit}"
