@@ -150,6 +150,12 @@ _ARCHITECTURES = {
     ),
 }
 _CLONE3 = 435
+_CLONE_NAMESPACES = 0x7E020000
+_PROGRAMS_MAY = frozenset(
+    {"execve", "execveat", "fork", "vfork", "tkill", "connect", "chmod", "fchmod", "fchmodat", "fchmodat2"}
+    | {"utime", "utimes", "futimesat", "utimensat"}
+)
+"""What of `DENIED` a program may do in a sandbox that has namespaces of its own: start others, and change its files."""
 
 Step = tuple[int, int, int, int]
 """An instruction: its code, how many steps to skip if true and if false, and its operand."""
@@ -175,14 +181,7 @@ def program(machine: str, pid: int) -> list[Step]:
     Calls of another architecture kill the process: their numbers mean something else here.
     """
     known = _ARCHITECTURES[machine]
-    steps: list[Step] = [
-        (_LOAD, 0, 0, _ARCHITECTURE_AT),
-        (_EQUAL, 1, 0, known.audit),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NUMBER_AT),
-        (_AT_LEAST, 0, 1, _X32),
-        (_RETURN, 0, 0, _DENY),
-    ]
+    steps = _own_calls_only(known)
     for numbers in DENIED.values():
         number = numbers[known.column]
         if number is not None:
@@ -198,6 +197,41 @@ def program(machine: str, pid: int) -> list[Step]:
         steps += _on(call, [*_argument(0), (_EQUAL, 1, 0, pid), (_RETURN, 0, 0, _DENY), *_allow()])
     own = [*_argument(0), (_EQUAL, 2, 0, 0), (_EQUAL, 1, 0, pid), (_RETURN, 0, 0, _DENY), *_allow()]
     return [*steps, *_on(known.prlimit, own), *_allow()]
+
+
+def supported() -> bool:
+    """Return whether there is a filter for this machine's processor."""
+    return platform.machine() in _ARCHITECTURES
+
+
+def for_programs() -> list[Step]:
+    """Return the filter for programs in a sandbox: they may start others and have threads, but no namespaces.
+
+    Sockets are local ones only. A network namespace does not cover vsock, netlink and kernel crypto sockets.
+    """
+    known = _ARCHITECTURES[platform.machine()]
+    steps = _own_calls_only(known)
+    for name, numbers in DENIED.items():
+        number = numbers[known.column]
+        if number is not None and name not in _PROGRAMS_MAY:
+            steps += _on(number, [(_RETURN, 0, 0, _DENY)])
+    steps += _on(_CLONE3, [(_RETURN, 0, 0, _ABSENT)])
+    steps += _on(known.clone, [*_argument(0), (_ANY_BIT, 0, 1, _CLONE_NAMESPACES), (_RETURN, 0, 0, _DENY), *_allow()])
+    for call in (known.socket, known.socketpair):
+        steps += _on(call, _local_streams())
+    return [*steps, *_allow()]
+
+
+def _own_calls_only(known: _Architecture) -> list[Step]:
+    """Return steps that kill at a call of another architecture, deny those of x32, and leave the number loaded."""
+    return [
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_EQUAL, 1, 0, known.audit),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_AT_LEAST, 0, 1, _X32),
+        (_RETURN, 0, 0, _DENY),
+    ]
 
 
 def _on(number: int, then: list[Step]) -> list[Step]:

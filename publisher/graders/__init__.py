@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from publisher.graders.extract import final_answer
+from publisher.graders.code.grader import FunctionalGrader, PythonTestsGrader, StdinGrader
+from publisher.graders.extract import final_answer, final_code
 from publisher.graders.integers import IntegerGrader
 from publisher.graders.math.grader import MathGrader
 from publisher.graders.strings import ExactGrader
@@ -33,8 +34,8 @@ class Grader(Protocol):
 
     name: str
     version: str
-    boxed: bool
-    """Whether only a box counts as an answer; otherwise the last line stands in for a missing one."""
+    form: str
+    """What counts as an answer: `box` (only a box), `line` (a box, or else the last line) or `code` (a program)."""
 
     def mistake(self, expected: str) -> str:
         """Return why `expected` cannot be an expected answer of this grader, or nothing."""
@@ -49,7 +50,14 @@ class Grader(Protocol):
     ) -> None: ...
 
 
-GRADERS: dict[str, type[Grader]] = {"math": MathGrader, "integer": IntegerGrader, "exact": ExactGrader}
+GRADERS: dict[str, type[Grader]] = {
+    "math": MathGrader,
+    "integer": IntegerGrader,
+    "exact": ExactGrader,
+    "python-tests": PythonTestsGrader,
+    "stdin": StdinGrader,
+    "functional": FunctionalGrader,
+}
 """Every grader by its name in publisher.toml; the only list of them."""
 
 
@@ -57,7 +65,7 @@ def grade(grader: Grader, text: str, expected: str, finish: Literal["stop", "len
     """Return how `text` scores against `expected`; one that ran out of tokens is truncated whatever it says."""
     if finish == "length":
         return Grade("truncated", "", "ran out of tokens")
-    answer, why = final_answer(text, boxed=grader.boxed)
+    answer, why = final_code(text) if grader.form == "code" else final_answer(text, boxed=grader.form == "box")
     if answer is None:
         return Grade("unanswered", "", why)
     try:

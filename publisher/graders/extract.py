@@ -17,6 +17,8 @@ _END = re.compile(
     r"|</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>|<｜User｜>"
 )
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
+_FENCE = re.compile(r"^ {0,3}(```+|~~~+)[ \t]*([\w+.-]*)[^\n]*$", re.MULTILINE)
+_PYTHON = frozenset({"", "python", "python3", "py"})
 _BARE = re.compile(r"[+-]?\d[\d,./]*")
 
 
@@ -36,6 +38,33 @@ def final_answer(text: str, *, boxed: bool = True) -> tuple[str | None, str]:
         return None, "only empty boxes" if boxes else "no box"
     line = next((line for line in reversed(said.splitlines()) if line.strip()), "")
     return (line.strip(), "") if line else (None, "no text")
+
+
+def final_code(text: str) -> tuple[str | None, str]:
+    """Return (program, "") or (None, why there is none): the last closed block of Python, or text without any block.
+
+    A block that was cut off is no answer, and no earlier one takes its place. Text without a block is taken as it is,
+    its indentation included: a base model that was shown a function's head continues it.
+    """
+    said = spoken(text)
+    if said is None:
+        return None, "the thoughts were never closed"
+    blocks: list[str] = []
+    at = 0
+    while opening := _FENCE.search(said, at):
+        end = re.compile(rf"^ {{0,3}}{opening[1][0]}{{{len(opening[1])},}}[ \t]*$", re.MULTILINE).search(
+            said, opening.end()
+        )
+        if end is None:
+            return None, "the last block of code is not closed"
+        if opening[2].lower() in _PYTHON:
+            blocks.append(said[opening.end() + 1 : end.start()])
+        at = end.end()
+    if blocks:
+        return blocks[-1], ""
+    if at or not said.strip():
+        return None, "no block of Python" if at else "no text"
+    return said, ""
 
 
 def spoken(text: str) -> str | None:

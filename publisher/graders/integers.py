@@ -21,7 +21,7 @@ class IntegerGrader(Stateless):
 
     name = "integer"
     version = "1"
-    boxed = True
+    form = "box"
 
     def mistake(self, expected: str) -> str:
         """Return why `expected` is no whole number, or nothing."""

@@ -12,7 +12,7 @@ class ExactGrader(Stateless):
 
     name = "exact"
     version = "1"
-    boxed = False
+    form = "line"
 
     def mistake(self, expected: str) -> str:
         """Return why `expected` cannot be matched: it is empty once stripped."""

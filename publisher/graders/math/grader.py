@@ -50,7 +50,7 @@ class MathGrader:
 
     name = "math"
     version = "2+math-verify-0.9.0"
-    boxed = True
+    form = "box"
 
     def __init__(self, workers: int = 2, *, seconds: float = 10.0, patience: float = 120.0) -> None:
         """Allow a comparison `seconds` of processor time, and `patience` seconds on the clock."""

@@ -1,0 +1,1 @@
+"""Grading programs: they run in a sandbox, and what they answer is compared outside it."""

@@ -1,0 +1,81 @@
+"""The graders of programs: `python-tests`, `stdin` and `functional`, which differ only in the tests that they take."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from publisher.graders.code import programs
+from publisher.graders.code.sandbox import Sandbox
+from publisher.graders.comparison import Match
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+LONGEST = 100_000
+"""Characters of a program that are looked at."""
+
+
+class CodeGrader:
+    """Runs a completion's program against a problem's tests; entering it needs a sandbox that works."""
+
+    name = ""
+    version = "1"
+    form = "code"
+
+    def __init__(self) -> None:
+        """Start nothing: reading a suite needs no sandbox."""
+        self._sandbox: Sandbox | None = None
+
+    def mistake(self, expected: str) -> str:
+        """Return why `expected` is no set of tests for this grader, or nothing."""
+        why = programs.mistake(expected)
+        return why or ("" if _tests(expected).kind == self.name else f"tests of the kind {_tests(expected).kind}")
+
+    def compare(self, answer: str, expected: str) -> Match:
+        """Return whether the program passes every test."""
+        if self._sandbox is None:
+            return Match("error", "grader_error: the grader was not started")
+        if len(answer) > LONGEST:
+            return Match("wrong", f"longer than {LONGEST} characters")
+        result = programs.run(self._sandbox, answer, _tests(expected))
+        return Match(result.outcome, result.reason)
+
+    def __enter__(self) -> Self:
+        """Open the sandbox; GraderError where none works."""
+        self._sandbox = Sandbox.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the sandbox."""
+        if self._sandbox is not None:
+            self._sandbox.close()
+            self._sandbox = None
+
+
+class PythonTestsGrader(CodeGrader):
+    """Runs the suite's own tests, as HumanEval and MBPP have them."""
+
+    name = "python-tests"
+
+
+class StdinGrader(CodeGrader):
+    """Compares what a program prints for each input, as LiveCodeBench does for contest problems."""
+
+    name = "stdin"
+
+
+class FunctionalGrader(CodeGrader):
+    """Compares what a function returns for each set of arguments, as LiveCodeBench does for LeetCode's problems."""
+
+    name = "functional"
+
+
+@functools.lru_cache(maxsize=64)
+def _tests(expected: str) -> programs.Cases:
+    return msgspec.json.decode(expected, type=programs.Cases)

@@ -1,0 +1,228 @@
+"""Three ways to test a program, each with the comparison outside the program's sandbox.
+
+`stdin`: the program reads a test's input and prints; its output is compared line by line. `functional`: a function is
+called with each test's arguments, and what it returns is compared. `python-tests`: the suite's own tests run in a
+second sandbox, which holds nothing of the model, and call the function in the first one. So no program grades itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from publisher.graders.code.inside import values
+from publisher.graders.code.sandbox import Limits
+
+if TYPE_CHECKING:
+    from publisher.graders.code.sandbox import Running, Sandbox
+
+_INSIDE = Path(__file__).parent / "inside"
+_MOST_CALLS = 20_000
+_START = 10.0
+"""Seconds for Python to start and to define the program's functions."""
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One test: what goes in, what must come out. For `functional`, each line of `input` is one argument in JSON."""
+
+    input: str
+    output: str
+
+
+class Cases(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The expected answer of a problem whose answer is a program."""
+
+    kind: Literal["stdin", "functional", "python-tests"]
+    tests: list[Case] = []
+    function: str = ""
+    """The name that is called: of a function, or of a method of the class `Solution`."""
+    given: str = ""
+    """Code that stands before the program's: imports and helpers, or a function's head that is to be continued."""
+    code: str = ""
+    """The tests of `python-tests`."""
+    check: str = ""
+    """The function of `code` that takes the function under test; "" where running `code` is the test."""
+    seconds: float = 6.0
+    """Wall-clock seconds per test."""
+    memory: int = 1 << 30
+
+
+class Result(msgspec.Struct, frozen=True):
+    """How a program fared: right, wrong or not decidable, why, and how many tests it passed before."""
+
+    outcome: Literal["right", "wrong", "error"]
+    reason: str = ""
+    passed: int = 0
+
+
+def mistake(text: str) -> str:
+    """Return why a text is no expected answer of a code grader, or nothing."""
+    try:
+        tests = msgspec.json.decode(text, type=Cases)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return f"not the JSON of tests: {error}"
+    if tests.kind == "python-tests":
+        return "" if tests.code and tests.function.isidentifier() else "python-tests need `code` and `function`"
+    if not tests.tests:
+        return "no tests"
+    if tests.kind == "functional":
+        if not tests.function.isidentifier():
+            return "functional tests need the name of a `function`"
+        return next((why for test in tests.tests for why in [_unreadable(test)] if why), "")
+    return ""
+
+
+def _unreadable(test: Case) -> str:
+    try:
+        for line in [*test.input.splitlines(), test.output]:
+            msgspec.json.decode(line)
+    except (msgspec.MsgspecError, RecursionError):
+        return f"a functional test is not JSON: {test.input[:60]!r}"
+    return ""
+
+
+def run(sandbox: Sandbox, program: str, tests: Cases) -> Result:
+    """Return how a program fares; testing ends at the first test that it fails."""
+    source = complete(program, tests)
+    if tests.kind == "stdin":
+        return _stdin(sandbox, source, tests)
+    limits = Limits(seconds=_START + tests.seconds * max(1, len(tests.tests)), memory=tests.memory)
+    with sandbox.start(_files(source), "solution.py", limits=limits) as running:
+        ready = running.line(_START)
+        if ready != b'["ready"]':
+            return Result("wrong", _why(running, ready, "the program does not start"))
+        if tests.kind == "functional":
+            return _functional(running, tests)
+        return _python_tests(sandbox, running, tests)
+
+
+def complete(program: str, tests: Cases) -> str:
+    """Return the program after what was given: a whole function stands by itself, a body continues its head."""
+    if not tests.given:
+        return program
+    name = tests.function
+    whole = any(
+        line.startswith((f"def {name}(", f"def {name} (", f"async def {name}(")) for line in program.splitlines()
+    )
+    # The head of the function that is defined anew does no harm before it; its imports and helpers are needed.
+    return f"{tests.given.rstrip()}\n    pass\n\n{program}" if whole else f"{tests.given.rstrip()}\n{program}"
+
+
+def _files(source: str) -> dict[str, bytes]:
+    return {"program.py": source.encode("utf-8", "replace"), **_inside("solution.py")}
+
+
+@functools.cache
+def _inside(name: str) -> dict[str, bytes]:
+    """Return one of our own programs with what it imports."""
+    return {file: (_INSIDE / file).read_bytes() for file in (name, "values.py")}
+
+
+def _stdin(sandbox: Sandbox, source: str, tests: Cases) -> Result:
+    files = {"program.py": source.encode("utf-8", "replace")}
+    limits = Limits(seconds=tests.seconds, memory=tests.memory)
+    for number, test in enumerate(tests.tests):
+        done = sandbox.run(files, "program.py", stdin=test.input.encode(), limits=limits)
+        if done.limit:
+            return Result("wrong", f"test {number + 1}: over the limit of {done.limit}", number)
+        if done.code != 0:
+            last = (done.errors.strip().splitlines() or [f"exit code {done.code}"])[-1]
+            return Result("wrong", f"test {number + 1}: {last[:200]}", number)
+        if not same_output(done.output.decode("utf-8", "replace"), test.output):
+            return Result("wrong", f"test {number + 1}: another output", number)
+    return Result("right", "", len(tests.tests))
+
+
+def same_output(found: str, wanted: str) -> bool:
+    """Return whether two outputs agree line by line: as text without outer space, or as the same numbers."""
+    left, right = ([line.strip() for line in text.strip().splitlines()] for text in (found, wanted))
+    return len(left) == len(right) and all(map(_same_line, left, right))
+
+
+def _same_line(found: str, wanted: str) -> bool:
+    if found == wanted:
+        return True
+    try:
+        return [Decimal(word) for word in found.split()] == [Decimal(word) for word in wanted.split()]
+    except InvalidOperation:
+        return False
+
+
+def _functional(running: Running, tests: Cases) -> Result:
+    for number, test in enumerate(tests.tests):
+        arguments = [msgspec.json.decode(line) for line in test.input.splitlines()]
+        running.feed(values.dumps([tests.function, arguments]).encode() + b"\n")
+        line = running.line(tests.seconds)
+        word, value = _reply(line)
+        if word != "returned":
+            return Result("wrong", f"test {number + 1}: {_why(running, line, word)}", number)
+        if _plain(value) != msgspec.json.decode(test.output):
+            return Result("wrong", f"test {number + 1}: another value", number)
+    return Result("right", "", len(tests.tests))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON would have it: tuples become lists, as in LiveCodeBench."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _python_tests(sandbox: Sandbox, running: Running, tests: Cases) -> Result:
+    """Let the suite's tests run in a sandbox of their own and pass their calls on."""
+    plan = {"name": tests.function, "check": tests.check}
+    files = {
+        "plan.json": msgspec.json.encode(plan),
+        "given.py": f"{tests.given.rstrip()}\n    pass\n".encode() if tests.given else b"",
+        "tests.py": tests.code.encode(),
+        **_inside("check.py"),
+    }
+    deadline = time.monotonic() + _START + tests.seconds
+    limits = Limits(seconds=2 * _START + tests.seconds, memory=tests.memory)
+    with sandbox.start(files, "check.py", limits=limits) as checking:
+        for passed in range(_MOST_CALLS):
+            line = checking.line(max(0.0, deadline - time.monotonic()))
+            if line is None:
+                return Result("error", "the tests did not end in time", passed)
+            message = values.loads(line)
+            if message[0] == "verdict":
+                return Result(message[1], message[2], passed)
+            running.feed(values.dumps(message[1:]).encode() + b"\n")
+            answer = running.line(tests.seconds)
+            if answer is None:
+                return Result("wrong", _why(running, answer, "no answer in time"), passed)
+            word, value = _reply(answer)
+            checking.feed(values.dumps([word, value]).encode() + b"\n")
+    return Result("error", f"the tests made more than {_MOST_CALLS} calls")
+
+
+def _reply(line: bytes | None) -> tuple[str, Any]:
+    """Return what the program's side said, as far as it has the form of an answer."""
+    if line is None:
+        return "no answer in time", None
+    try:
+        word, value = values.loads(line)
+    except ValueError:
+        return "no answer", None
+    return (word, value) if word in {"returned", "raised", "foreign"} else ("no answer", None)
+
+
+def _why(running: Running, line: bytes | None, otherwise: str) -> str:
+    """Return why a program failed, from its own last words where it has some."""
+    try:
+        word, value = values.loads(line or b"null")
+    except (ValueError, TypeError):
+        word, value = "", ""
+    if word in {"raised", "broken"}:
+        return f"raised {str(value)[:100]}"
+    if word == "foreign":
+        return f"returned an object of type {str(value)[:100]}"
+    last = (running.errors.strip().splitlines() or [""])[-1]
+    return last[:200] or otherwise

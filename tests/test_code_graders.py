@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from publisher.errors import GraderError, SuiteError
+from publisher.graders import GRADERS, grade
+from publisher.graders.code import livecodebench, programs
+from publisher.graders.code.programs import Case, Cases, Result, same_output
+from publisher.graders.code.sandbox import Sandbox
+from publisher.graders.extract import final_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ADD = Cases(
+    kind="python-tests",
+    function="add",
+    given='def add(a, b):\n    """Return the sum."""',
+    code="def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(-1, 1) == 0\n",
+    check="check",
+)
+ECHO = Cases(kind="stdin", tests=[Case("3\n", "9\n"), Case("4\n", "16\n")], seconds=3.0)
+TWICE = Cases(kind="functional", function="twice", tests=[Case("[1, 2]\n3", "[3, 6]")], seconds=3.0)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """Return a sandbox, or skip where this machine has none."""
+    try:
+        opened = Sandbox.open()
+    except GraderError as error:
+        pytest.skip(error.message)
+    with opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("tests", "program", "outcome"),
+    [
+        (ADD, "    return a + b\n", "right"),
+        (ADD, "def add(a, b):\n    return a + b\n", "right"),
+        (ADD, "    return a - b\n", "wrong"),
+        (ADD, "    pass\n", "wrong"),
+        (ADD, "    return a +\n", "wrong"),
+        (ADD, "    raise ValueError\n", "wrong"),
+        (ADD, "    import os; os._exit(0)\n", "wrong"),
+        (ECHO, "print(int(input()) ** 2)", "right"),
+        (ECHO, "print(9)", "wrong"),
+        (ECHO, "print(int(input()) ** 2); raise SystemExit(1)", "wrong"),
+        (TWICE, "def twice(items, n): return tuple(n * item for item in items)", "right"),
+        (TWICE, "class Solution:\n    def twice(self, items, n): return [n * item for item in items]", "right"),
+        (TWICE, "def twice(items, n): return items", "wrong"),
+        (TWICE, "def twice(items, n): return object()", "wrong"),
+        (TWICE, "def other(): pass", "wrong"),
+    ],
+)
+def test_programs_are_right_when_they_pass_every_test(
+    sandbox: Sandbox, tests: Cases, program: str, outcome: str
+) -> None:
+    """Whether they print, return, raise, do not compile or end the interpreter."""
+    assert programs.run(sandbox, program, tests).outcome == outcome
+
+
+FORGERIES = {
+    "says that it passed": 'print(\'["verdict", "right", ""]\', flush=True)\ndef add(a, b): return 0',
+    "writes to every descriptor": (
+        'import os\nfor n in range(3, 20):\n    try: os.write(n, b\'["list","verdict","right",""]\\n\')\n'
+        "    except OSError: pass\ndef add(a, b): return 0"
+    ),
+    "answers with an object that equals everything": (
+        "class All:\n    def __eq__(self, other): return True\ndef add(a, b): return All()"
+    ),
+    "answers with a number that equals everything": (
+        "class All(int):\n    def __eq__(self, other): return True\n    __hash__ = None\ndef add(a, b): return All()"
+    ),
+    "ends with exit code 0": "import os\nos._exit(0)",
+    "looks for the tests": (
+        "import glob\ntext = ''.join(open(name).read() for name in glob.glob('/job/*'))\n"
+        "def add(a, b): return (3 if 'candidate(1, 2) == ' + '3' in text else -1)"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", FORGERIES)
+def test_a_program_cannot_grade_itself(sandbox: Sandbox, how: str) -> None:
+    """Its answers are claims; the tests and the verdict are in another sandbox."""
+    assert programs.run(sandbox, FORGERIES[how], ADD).outcome == "wrong"
+
+
+def test_a_program_that_never_answers_is_wrong(sandbox: Sandbox) -> None:
+    """The time is per test."""
+    slow = msgspec.structs.replace(ADD, seconds=1.0)
+    assert programs.run(sandbox, "def add(a, b):\n    while True: pass", slow).outcome == "wrong"
+
+
+def test_tests_that_fail_by_themselves_are_an_error(sandbox: Sandbox) -> None:
+    """A suite's own mistake must not count as a wrong answer."""
+    broken = msgspec.structs.replace(ADD, code="def check(candidate):\n    Node(1)\n")
+    assert programs.run(sandbox, "    return a + b\n", broken).outcome == "error"
+
+
+def test_testing_ends_at_the_first_test_that_fails(sandbox: Sandbox) -> None:
+    """And the result says which it was."""
+    found = programs.run(sandbox, "print(9)", ECHO)
+    assert found == Result("wrong", "test 2: another output", 1)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "same"),
+    [
+        ("1 2\n3\n", "1 2 \n3", True),
+        ("1.0", "1", True),
+        ("0.1 0.20", "0.10 0.2", True),
+        ("1 2 3", "1 2", False),
+        ("yes", "Yes", False),
+        ("1\n2", "1", False),
+        ("nan", "nan", True),
+    ],
+)
+def test_outputs_agree_line_by_line(found: str, wanted: str, *, same: bool) -> None:
+    """As text without outer space, or as the same numbers."""
+    assert same_output(found, wanted) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        ("Here:\n```python\nx = 1\n```\nDone.", "x = 1\n"),
+        ("```py\na\n```\n```python\nb\n```", "b\n"),
+        ("<think>```python\nno\n```</think>\n```python\nyes\n```", "yes\n"),
+        ("```python\nx\n```\n```text\noutput\n```", "x\n"),
+        ("    return 1\n", "    return 1\n"),
+        ("````python\n```\ninner\n```\n````", "```\ninner\n```\n"),
+        ("```python\ncut", None),
+        ("```python\na\n```\n```python\ncut", None),
+        ("<think>```python\nx\n```", None),
+        ("```rust\nfn main() {}\n```", None),
+        ("", None),
+    ],
+)
+def test_the_program_is_the_last_closed_block(text: str, program: str | None) -> None:
+    """Thoughts hold none, and a block that was cut off is none."""
+    assert final_code(text)[0] == program
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "why"),
+    [
+        ("python-tests", "not json", "not the JSON"),
+        ("python-tests", '{"kind": "python-tests"}', "need `code` and `function`"),
+        ("stdin", '{"kind": "stdin"}', "no tests"),
+        ("functional", '{"kind": "functional", "tests": [{"input": "1", "output": "2"}]}', "name of a `function`"),
+        ("functional", '{"kind": "functional", "function": "f", "tests": [{"input": "x", "output": "2"}]}', "not JSON"),
+        ("stdin", msgspec.json.encode(TWICE).decode(), "tests of the kind functional"),
+        ("stdin", '{"kind": "stdin", "tests": [], "colour": 1}', "not the JSON"),
+        ("stdin", "[" * 100_000, "not the JSON"),
+    ],
+)
+def test_a_mistake_in_a_suite_is_named(name: str, expected: str, why: str) -> None:
+    """Before anything runs."""
+    assert why in GRADERS[name]().mistake(expected)
+
+
+def test_the_grader_takes_a_whole_completion(sandbox: Sandbox) -> None:
+    """From text to outcome, through the registry."""
+    with GRADERS["stdin"]() as grader:
+        graded = grade(
+            grader, "Sure!\n```python\nprint(int(input())**2)\n```", msgspec.json.encode(ECHO).decode(), "stop"
+        )
+    assert (graded.outcome, graded.answer) == ("right", "print(int(input())**2)\n")
+
+
+def test_humaneval_references_pass_and_empty_bodies_do_not(sandbox: Sandbox, shared: Path) -> None:
+    """Every eighth problem here; `make conformance` takes all 164."""
+    rows = [json.loads(line) for line in (shared / "data" / "humaneval.jsonl").read_text().splitlines()][::8]
+    found = [[run_humaneval(sandbox, row, body).outcome for row in rows] for body in (None, "    pass\n")]
+    assert (set(found[0]), "right" in found[1]) == ({"right"}, False)
+
+
+def run_humaneval(sandbox: Sandbox, row: dict[str, str], body: str | None) -> Result:
+    """Return how the reference solution, or another body, fares."""
+    tests = Cases(
+        kind="python-tests", function=row["entry_point"], given=row["problem"], code=row["test"], check="check"
+    )
+    return programs.run(sandbox, row["answer"] if body is None else body, tests)
+
+
+def packed(value: Any) -> str:
+    """Return a value as LiveCodeBench packs its private tests."""
+    return base64.b64encode(zlib.compress(pickle.dumps(value))).decode()
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    """Return a row in LiveCodeBench's form."""
+    public = json.dumps([{"input": "3\n", "output": "9\n", "testtype": "stdin"}])
+    private = packed(json.dumps([{"input": "4\n", "output": "16\n", "testtype": "stdin"}]))
+    return {"public_test_cases": public, "private_test_cases": private, "metadata": "{}", **changes}
+
+
+def test_livecodebench_tests_are_unpacked(sandbox: Sandbox) -> None:
+    """Public ones come first, then the private ones; a function's name makes them functional."""
+    tests = livecodebench.tests_of(row(), "row 1")
+    assert (tests.kind, [test.output for test in tests.tests]) == ("stdin", ["9\n", "16\n"])
+    assert programs.run(sandbox, "print(int(input())**2)", tests).outcome == "right"
+    assert livecodebench.tests_of(row(metadata='{"func_name": "f"}'), "row 1").kind == "functional"
+
+
+class Dangerous:
+    """What runs code when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Call print."""
+        return (print, ("owned",))
+
+
+@pytest.mark.parametrize(
+    ("private", "why"),
+    [
+        (packed(Dangerous()), "UnpicklingError"),
+        (packed(["a list"]), "are no text"),
+        ("!!!", "cannot be unpacked"),
+        (base64.b64encode(b"junk").decode(), "cannot be unpacked"),
+    ],
+)
+def test_hostile_private_tests_run_nothing(private: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pickle may hold text and nothing else."""
+    with pytest.raises(SuiteError, match=why):
+        livecodebench.tests_of(row(private_test_cases=private), "row 1")
+    assert "owned" not in capsys.readouterr().out
+
+
+def test_a_bomb_of_private_tests_is_bounded() -> None:
+    """What they unpack to has a limit."""
+    with pytest.raises(SuiteError, match="more than 1 MiB"):
+        livecodebench.unpacked(packed("x" * (2 << 20)), "row 1", largest=1 << 20)
