@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime as dt
 import os
 import sys
 from collections.abc import Iterator
@@ -9,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from publisher.errors import DeployError, UsageError
+from publisher.errors import UsageError
 from publisher.host import HostInfo, HostOptions, running
-from publisher.netlify.budget import check_production, wait_for_build
 from publisher.netlify.client import Netlify, Settings
 from publisher.publishing import project as opened
 from publisher.publishing.audit import Progress, audit
@@ -171,32 +169,3 @@ def test_a_long_site_leaves_less_for_the_name() -> None:
     check_name("a" * 30, "s" * 31)
     with pytest.raises(UsageError, match="at most 30"):
         check_name("a" * 31, "s" * 31)
-
-
-TIMES = ["2026-11-20T10:00:00Z", "2026-11-20T10:00:20Z", "2026-11-20T10:00:30Z"]
-
-
-def at(hours: int, minutes: int, seconds: int) -> float:
-    """Return a moment of 20 November 2026 as Unix time."""
-    return dt.datetime(2026, 11, 20, hours, minutes, seconds, tzinfo=dt.UTC).timestamp()
-
-
-def test_the_fourth_build_of_a_minute_waits() -> None:
-    """It may be asked for once the first of the three is a minute old."""
-    assert wait_for_build(TIMES, at(10, 0, 40), per_minute=3, per_day=100) == 20.0
-    assert wait_for_build(TIMES, at(10, 1, 1), per_minute=3, per_day=100) == 0.0
-    assert wait_for_build(TIMES, at(10, 0, 40), per_minute=0, per_day=0) == 0.0
-
-
-def test_the_last_build_of_a_day_is_refused_with_the_wait() -> None:
-    """A wait of hours is not sat through."""
-    with pytest.raises(DeployError, match="the limit is 3") as caught:
-        wait_for_build(TIMES, at(12, 0, 0), per_minute=3, per_day=3)
-    assert "22.0 hours" in caught.value.hint
-
-
-def test_the_months_production_deploys_are_counted() -> None:
-    """Only this month's count."""
-    check_production(["2026-10-31T23:59:59Z", *TIMES], at(12, 0, 0), per_month=4)
-    with pytest.raises(DeployError, match="the budget is 3"):
-        check_production(TIMES, at(12, 0, 0), per_month=3)

@@ -12,8 +12,8 @@ import msgspec
 from publisher.cli.gate import EXIT_CODES
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project
-from publisher.cli.terminal import echo, echo_json
-from publisher.publishing import pipeline
+from publisher.cli.terminal import echo, echo_json, note
+from publisher.publishing import allowance, pipeline
 from publisher.publishing.report import verdict_lines, verdict_markdown
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ def command(ctx: click.Context, revision: str, tier: str, fresh: bool, dry_run: 
     else:
         echo("\n".join(verdict_lines(outcome.record, outcome.verdict)))
         echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
+    if outcome.news == "published":
+        config, _ = project.config(outcome.record.commit.sha)
+        for line in allowance.left(project, config.netlify):
+            note(line)
     ctx.exit(EXIT_CODES[outcome.verdict.verdict])
 
 

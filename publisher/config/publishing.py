@@ -36,4 +36,10 @@ class NetlifyConfig(Section, frozen=True, kw_only=True):
     keep: KeepConfig = KeepConfig()
     builds_per_minute: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 3
     builds_per_day: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 100
-    production_per_month: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 0
+    builds_per_month: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 300
+    """Builds in 31 days: as many as an older plan's 300 build minutes pay for, at a minute each."""
+    production_per_month: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 15
+    """Production deploys in 31 days, which only a site without NETLIFY_AUTH_TOKEN needs.
+
+    Of the 20 that the Free plan's 300 credits pay for, 5 are in reserve: what readers download costs credits, too.
+    """

@@ -181,7 +181,11 @@ def _keep_to_the_rate(project: Project, config: Config, note: Note) -> None:
     times = [request.time for run in project.runs() for request in run.requests]
     limits = config.netlify
     pause = budget.wait_for_build(
-        times, time.time(), per_minute=limits.builds_per_minute, per_day=limits.builds_per_day
+        times,
+        time.time(),
+        per_minute=limits.builds_per_minute,
+        per_day=limits.builds_per_day,
+        per_month=limits.builds_per_month,
     )
     if pause > 0:
         note(f"waiting {pause:.0f} s: {limits.builds_per_minute} builds a minute are allowed")
