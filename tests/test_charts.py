@@ -6,7 +6,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from publisher.render.charts import FULL_DETAIL, NARROW, WIDE, Frame, Mark, Shape, gauge, level, tiles, trend
+from publisher.render.charts import FULL_DETAIL, NARROW, WIDE, Frame, Mark, Shape, trend
+from publisher.render.figures import gauge, level, tiles
 from publisher.render.svg import element, markup, number
 
 
@@ -22,9 +23,13 @@ def mark(score: float = 70.0, shape: Shape = "kept", **more: Any) -> Mark:
     return Mark(score, shape=shape, **(value | more))
 
 
-def drawn(marks: list[Mark], threshold: float | None = None, frame: Frame = WIDE) -> ET.Element:
+def drawn(
+    marks: list[Mark], threshold: float | None = None, frame: Frame = WIDE, best_before: float | None = None
+) -> ET.Element:
     """Return a chart, parsed."""
-    picture = trend(marks, frame, name="t", title="Title", description="Words", threshold=threshold)
+    picture = trend(
+        marks, frame, name="t", title="Title", description="Words", threshold=threshold, best_before=best_before
+    )
     return ET.fromstring(picture)  # noqa: S314 - our own
 
 
@@ -34,7 +39,7 @@ def classes(picture: ET.Element, name: str) -> list[ET.Element]:
 
 
 def test_each_shape_is_drawn_in_its_own_way_and_says_what_it_is() -> None:
-    """Kept runs are dots that link, refused ones crosses, undecided ones diamonds, unreadable ones stones."""
+    """Kept runs are dots that link, rejected ones crosses, undecided ones diamonds, unreadable ones stones."""
     picture = drawn([mark(), mark(60, "rejected"), mark(65, "inconclusive"), mark(0, "unreadable"), mark(72, own=True)])
     links = list(picture.iter("a"))
     assert [link.get("href") for link in links] == ["https://x--y.z"] * 2
@@ -91,11 +96,48 @@ def test_the_threshold_is_drawn_where_the_gate_has_one() -> None:
 
 
 def test_the_best_line_only_climbs_on_kept_runs() -> None:
-    """A refused run that scored higher does not raise what is best so far."""
-    with_refused = classes(drawn([mark(60), mark(95, "rejected"), mark(70)]), "best")[0].get("d", "")
-    heights = [float(value) for value in with_refused.removeprefix("M").split()[1::2]]
+    """A rejected run that scored higher does not raise what is best so far."""
+    heights = best_line(drawn([mark(60), mark(95, "rejected"), mark(70)]))
     assert heights == sorted(heights, reverse=True)
     assert len(set(heights)) == 2
+
+
+def best_line(picture: ET.Element) -> list[float]:
+    """Return the heights in pixels, from the top, of the line of the best kept score."""
+    return [float(value) for value in classes(picture, "best")[0].get("d", "").removeprefix("M").split()[1::2]]
+
+
+def test_the_best_line_knows_the_runs_before_the_chart() -> None:
+    """A window that starts after the best run shows that best from its left edge, and a lower run does not reset it."""
+    picture = drawn([mark(60), mark(65), mark(63)], best_before=80.0)
+    dots = [float(node.get("cy", "0")) for node in classes(picture, "mark")]
+    assert len(set(best_line(picture))) == 1
+    assert best_line(picture)[0] < min(dots)
+    assert classes(picture, "best")[0].get("d", "").startswith(f"M{WIDE.left} ")
+
+
+@pytest.mark.parametrize("frame", [WIDE, NARROW])
+def test_an_outlier_does_not_flatten_everything_else(frame: Frame) -> None:
+    """One run at 0 among runs near 98 stands on the edge and is counted; the others share the height."""
+    near = [mark(98 + place % 3 / 2, low=97.0, high=99.5) for place in range(6)]
+    picture = drawn([*near[:3], mark(0.4, "rejected", low=0.0, high=1.0), *near[3:]], threshold=50.0, frame=frame)
+    heights = {float(node.get("cy", "0")) for node in classes(picture, "kept") if node.tag == "circle"}
+    assert max(heights) - min(heights) > 50
+    assert [node.text for node in classes(picture, "beyond")] == ["1 run and the gate at 50.0 below this scale"]
+    assert not classes(picture, "threshold")
+    (cross,) = classes(picture, "rejected")
+    assert cross.findtext("title") == "run 0.4"
+    assert float(cross.get("d", "").split()[1].split("l")[0]) < frame.height - frame.bottom
+
+
+def test_an_axis_holds_everything_where_nothing_lies_far_off() -> None:
+    """Few runs, runs that spread evenly, and the run being shown are never off the axis."""
+    for some in (
+        [mark(2), mark(98)],
+        [mark(float(10 * place)) for place in range(10)],
+        [*(mark(98, low=97.0, high=99.0) for _ in range(8)), mark(10, own=True)],
+    ):
+        assert not classes(drawn(some), "beyond")
 
 
 def test_no_mark_lies_outside_the_drawing() -> None:
@@ -107,7 +149,7 @@ def test_no_mark_lies_outside_the_drawing() -> None:
 
 
 def test_many_runs_are_reduced_but_new_bests_stay_links() -> None:
-    """Beyond 500 runs there is one path a shape, a band instead of whiskers, and a link for each record."""
+    """Beyond 500 runs there is one path per shape, a band instead of whiskers, and a link for each record."""
     many = [mark(20 + place / 100 - place % 3, "rejected" if place % 7 == 3 else "kept") for place in range(5_000)]
     picture = drawn(many)
     assert len(classes(picture, "rejected")) == 1
@@ -138,7 +180,7 @@ def test_titles_are_escaped() -> None:
 
 
 def test_gauge_and_tiles() -> None:
-    """The gauge holds its marks inside; a tile map has one tile a problem, by level."""
+    """The gauge holds its marks inside; a tile map has one tile per problem, by level."""
     picture = ET.fromstring(gauge(120, -5, 101, threshold=60, title="t"))  # noqa: S314 - our own
     xs = [float(node.get(key, "0")) for node in picture for key in ("x1", "x2", "cx") if node.get(key)]
     assert min(xs) >= 0

@@ -166,7 +166,7 @@ def test_the_first_page_says_score_interval_verdict_and_identity(tree: Path, fil
 
 
 def test_older_snapshots_are_linked_from_table_and_chart(tree: Path, files: dict[str, bytes]) -> None:
-    """Each kept line of history leads to its own permanent address, twice; a refused one leads nowhere."""
+    """Each kept line of history leads to its own permanent address, twice; a rejected one leads nowhere."""
     page = files["history/index.html"].decode()
     for line in json.loads((tree / "ledger/history.json").read_bytes())["lines"]:
         expected = {2, 3} if line["verdict"] == "kept" else {0}  # the table, the wide chart, and perhaps the phone's
@@ -388,6 +388,9 @@ def test_the_first_snapshot_stands_alone(tmp_path: Path) -> None:
     site = build(source(snapshot_tree(tmp_path, runs=0, problems=8)))
     assert b"there is nothing to compare it with yet" in site["compare/index.html"]
     assert b"Every run so far was kept" in site["rejected/index.html"]
+    for name in ("index.html", "history/index.html"):
+        assert b'class="chart ' not in site[name]
+        assert b"the second run of the full tier" in site[name] or b"This is the first run" in site[name]
     assert links.check(site) == []
 
 
@@ -401,3 +404,27 @@ def test_a_pruned_snapshot_is_named_and_not_linked(own: Path) -> None:
     page = build(source(own))["history/index.html"].decode()
     assert "pruned 20 Nov 2026" in page
     assert older["address"] not in page
+
+
+def test_the_first_screen_says_what_changed_and_what_the_words_mean(tree: Path, files: dict[str, bytes]) -> None:
+    """Beside the score stand the verdict and the change since the last snapshot, with "within the noise" explained."""
+    page = files["index.html"].decode()
+    badge = page[page.index('class="outcome"') :].partition("</p>")[0]
+    assert "kept" in badge
+    assert "+6.1 ± 5.3 against the previous kept snapshot, within the noise" in badge
+    assert "Within the noise: the difference is less than twice its standard error" in page
+    assert "120 problems × 1 sample" in page
+
+
+def test_pages_have_one_word_for_a_run_that_was_not_kept(files: dict[str, bytes], hostile: dict[str, bytes]) -> None:
+    """It is rejected, on every page; and rates are given per problem, per answer, per second."""
+    for site in (files, hostile):
+        for name, page in pages(site).items():
+            assert not re.search(r"(?i)refus|tokens an? |squares? a problem", page), name
+
+
+def test_a_caption_says_what_is_drawn_at_its_width(tmp_path: Path) -> None:
+    """The phone's chart shows fewer runs than the wide one, and so does its caption."""
+    page = build(source(snapshot_tree(tmp_path, runs=40)))["index.html"].decode()
+    assert 'class="for-wide">words: score of 41 runs (' in page
+    assert 'class="for-narrow">words: score of 24 runs (' in page

@@ -110,9 +110,7 @@ def test_names_of_a_teams_pages_follow_from_the_table_of_pages(own: Path) -> Non
         ('<p id="a"></p><p id="a"></p>', "twice"),
     ],
 )
-def test_what_would_not_work_is_refused_before_anything_is_written(
-    own: Path, tmp_path: Path, page: str, fault: str
-) -> None:
+def test_what_would_not_work_fails_before_anything_is_written(own: Path, tmp_path: Path, page: str, fault: str) -> None:
     """A dead link or anything that the policy blocks fails the rendering and leaves the old folder alone."""
     into = tmp_path / "dist"
     before = render(source(own), into)

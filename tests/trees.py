@@ -132,7 +132,7 @@ def result(suite: str, samples: list[Sample]) -> dict[str, Any]:
 
 
 def history_line(number: int, runs: int) -> HistoryLine:
-    """Return the `number`-th of `runs` invented runs: slowly better, some refused, one undecided."""
+    """Return the `number`-th of `runs` invented runs: slowly better, some rejected, one undecided."""
     commit, growth = sha("commit", number), number / max(1, runs - 1)
     score = 34 + 44 * growth**0.7 + 6 * (chance("wobble", number) - 0.5)
     verdict: schema.VerdictWord = "rejected" if number % 5 == 3 else "inconclusive" if number == 7 else "kept"

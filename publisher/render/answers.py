@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import charts, text
+from publisher.render import figures, text
 from publisher.render.parts import Draft
 from publisher.render.suites import OUTCOMES, shares_right
 from publisher.visible import visible
@@ -168,7 +168,7 @@ def _problem(
         statement=visible(first.statement) if public else "",
         expected=text.line(first.expected, 200) if public else "",
         right=first.outcome if len(samples) == 1 else f"{right} of {len(samples)} right",
-        level=charts.level(share),
+        level=figures.level(share),
         answers=tuple(_answer(sample, limit, few=few) for sample in sorted(samples, key=lambda item: item.sample)),
     )
 

@@ -1,4 +1,4 @@
-"""The charts, drawn as SVG: readable without JavaScript, under a policy without inline styles, in light and dark.
+"""The chart of scores over runs, as SVG: it needs neither JavaScript nor inline styles, in light and in dark.
 
 Colours and line widths come from classes of the site's style sheet. What a mark means is said three times: by its
 shape, by its colour and by its title. Kept marks are links. A group with a title and a description instead of
@@ -25,8 +25,8 @@ FULL_WHISKERS = 60
 """Above this many runs, single intervals give way to a band, in columns of four pixels."""
 FULL_DETAIL = 500
 """Above this many runs, marks that are not kept become one path, without titles of their own."""
-ORDER = ("ground", "all", "most", "some", "none", "unscored")
-"""What lies on what among the tiles."""
+FEWEST_FOR_OUTLIERS = 5
+"""With fewer runs nothing can be said to lie far off."""
 Shape = Literal["kept", "rejected", "inconclusive", "unreadable"]
 
 
@@ -76,15 +76,25 @@ class _Scale:
 
     def y(self, value: float) -> float:
         room = self.frame.height - self.frame.top - self.frame.bottom
-        return self.frame.top + room * (self.high - value) / (self.high - self.low)
+        within = min(max(value, self.low), self.high)
+        return self.frame.top + room * (self.high - within) / (self.high - self.low)
 
 
 def trend(
-    marks: Sequence[Mark], frame: Frame, *, name: str, title: str, description: str, threshold: float | None
+    marks: Sequence[Mark],
+    frame: Frame,
+    *,
+    name: str,
+    title: str,
+    description: str,
+    threshold: float | None,
+    best_before: float | None = None,
 ) -> Markup:
-    """Draw scores over runs, oldest left: the 95 % band, the best kept so far, the threshold and a mark a run."""
-    readable = [mark for mark in marks if mark.shape != "unreadable"]
-    low, high, step = _axis([value for mark in readable for value in (mark.low, mark.high)], threshold)
+    """Draw scores over runs, oldest left: the 95 % band, the best kept so far, the threshold and a mark per run.
+
+    `best_before` is the best kept score of the runs that are older than `marks`, where there are such.
+    """
+    low, high, step = _axis(*_shown(marks, threshold, best_before))
     scale = _Scale(frame, len(marks), low, high)
     base = f"{name}-{frame.name}"
     return markup(
@@ -95,8 +105,9 @@ def trend(
             *_grid(scale, step),
             *_band(scale, marks),
             *_threshold(scale, threshold),
-            *_best(scale, marks),
+            *_best(scale, marks, best_before),
             *_labels(scale, marks),
+            *_beyond(scale, marks, threshold),
             *_marks(scale, marks),
             class_=f"chart chart-{frame.name}{'' if len(marks) <= FULL_DETAIL else ' chart-dense'}",
             viewBox=f"0 0 {frame.width} {frame.height}",
@@ -107,13 +118,57 @@ def trend(
     )
 
 
-def _axis(values: list[float], threshold: float | None) -> tuple[float, float, float]:
+def _shown(marks: Sequence[Mark], threshold: float | None, best: float | None) -> tuple[float, float]:
+    """Return the lowest and the highest value that the axis has to hold.
+
+    Usually that is everything. Where a few runs lie so far off that all others would share less than half of the
+    height, they are left out: a quarter of the runs on each side and three times the spread of the middle half decide
+    who lies far off, since these do not move with the outliers themselves (Tukey, Exploratory Data Analysis, 1977).
+    """
+    readable = [mark for mark in marks if mark.shape != "unreadable"]
+    extra = [value for value in (threshold, best) if value is not None]
+    every = [*extra, *(value for mark in readable for value in (mark.low, mark.high))] or [0.0, 100.0]
+    if len(readable) < FEWEST_FOR_OUTLIERS:
+        return min(every), max(every)
+    scores = sorted(mark.score for mark in readable)
+    first, last = scores[len(scores) // 4], scores[-1 - len(scores) // 4]
+    widths = sorted(mark.high - mark.low for mark in readable)
+    reach = 3 * max(last - first, widths[len(widths) // 2], 1.0)
+    near = [mark for mark in readable if mark.own or first - reach <= mark.score <= last + reach]
+    core = [value for mark in near for value in (mark.low, mark.high)]
+    core += [value for value in extra if first - reach <= value <= last + reach]
+    if max(core) - min(core) < (max(every) - min(every)) / 2:
+        return min(core), max(core)
+    return min(every), max(every)
+
+
+def _axis(lowest: float, highest: float) -> tuple[float, float, float]:
     """Return the ends of the vertical axis and the step of its ticks, on round numbers within 0 to 100."""
-    wanted = [*values, *([threshold] if threshold is not None else [])] or [0.0, 100.0]
-    low, high = max(0.0, min(wanted)), min(100.0, max(wanted))
+    low, high = max(0.0, lowest), min(100.0, highest)
     step = next((size for size in (1, 2, 5, 10) if (high - low) / size <= 5), 20)
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step
     return (low, high, step) if high > low else (max(0, low - step), min(100, low + step), step)
+
+
+def _beyond(scale: _Scale, marks: Sequence[Mark], threshold: float | None) -> list[Element]:
+    """Say what lies outside the axis, in a corner on the side where it would be; its marks stand on the edge."""
+    scores = [mark.score for mark in marks if mark.shape != "unreadable"]
+    nodes = []
+    for side, count, gate, y in (
+        ("above", sum(score > scale.high for score in scores), (threshold or 0.0) > scale.high, scale.frame.top - 3),
+        (
+            "below",
+            sum(score < scale.low for score in scores),
+            threshold is not None and threshold < scale.low,
+            scale.frame.height - scale.frame.bottom - 5,
+        ),
+    ):
+        parts = [text.plural(count, "run")] if count else []
+        parts += [f"the gate at {text.points(threshold or 0.0)}"] if gate else []
+        if parts:
+            words = f"{' and '.join(parts)} {side} this scale"
+            nodes.append(element("text", words, class_="beyond", x=scale.frame.width - scale.frame.right, y=y))
+    return nodes
 
 
 def _grid(scale: _Scale, step: float) -> list[Element]:
@@ -129,7 +184,7 @@ def _grid(scale: _Scale, step: float) -> list[Element]:
 
 
 def _band(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
-    """Draw the 95 % intervals: a whisker a run while there is room, a band around the kept runs beyond that."""
+    """Draw the 95 % intervals: a whisker per run while there is room, a band around the kept runs beyond that."""
     places = [(scale.x(place), mark) for place, mark in enumerate(marks) if mark.shape != "unreadable"]
     if len(marks) <= FULL_WHISKERS:
         spread = min(3.0, (scale.x(1) - scale.x(0)) / 4)
@@ -148,10 +203,10 @@ def _band(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
     return [element("path", class_="band", d=path(upper + lower[::-1], closed=True))] if columns else []
 
 
-def _best(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
-    """Draw the best kept score so far as steps."""
-    points: list[tuple[float, float]] = []
-    best = -math.inf
+def _best(scale: _Scale, marks: Sequence[Mark], before: float | None) -> list[Element]:
+    """Draw the best kept score so far as steps; it starts at the left edge where an older run is `before` them all."""
+    best = -math.inf if before is None else before
+    points = [] if before is None else [(float(scale.frame.left), scale.y(best))]
     for place, mark in enumerate(marks):
         if mark.shape == "kept" and mark.score > best:
             x = scale.x(place)
@@ -164,8 +219,8 @@ def _best(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
 
 
 def _threshold(scale: _Scale, threshold: float | None) -> list[Element]:
-    """Draw the score that the gate demands."""
-    if threshold is None:
+    """Draw the score that the gate asks for, where the axis has it."""
+    if threshold is None or not scale.low <= threshold <= scale.high:
         return []
     y, right = scale.y(threshold), scale.frame.width - scale.frame.right
     words = f"gate {text.points(threshold)}"
@@ -176,10 +231,10 @@ def _threshold(scale: _Scale, threshold: float | None) -> list[Element]:
 
 
 def _labels(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
-    """Name as many runs below the plot as fit, the last one always."""
+    """Date as many runs below the plot as fit, the last one always."""
     if not marks:
         return []
-    fitting = max(1, (scale.frame.width - scale.frame.left) // 84)
+    fitting = max(1, (scale.frame.width - scale.frame.left) // 96)
     every = math.ceil(len(marks) / fitting)
     chosen = range((len(marks) - 1) % every, len(marks), every)
     y = scale.frame.height - 8
@@ -188,7 +243,7 @@ def _labels(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
 
 def _inside(scale: _Scale, place: int) -> float:
     """Return where a label's middle goes, so that neither end leaves the drawing."""
-    return min(max(scale.x(place), 28.0), scale.frame.width - 28.0)
+    return min(max(scale.x(place), 36.0), scale.frame.width - 36.0)
 
 
 def _marks(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
@@ -205,7 +260,7 @@ def _marks(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
 
 
 def _overview(scale: _Scale, places: Sequence[tuple[float, Mark]]) -> list[Element]:
-    """Draw too many marks for one element each: a path a shape, a speck a place, and links for each new best only."""
+    """Draw too many marks for one element each: a path per shape, a dot per cell, a link for each new best only."""
     chosen: list[tuple[float, Mark]] = []
     best = -math.inf
     for x, mark in places:
@@ -255,75 +310,3 @@ def _shape(scale: _Scale, x: float, mark: Mark) -> str:
     if mark.shape == "inconclusive":
         return f"M{number(x)} {number(y - 5)}l5 5l-5 5l-5 -5Z"
     return f"M{number(x - 3.5)} {number(scale.y(scale.low))}v-7a3.5 3.5 0 0 1 7 0v7Z"
-
-
-def gauge(score: float, low: float, high: float, *, threshold: float | None = None, title: str = "") -> Markup:
-    """Draw one score on a scale of 0 to 100: its interval as a bar, itself as a dot, the threshold as a tick."""
-    width, middle = 240, 10.0
-
-    def at(value: float) -> float:
-        return 6 + (width - 12) * min(max(value, 0.0), 100.0) / 100
-
-    limit = (
-        element("line", class_="limit", x1=at(threshold), x2=at(threshold), y1=1, y2=19)
-        if threshold is not None
-        else None
-    )
-    return markup(
-        element(
-            "svg",
-            element("title", title) if title else None,
-            element("line", class_="rail", x1=6, x2=width - 6, y1=middle, y2=middle),
-            element("line", class_="extent", x1=at(low), x2=at(high), y1=middle, y2=middle),
-            limit,
-            element("circle", class_="point", cx=at(score), cy=middle, r=5),
-            class_="gauge",
-            viewBox=f"0 0 {width} 20",
-            aria_hidden=None if title else "true",
-            role="img" if title else None,
-        )
-    )
-
-
-def tiles(shares: Sequence[float | None], *, columns: int = 40, title: str) -> Markup:
-    """Draw one square a problem: filled as far as its samples were right, a cross where none was right."""
-    levels: dict[str, list[str]] = {"ground": []}
-    for place, share in enumerate(shares):
-        row, column = divmod(place, columns)
-        name = level(share)
-        levels.setdefault(name, []).append(_tile(name, 12.0 * column, 12.0 * row))
-        if name in {"most", "some"}:
-            levels["ground"].append(_tile("all", 12.0 * column, 12.0 * row))
-    rows = max(1, math.ceil(len(shares) / columns))
-    width, height = 12 * min(columns, max(len(shares), 1)) - 2, 12 * rows - 2
-    return markup(
-        element(
-            "svg",
-            element("title", title),
-            *(element("path", class_=f"tile-{name}", d="".join(levels[name])) for name in ORDER if levels.get(name)),
-            class_="tiles-map",
-            viewBox=f"0 0 {width} {height}",
-            width=str(width * 3 // 2),
-            height=str(height * 3 // 2),
-            role="img",
-        )
-    )
-
-
-def level(share: float | None) -> Literal["all", "most", "some", "none", "unscored"]:
-    """Return the word for a share of right samples."""
-    if share is None:
-        return "unscored"
-    if share <= 0:
-        return "none"
-    return "all" if share >= 1 else "most" if share >= 0.5 else "some"
-
-
-def _tile(name: str, x: float, y: float) -> str:
-    """Return the path of one 10-pixel square of a level."""
-    if name == "none":
-        return f"M{number(x + 2)} {number(y + 2)}l6 6m-6 0l6 -6"
-    if name == "unscored":
-        return f"M{number(x + 4)} {number(y + 4)}h2v2h-2z"
-    tall = {"all": 10, "most": 6, "some": 3}[name]
-    return f"M{number(x)} {number(y + 10 - tall)}h10v{tall}h-10z"

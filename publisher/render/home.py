@@ -10,7 +10,7 @@ from publisher.render.identity import facts, pinning, reproducing
 from publisher.render.parts import Draft
 from publisher.render.runs import chart
 from publisher.render.suites import basis, gauge, suite_view
-from publisher.render.tables import differences, history_rows
+from publisher.render.tables import WITHIN_NOISE, differences, history_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +54,11 @@ class HomeView:
     gauge: Markup
     threshold: str
     verdict: str
+    change: str
+    """Against the previous kept snapshot; empty where there is none."""
+    meaning: str
+    noisy: bool
+    """Whether a difference is within the noise, which the page then explains."""
     summary: str
     changes: tuple[tuple[str, str, str, str], ...]
     suites: tuple[SuiteView, ...]
@@ -79,6 +84,8 @@ def home(snapshot: Snapshot) -> HomeView:
     record, result, limit = snapshot.record, snapshot.headline, snapshot.threshold
     lines = snapshot.history.lines[::-1]
     rules = snapshot.verdict.rules
+    changes = differences(snapshot)
+    _, change, _, meaning = changes[0] if changes else ("",) * 4
     passed = sum(rule.outcome == "pass" for rule in rules)
     return HomeView(
         model=text.line(record.model.name, 100),
@@ -92,8 +99,11 @@ def home(snapshot: Snapshot) -> HomeView:
         gauge=gauge(result, limit),
         threshold="" if limit is None else text.points(limit),
         verdict=snapshot.verdict.verdict,
+        change=change,
+        meaning=meaning,
+        noisy=any(said == WITHIN_NOISE for *_, said in changes),
         summary=f"{passed} of {text.plural(len(rules), 'rule')} passed" if rules else "no rules",
-        changes=tuple(differences(snapshot)),
+        changes=tuple(changes),
         suites=tuple(suite_view(snapshot, item) for item in record.results),
         rules=tuple(_rule(snapshot, rule) for rule in rules),
         chart=chart(snapshot),

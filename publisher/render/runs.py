@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from publisher.render.charts import Mark
     from publisher.render.gather import Snapshot
     from publisher.render.tables import HistoryRow
     from publisher.schema import HistoryLine
 
+FEWEST_MARKS = 2
+"""A single dot is no chart: the pages say in words that this is the first run."""
 RECENT_MARKS = 150
 NARROW_MARKS = 24
 ROWS_PER_PAGE = 150
@@ -31,7 +34,8 @@ class ChartView:
 
     wide: Markup
     narrow: Markup
-    caption: str
+    wide_caption: str
+    narrow_caption: str
     note: str
     has_threshold: bool
     has_inconclusive: bool
@@ -110,31 +114,46 @@ def _numbered(path: str, number: int) -> str:
 
 
 def chart(snapshot: Snapshot, most: int = RECENT_MARKS, name: str = "recent") -> ChartView | None:
-    """Return the chart of the newest `most` runs of this tier on the headline suite; None where there is none.
+    """Return the chart of the newest `most` runs of this tier on the headline suite; None for a single run or none.
 
     `name` tells two charts on one page apart; the phone's variant shows the newest few runs of the recent ones.
     """
     drawn = marks(snapshot)
-    if not drawn:
+    if len(drawn) < FEWEST_MARKS:
         return None
-    suite, limit, shown = snapshot.headline.suite, snapshot.threshold, drawn[-most:]
-    title = f"{suite}: score of {runs_in_words(shown)}"
-    description = f"Points with 95 % intervals, oldest left. Latest: {drawn[-1].title}. The table has the same figures."
-    wide, narrow = (
-        charts.trend(part, frame, name=name, title=title, description=description, threshold=limit)
-        for part, frame in ((shown, charts.WIDE), (shown[-NARROW_MARKS:] if name == "recent" else shown, charts.NARROW))
-    )
+    shown = drawn[-most:]
+    wide, wide_caption = _drawing(snapshot, drawn, shown, charts.WIDE, name)
+    few = shown[-NARROW_MARKS:] if name == "recent" else shown
+    narrow, narrow_caption = _drawing(snapshot, drawn, few, charts.NARROW, name)
     others = len(snapshot.history.lines) - len(drawn)
-    note = f"{text.plural(others, 'run')} of other tiers or suite versions left out." if others else ""
     shapes = {mark.shape for mark in shown}
     return ChartView(
-        wide,
-        narrow,
-        title,
-        note,
-        has_threshold=limit is not None,
+        wide=wide,
+        narrow=narrow,
+        wide_caption=wide_caption,
+        narrow_caption=narrow_caption,
+        note=f"{text.plural(others, 'run')} of other tiers or suite versions left out." if others else "",
+        has_threshold=snapshot.threshold is not None,
         has_inconclusive="inconclusive" in shapes,
         has_unreadable="unreadable" in shapes,
         has_band=len(shown) > charts.FULL_WHISKERS,
         dense=len(shown) > charts.FULL_DETAIL,
     )
+
+
+def _drawing(
+    snapshot: Snapshot, drawn: Sequence[Mark], shown: Sequence[Mark], frame: charts.Frame, name: str
+) -> tuple[Markup, str]:
+    """Return the chart of the last of the `drawn` runs, those that are `shown`, and its caption."""
+    caption = f"{snapshot.headline.suite}: score of {runs_in_words(shown)}"
+    older = [mark.score for mark in drawn[: len(drawn) - len(shown)] if mark.shape == "kept"]
+    picture = charts.trend(
+        shown,
+        frame,
+        name=name,
+        title=caption,
+        description=f"Points with 95 % intervals, oldest left. Latest: {drawn[-1].title}. The table has the figures.",
+        threshold=snapshot.threshold,
+        best_before=max(older, default=None),
+    )
+    return picture, caption

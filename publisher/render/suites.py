@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import charts, text
+from publisher.render import figures, text
 from publisher.render.parts import Draft, Fact
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def suite_view(snapshot: Snapshot, result: SuiteResult) -> SuiteView:
     """Return one suite's result."""
     suite = snapshot.identity(result.suite)
     shares = list(shares_right(snapshot, result).values())
-    drawn = charts.tiles(shares, title=f"{text.plural(len(shares), 'problem')} of {result.suite}, one square each")
+    drawn = figures.tiles(shares, title=f"{text.plural(len(shares), 'problem')} of {result.suite}, one square each")
     return SuiteView(
         name=result.suite,
         href=f"samples/{result.suite}/",
@@ -63,12 +63,12 @@ def suite_view(snapshot: Snapshot, result: SuiteResult) -> SuiteView:
         outcomes=tuple(_outcomes(result.counts)),
         pass_at=tuple(Fact(f"pass@{text.line(k, 8)}", text.points(value)) for k, value in _by_k(result.pass_at)),
         kinds=tuple(
-            (text.line(kind, 60), text.points(score), charts.gauge(score, score, score))
+            (text.line(kind, 60), text.points(score), figures.gauge(score, score, score))
             for kind, score in sorted(result.kinds.items())
         ),
         speed=tuple(_speed(result)),
         public=suite.public,
-        grader=text.line(f"{suite.grader} {suite.grader_version}", 60),
+        grader=text.line(f"{suite.grader}, version {suite.grader_version}", 60),
         tiles=drawn if 0 < len(shares) <= MOST_TILES else None,
         headline=result.suite == snapshot.headline.suite,
     )
@@ -95,9 +95,10 @@ def _speed(result: SuiteResult) -> list[Fact]:
     answers = max(1, result.counts.scored + result.counts.error)
     return [
         Fact("tokens generated", text.count(result.tokens)),
-        Fact("tokens an answer", text.count(result.tokens / answers)),
-        Fact("tokens a second", text.count(result.tokens_per_second)),
-        Fact("latency p50 / p99", f"{text.duration(result.latency.p50)} / {text.duration(result.latency.p99)}"),
+        Fact("tokens per answer", text.count(result.tokens / answers)),
+        Fact("tokens per second", text.count(result.tokens_per_second)),
+        Fact("median latency", text.duration(result.latency.p50)),
+        Fact("99th percentile of latency", text.duration(result.latency.p99)),
     ]
 
 
@@ -111,4 +112,4 @@ def gauge(result: SuiteResult, limit: float | None = None, *, titled: bool = Tru
     """Return a suite's score as a mark on a scale from 0 to 100, with its interval and perhaps the gate's limit."""
     low, high = result.interval.low, result.interval.high
     title = f"{text.points(result.score)} points, 95 % interval {text.interval(low, high)}" if titled else ""
-    return charts.gauge(result.score, low, high, threshold=limit, title=title)
+    return figures.gauge(result.score, low, high, threshold=limit, title=title)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import charts, text
+from publisher.render import figures, text
 from publisher.render.charts import Mark
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from publisher.schema import HistoryLine, HistoryScore
 
 Z95 = 1.959964
+WITHIN_NOISE = "within the noise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def _row(snapshot: Snapshot, line: HistoryLine) -> HistoryRow:
         score=text.points(score.score) if score else text.NONE,
         stderr=text.points(score.stderr) if score else "",
         interval=text.interval(score.low, score.high) if score else "",
-        gauge=charts.gauge(score.score, score.low, score.high) if score else None,
+        gauge=figures.gauge(score.score, score.low, score.high) if score else None,
         detail=" · ".join([_basis(snapshot, line), *others]),
         why=text.line(line.why, 400),
         own=own,
@@ -116,7 +117,7 @@ def _basis(snapshot: Snapshot, line: HistoryLine) -> str:
     if score is None:
         return ""
     other = "" if snapshot.score(line) else ", another suite version"
-    return f"{text.count(score.n)} × {text.count(score.k)}{other}"
+    return f"{text.plural(score.n, 'problem')} × {text.plural(score.k, 'sample')}{other}"
 
 
 def marks(snapshot: Snapshot) -> list[Mark]:
@@ -128,13 +129,13 @@ def marks(snapshot: Snapshot) -> list[Mark]:
 def _mark(snapshot: Snapshot, line: HistoryLine, score: HistoryScore | None) -> Mark:
     short, when = text.line(line.commit[:12]), text.date(line.started)
     if score is None:
-        return Mark(0.0, 0.0, 0.0, "unreadable", f"{short}, {when}: the run's files cannot be read", short[:7])
+        return Mark(0.0, 0.0, 0.0, "unreadable", f"{short}, {when}: the run's files cannot be read", when)
     figures = f"{text.points(score.score)} ± {text.points(score.stderr)}, 95 % {text.interval(score.low, score.high)}"
     subject = text.line(line.subject, 60)
     title = f"{short}, {when}: {figures}, {line.verdict}{f' ({subject})' if subject else ''}"
     own = line.run_id == snapshot.record.run_id
     href = permanent(snapshot, line) if line.verdict == "kept" else ""
-    return Mark(score.score, score.low, score.high, line.verdict, title, short[:7], href, own)
+    return Mark(score.score, score.low, score.high, line.verdict, title, when, href, own)
 
 
 def runs_in_words(drawn: Sequence[Mark]) -> str:
@@ -206,7 +207,7 @@ def _compare(snapshot: Snapshot, line: HistoryLine, suite: str) -> CompareRow:
     if mine.suite != theirs.suite:
         word, meaning = "other", "another version of the suite: not comparable"
     elif abs(delta) <= Z95 * error:
-        word, meaning = "noise", "within the noise"
+        word, meaning = "noise", WITHIN_NOISE
     else:
         word, meaning = ("better", "clearly better") if delta > 0 else ("worse", "clearly worse")
     return CompareRow(

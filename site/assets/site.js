@@ -44,16 +44,17 @@
   // Under a chart: the figures of the mark below the pointer or in focus. Arrow keys go from mark to mark.
   document.querySelectorAll("figure.trend").forEach(function (figure) {
     var readout = figure.querySelector(".readout");
-    var usual = readout.textContent;
+    var usual = Array.from(readout.childNodes);
     function show(event) {
       var mark = event.target.closest("a, g, path.mark");
       var title = mark && mark.querySelector("title");
-      readout.textContent = title ? title.textContent : usual;
+      if (title) { readout.textContent = title.textContent; } else { reset(); }
     }
     figure.addEventListener("pointerover", show);
     figure.addEventListener("focusin", show);
-    figure.addEventListener("pointerleave", function () { readout.textContent = usual; });
-    figure.addEventListener("focusout", function () { readout.textContent = usual; });
+    function reset() { readout.replaceChildren.apply(readout, usual); }
+    figure.addEventListener("pointerleave", reset);
+    figure.addEventListener("focusout", reset);
     figure.addEventListener("keydown", function (event) {
       var chart = event.target.closest("svg.chart");
       if (!chart) { return; }
