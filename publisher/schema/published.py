@@ -119,3 +119,14 @@ class TakenDown(Struct, frozen=True, kw_only=True):
     who: str
     why: str
     time: str
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """People were told about a run: of what, and how many of the targets could be reached."""
+
+    schema: int = 1
+    run_id: str
+    kind: Literal["rejected", "alert", "drift", "recovered", "failed"]
+    targets: int
+    reached: int
+    time: str
