@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+import json
+import time
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from publisher.config import BestRatio, Threshold, parse
 from publisher.errors import ConfigError
@@ -106,3 +112,101 @@ def test_no_file_that_is_not_utf8() -> None:
     """Bytes that are not UTF-8 are our message too."""
     with pytest.raises(ConfigError, match="not TOML"):
         parse(b"\xff\xfe")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 5000, "nested too deeply"),
+        ("a = " + "{a=" * 900 + "1" + "}" * 900, "nested too deeply"),
+        ("a = " + "9" * 5000, "too many digits"),
+        (".".join("a" * 50_000) + " = 1", "more than 32 parts"),
+        ("\n".join(f"k{number} = 1" for number in range(9000)), "50 or more mistakes"),
+        (f"{'k' * 100_000} = 1", "unknown key"),
+        ("x" * 300_000, "larger than"),
+        (GOOD + "[engine]\ntimeout = inf", "finite"),
+        (GOOD + "[prompt.x]\ny = nan", "unknown key"),
+        (GOOD.replace("samples = 4", "samples = 1979-05-27"), "suites.a.samples"),
+        (GOOD.replace("samples = 4", "samples = true"), "suites.a.samples"),
+    ],
+)
+def test_a_hostile_file_is_a_config_error(text: str, words: str) -> None:
+    """Depth, size, odd numbers and any number of mistakes end as one short message, at once."""
+    started = time.process_time()
+    message = mistakes(text)
+    assert words in message
+    assert len(message) < 10_000
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://[::1",
+        "https://host:99999/m",
+        "https://user:pass@host/m",
+        "https://good.example\\\\@evil.example/m",
+        "https:///m",
+        "https://a b/m",
+        "http://h\u00f6st/m",
+    ],
+)
+def test_a_source_is_an_address_that_all_read_alike(source: str) -> None:
+    """An address with an odd host, user information or a backslash is named as a mistake."""
+    text = GOOD.replace('"builtin:abacus"', f'"{source}"\nsha256 = "{"0" * 64}"')
+    assert "model.source: not an address" in mistakes(text)
+
+
+def test_names_and_tiers_are_checked_with_all_else() -> None:
+    """A misspelt mode, a tier of a wrong kind and an unknown key in a tier come together, with suggestions."""
+    text = GOOD + '[engine]\nmode = "reproducable"\nflash_attention = "maybe"\n[tiers.odd]\nsuites = 3\n'
+    message = mistakes(text.replace("samples = 1", "sample = 1"))
+    assert "engine.mode: 'reproducable' is none of reproducible, fast; did you mean 'reproducible'?" in message
+    assert "engine.flash_attention: 'maybe' is none of auto" in message
+    assert "tiers.odd.suites" in message
+    assert "tiers.quick.suites.a.sample: unknown key; did you mean 'samples'?" in message
+
+
+def test_an_escape_that_toml_took_is_explained() -> None:
+    r"""An unescaped \b in "\boxed" is a backspace: the message names the key and what to type."""
+    text = GOOD + '[prompt]\ntemplate = "{problem} in \\boxed{}"\n'
+    with pytest.raises(ConfigError, match=r"prompt.template: .* U\+0008.*write \\\\b, or use '…'"):
+        parse(text.encode(), graders=["math"])
+    assert parse(text.encode()).prompt.template  # an old run's page is still rendered
+
+
+SECTIONS = ["model", "prompt", "suites", "tiers", "gate", "engine", "netlify", "rules", "a"]
+KEYS = st.one_of(st.sampled_from(SECTIONS), st.text())
+VALUES = st.recursive(
+    st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.sampled_from(["builtin:abacus", "https://x"])),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+def toml(value: object) -> str:
+    """Return a value as TOML, in line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return json.dumps(value).replace("NaN", "nan").replace("Infinity", "inf")
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_any_document_is_a_config_or_a_config_error(document: dict[str, object]) -> None:
+    """Whatever tables and values a file holds, there is no traceback."""
+    text = GOOD + "".join(f"{json.dumps(key)} = {toml(value)}\n" for key, value in document.items())
+    for data in (text, text.removeprefix(GOOD)):
+        with contextlib.suppress(ConfigError):
+            parse(data.encode(errors="surrogatepass"), graders=["math"])
+
+
+@given(st.integers(0, len(GOOD)), st.binary(max_size=12), st.integers(0, 12))
+@settings(max_examples=300, deadline=None)
+def test_any_damage_is_a_config_or_a_config_error(at: int, inserted: bytes, removed: int) -> None:
+    """A good file with bytes put in and taken out anywhere is read or refused, never a traceback."""
+    data = GOOD.encode()
+    with contextlib.suppress(ConfigError):
+        parse(data[:at] + inserted + data[at + removed :], graders=["math"])

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
+from publisher import address
 from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig, TierConfig, TierSuite
-from publisher.config.check import check
+from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes
 from publisher.config.publishing import LedgerConfig, NetlifyConfig
 from publisher.config.section import Section, short, suggest
 from publisher.errors import ConfigError
 
 FILE = "publisher.toml"
+LARGEST = 1 << 18
+"""Bytes of the largest file that is read."""
+DEEPEST = 32
+MOST_RULES = 100
+_DEEP = re.compile(rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{DEEPEST}}}""")
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -56,29 +63,49 @@ class Config(Section, frozen=True, kw_only=True):
 def parse(data: bytes, where: str = FILE, *, graders: Collection[str] = ()) -> Config:
     """Return the configuration in `data`; ConfigError lists every mistake, each with its place and a suggestion.
 
-    `graders` are the names that a suite may use; without them names are not checked, because a page may show a run
-    whose grader is not installed where the page is rendered.
+    `graders` are the names that a suite may use. Without them neither they nor control characters in texts are
+    checked, because a page may show an older run, and its grader need not be installed where the page is rendered.
     """
-    try:
-        raw = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{where} is not TOML: {error}", hint=f"correct {where} and commit it") from error
+    raw = _read(data, where)
     mistakes: list[str] = []
     check(Config, raw, "", mistakes)
-    mistakes += _unknown_graders(raw.get("suites"), graders)
+    if graders:
+        mistakes += _unknown_graders(raw.get("suites"), graders)
+        mistakes += control_characters(raw)
     if not mistakes:
         config = msgspec.convert(raw, Config, strict=True)
         mistakes = _mistakes_between(config)
         if not mistakes:
             return config
-    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    more = " or more" if len(mistakes) >= MOST else ""
+    mistakes = mistakes[:MOST]
+    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)}{more} mistakes"
     lines = "".join(f"\n  {number}. {text}" for number, text in enumerate(mistakes, 1))
     raise ConfigError(f"{where} has {count}:{lines}", hint=f"correct {where} and commit it")
 
 
+def _read(data: bytes, where: str) -> dict[str, Any]:
+    """Return the TOML document in `data`, which may be hostile; ConfigError where it is none."""
+    if len(data) > LARGEST:
+        raise ConfigError(f"{where} is larger than {LARGEST} bytes", hint="keep texts and problems in suites")
+    try:
+        text = data.decode()
+        # Reading a dotted key takes time in proportion to the square of its length.
+        if _DEEP.search(text):
+            raise ConfigError(f"{where} has a key of more than {DEEPEST} parts", hint=f"correct {where} and commit it")
+        return tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problem = f"is not TOML: {error}"
+    except RecursionError:
+        problem = "is nested too deeply"
+    except ValueError:
+        problem = "has a number with too many digits"
+    raise ConfigError(f"{where} {problem}", hint=f"correct {where} and commit it")
+
+
 def _unknown_graders(suites: Any, graders: Collection[str]) -> list[str]:
     """Return a mistake for each suite whose grader is none of `graders`."""
-    sections = suites if graders and isinstance(suites, dict) else {}
+    sections = suites if isinstance(suites, dict) else {}
     wanted = {name: section.get("grader") for name, section in sections.items() if isinstance(section, dict)}
     return [
         f"suites.{name}.grader: {short(grader)} is none of {', '.join(graders)}{suggest(grader, graders)}"
@@ -98,26 +125,37 @@ def _most_samples(config: Config) -> dict[str, int]:
 
 def _mistakes_between(config: Config) -> list[str]:
     """Return the mistakes that only show between sections: names that point nowhere, digests that are missing."""
-    mistakes: list[str] = []
     if not config.suites:
-        mistakes.append("suites: at least one suite is needed")
-        return mistakes
-    mistakes += gate_mistakes(config.gate, _most_samples(config), greedy=config.model.sampling.temperature == 0)
+        return ["suites: at least one suite is needed"]
+    if len(config.gate.rules) > MOST_RULES:
+        return [f"gate.rules: more than {MOST_RULES} rules"]
+    known = config.suites
+    mistakes = gate_mistakes(config.gate, _most_samples(config), greedy=config.model.sampling.temperature == 0)
     for name, tier in config.tiers.items():
+        unknown = [suite for suite in tier.suites if suite not in known][:MOST]
         mistakes += [
-            f"tiers.{name}.suites: no suite is called {suite!r}{suggest(suite, config.suites)}"
-            for suite in tier.suites
-            if suite not in config.suites
+            f"tiers.{name}.suites: no suite is called {short(suite)}{suggest(suite, known)}" for suite in unknown
         ]
         if not tier.suites:
             mistakes.append(f"tiers.{name}.suites: at least one suite is needed")
+        if len(mistakes) >= MOST:
+            break
     if "{problem}" not in config.prompt.template:
         mistakes.append("prompt.template: {problem} does not occur in it, so every prompt would be the same")
-    sources = [("model", config.model.source, config.model.sha256)]
-    sources += [(f"suites.{name}", suite.source, suite.sha256) for name, suite in config.suites.items()]
-    mistakes += [
-        f"{path}.sha256: required, because {source!r} is fetched from elsewhere"
-        for path, source, digest in sources
-        if source.startswith(("hf:", "https:")) and not digest
-    ]
+    mistakes += _source_mistakes("model", config.model.source, config.model.sha256)
+    for name, suite in config.suites.items():
+        mistakes += _source_mistakes(f"suites.{name}", suite.source, suite.sha256)
+    return mistakes
+
+
+def _source_mistakes(path: str, source: str, sha256: str) -> list[str]:
+    """Return what is wrong with where a model or a suite comes from."""
+    mistakes = []
+    if source.startswith(("https:", "http:")):
+        try:
+            address.split(source)
+        except ValueError as error:
+            mistakes.append(f"{path}.source: not an address that can be fetched: {error}")
+    if source.startswith(("hf:", "https:", "http:")) and not sha256:
+        mistakes.append(f"{path}.sha256: required, because {short(source)} is fetched from elsewhere")
     return mistakes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -21,7 +22,9 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def suggest(key: str, known: Iterable[str]) -> str:
     """Return "; did you mean …?" with the name in `known` that is closest to `key`; nothing where none is close."""
-    close = difflib.get_close_matches(key, list(known), n=1)
+    if len(key) > 100:
+        return ""  # comparing takes time in proportion to both lengths
+    close = difflib.get_close_matches(key, list(itertools.islice(known, 200)), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
