@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+SAMPLE = schema.Sample(
+    suite="s",
+    problem="p-1",
+    sample=0,
+    seed=7,
+    outcome="right",
+    answer="42",
+    finish="stop",
+    prompt_tokens=9,
+    tokens=5,
+    latency=0.25,
+    text="so \u2028 \\boxed{42}\r\n",
+)
 
 
 @dataclass(frozen=True)

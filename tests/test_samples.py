@@ -10,20 +10,7 @@ from publisher.errors import StorageError
 from publisher.files import sha256_hex
 from publisher.samples import key_id, pack_samples, proof_of, samples_digest, unpack_samples, withhold
 from publisher.schema import Sample
-
-SAMPLE = Sample(
-    suite="s",
-    problem="p-1",
-    sample=0,
-    seed=7,
-    outcome="right",
-    answer="42",
-    finish="stop",
-    prompt_tokens=9,
-    tokens=5,
-    latency=0.25,
-    text="so \u2028 \\boxed{42}\r\n",
-)
+from tests.made import SAMPLE
 
 KEY = b"k" * 32
 

@@ -15,6 +15,7 @@ from publisher.bench.journal import Journal, journal_path
 from publisher.bench.looks import Tracker, rounds, shares
 from publisher.bench.plan import Job, Plan, PlannedSample, plan
 from publisher.bench.record import build_record, sampling_of
+from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import Scorer, is_gradable
 from publisher.bench.workspace import proof_key, whole_samples
 from publisher.errors import GraderError, ModelError, StorageError
@@ -119,7 +120,8 @@ def measure(
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(_GRADERS_AT_ONCE))
         names = {part.grader for part in planned.suites}
         graders = {name: stack.enter_context(GRADERS[name]()) for name in names}
-        run = _Run(job, planned, Scorer(planned, graders, job.config.ledger.clip))
+        redactor = stack.enter_context(Redactor(job.config.ledger.redact))
+        run = _Run(job, planned, Scorer(planned, graders, redactor, job.config.ledger.clip))
         _resume(run, journal, observer)
         _reuse(run, reusable, observer)
         missing = run.missing()

@@ -1,4 +1,4 @@
-"""Completion to sample: graded, clipped, and with its problem only where the suite is public."""
+"""Completion to sample: graded, redacted, clipped, and with its problem only where the suite is public."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from publisher.bench.plan import Plan, PlannedSample
+    from publisher.bench.redaction import Redactor
     from publisher.engine.protocol import Completion
     from publisher.graders import Grader
 
 
 def is_gradable(sample: Sample) -> bool:
     """Return whether an earlier run's sample can be graded again: it was finished, scored, and still has its words."""
-    return not sample.withheld and sample.finish != "error" and sample.outcome != "error"
+    return not sample.withheld and not sample.redacted and sample.finish != "error" and sample.outcome != "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Scorer:
     plan: Plan
     graders: Mapping[str, Grader]
     """The entered graders, by name."""
+    redactor: Redactor
     clip: int
     """Characters of each text that are stored."""
 
@@ -54,8 +56,7 @@ class Scorer:
             latency=round(completion.latency, 6),
             queue=round(completion.queue, 6),
             prompt_time=round(completion.prompt_time, 6),
-            text=text[: self.clip],
-            clipped=max(0, len(text) - self.clip),
+            text=text,
         )
         return self._scored(sample, wanted, scored)
 
@@ -73,17 +74,18 @@ class Scorer:
             scored = Grade(match.outcome, sample.answer, match.reason)
         else:
             scored = Grade(sample.outcome, sample.answer, sample.reason)
-        cut = max(0, len(sample.text) - self.clip)
-        shorter = msgspec.structs.replace(sample, text=sample.text[: self.clip], clipped=sample.clipped + cut)
-        return self._scored(shorter, wanted, scored)
+        return self._scored(sample, wanted, scored)
 
     def _grader(self, wanted: PlannedSample) -> Grader:
         return self.graders[self.plan.suite(wanted.suite).grader]
 
     def _scored(self, sample: Sample, wanted: PlannedSample, scored: Grade) -> Sample:
-        """Return `sample` with its grade, and with its problem's statement and answer where those are public."""
+        """Return `sample` with its grade, and with its problem's statement and answer where those are public.
+
+        Redaction comes before clipping: half of a secret would not be recognized.
+        """
         public = self.plan.suite(wanted.suite).suite.public
-        return msgspec.structs.replace(
+        whole = msgspec.structs.replace(
             sample,
             suite=wanted.suite,
             outcome=scored.outcome,
@@ -93,3 +95,6 @@ class Scorer:
             statement=wanted.problem.problem if public else "",
             expected=wanted.problem.answer if public else "",
         )
+        stored = self.redactor.redacted(whole)
+        cut = max(0, len(stored.text) - self.clip)
+        return msgspec.structs.replace(stored, text=stored.text[: self.clip], clipped=stored.clipped + cut)

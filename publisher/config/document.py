@@ -13,7 +13,7 @@ from publisher import address
 from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig, TierConfig, TierSuite
 from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes
-from publisher.config.publishing import LedgerConfig, NetlifyConfig
+from publisher.config.publishing import LedgerConfig, NetlifyConfig, ledger_mistakes
 from publisher.config.section import Section, short, suggest
 from publisher.errors import ConfigError
 
@@ -131,6 +131,7 @@ def _mistakes_between(config: Config) -> list[str]:
         return [f"gate.rules: more than {MOST_RULES} rules"]
     known = config.suites
     mistakes = gate_mistakes(config.gate, _most_samples(config), greedy=config.model.sampling.temperature == 0)
+    mistakes += ledger_mistakes(config.ledger)
     for name, tier in config.tiers.items():
         unknown = [suite for suite in tier.suites if suite not in known][:MOST]
         mistakes += [

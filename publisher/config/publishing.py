@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from publisher.config.section import Section
+from publisher.config.section import Section, short
+
+MOST_PATTERNS = 20
+"""Patterns of `[ledger] redact`."""
 
 
 class LedgerConfig(Section, frozen=True, kw_only=True):
@@ -15,6 +19,25 @@ class LedgerConfig(Section, frozen=True, kw_only=True):
 
     remote: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "origin"
     clip: Annotated[int, Meta(ge=0, le=1_000_000, description="characters of each answer that are stored")] = 20_000
+    redact: list[Annotated[str, Meta(min_length=1, max_length=200, description="a regular expression")]] = (
+        msgspec.field(default_factory=list)
+    )
+    """What these patterns match in a text or an answer is replaced before anything is written; at most 20."""
+
+
+def ledger_mistakes(section: LedgerConfig) -> list[str]:
+    """Return what is wrong with the patterns of `redact`."""
+    mistakes = []
+    if len(section.redact) > MOST_PATTERNS:
+        mistakes.append(f"ledger.redact: {len(section.redact)} patterns, at most {MOST_PATTERNS} are allowed")
+    for number, pattern in enumerate(section.redact[:MOST_PATTERNS]):
+        try:
+            empty = re.compile(pattern).match("")
+        except (re.error, RecursionError, OverflowError) as error:
+            mistakes.append(f"ledger.redact[{number}]: {short(pattern)} is no regular expression: {error}")
+        else:
+            mistakes += [f"ledger.redact[{number}]: {short(pattern)} matches the empty text"] if empty else []
+    return mistakes
 
 
 class KeepConfig(Section, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ _START = 120.0
 """Seconds that a process may take to load its libraries on a busy machine."""
 _ENDING = 5.0
 """Seconds that a process which has closed its pipe gets to end by itself, so that its exit code says why."""
-_LONGEST = 1 << 16
+_LONGEST = 64 << 20
 """Bytes of the longest answer that is believed."""
 _OWN_FAULTS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS}
 """Signals that a process earns by what it calculates; SIGKILL comes from outside."""

@@ -254,6 +254,8 @@ class Sample(Struct, frozen=True, kw_only=True):
     statement: str = ""
     expected: str = ""
     """Statement and expected answer are stored only for public suites."""
+    redacted: int = 0
+    """Passages of text, answer and reason that `[ledger] redact` replaced; such a sample cannot be graded again."""
     withheld: bool = False
     """Whether text, answer and reason stayed on the bench machine, because the suite is private.
 
