@@ -31,7 +31,7 @@ def test_a_run_takes_whatever_engine_it_is_given(repository: GitFolder, tmp_path
 class Slow(Stateless):
     """A grader that takes its time."""
 
-    name, version, boxed = "slow", "1", True
+    name, version, form = "slow", "1", "box"
 
     def mistake(self, expected: str) -> str:
         """Any text will do."""
