@@ -47,7 +47,7 @@ def test_a_forged_receipt_deletes_nothing(two: Shelf, name: str) -> None:
     forged(two, snapshot=name, commit=tip)
     before = two.remote("for-each-ref", "--format=%(refname)"), len(two.netlify.deploys())
     done = two.user.run("prune", "--delete")
-    assert (done.code, "which is not a snapshot of its commit" in done.err) == (3, True), done.err
+    assert (done.code, "its snapshot is not one that publisher writes" in done.err) == (3, True), done.err
     assert (two.remote("for-each-ref", "--format=%(refname)"), len(two.netlify.deploys())) == before
 
 

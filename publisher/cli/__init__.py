@@ -73,9 +73,9 @@ class _Lazy(click.Group):
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, package_name="snapshot-publisher")
 @click.option("--repo", default=".", metavar="FOLDER", help="The repository to work on (default: the one around here).")
-@click.option("--remote", default="origin", show_default=True, help="Where ledger and snapshot branches are pushed.")
+@click.option("--remote", help="Where ledger and snapshot branches are pushed (default: origin, if there is one).")
 @click.pass_context
-def group(ctx: click.Context, repo: str, remote: str) -> None:
+def group(ctx: click.Context, repo: str, remote: str | None) -> None:
     """Benchmark the model that a git commit describes; publish every kept result as an immutable site.
 
     Exit codes: 0 done · 1 the gate rejected · 2 usage or configuration · 3 the machinery failed ·

@@ -6,6 +6,7 @@ import click
 
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, note
+from publisher.errors import StorageError
 from publisher.publishing import prune
 from publisher.publishing.failures import Failures
 from publisher.publishing.listing import Shown, runs_table
@@ -23,7 +24,8 @@ def command(ctx: click.Context, delete: bool) -> None:
     project.ledger.sync()
     keep = prune.keep_policy(project)
     runs = prune.prunable(project, keep)
-    if not runs:
+    unreadable = [run.line for run in project.runs() if run.line.verdict == "unreadable"]
+    if not runs and not unreadable:
         echo("nothing to prune: every snapshot is kept by [netlify] keep")
         return
     if not delete:
@@ -31,6 +33,9 @@ def command(ctx: click.Context, delete: bool) -> None:
         echo(f"{len(runs)} snapshots would be pruned: publisher prune --delete")
         return
     failures, pruned = Failures(note), 0
+    for line in unreadable:
+        with failures.of(line.run_id):
+            raise StorageError(f"it is left alone, because {line.why}", hint="git log ledger   says who wrote it")
     for run in runs:
         with failures.of(run.run_id):
             pruned += prune.prune(project, run, keep, note)

@@ -17,7 +17,6 @@ MOST_PATTERNS = 20
 class LedgerConfig(Section, frozen=True, kw_only=True):
     """Where results are kept."""
 
-    remote: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "origin"
     clip: Annotated[int, Meta(ge=0, le=1_000_000, description="characters of each answer that are stored")] = 20_000
     redact: list[Annotated[str, Meta(min_length=1, max_length=200, description="a regular expression")]] = (
         msgspec.field(default_factory=list)

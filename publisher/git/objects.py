@@ -62,11 +62,11 @@ class ObjectReader:
             return found
 
     def contents(self, objects: Sequence[ObjectInfo | None], limit: int) -> list[bytes | None]:
-        """Return the bytes of blobs and commits, None for a missing object or one of another kind.
+        """Return the bytes of blobs, trees and commits, None for a missing object or one of another kind.
 
         Raises StorageError when one has more than `limit` bytes; nothing of it is read then.
         """
-        wanted = [known for known in objects if known is not None and known.kind in {"blob", "commit"}]
+        wanted = [known for known in objects if known is not None and known.kind in {"blob", "commit", "tree"}]
         large = next((known for known in wanted if known.size > limit), None)
         if large is not None:
             raise StorageError(f"git object {large.sha} has {large.size} bytes, more than the {limit} that are read")

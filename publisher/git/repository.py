@@ -13,7 +13,16 @@ from publisher.errors import GitError, LostRaceError, RemoteRejectedError, Usage
 from publisher.git import answers, locks
 from publisher.git.objects import LARGEST, ObjectReader
 from publisher.git.process import PATIENCE, Output, Patience, execute
-from publisher.git.values import Author, Commit, checked, import_data, import_path, is_full_hash, parsed_commit
+from publisher.git.values import (
+    Author,
+    Commit,
+    checked,
+    import_data,
+    import_path,
+    is_full_hash,
+    parsed_commit,
+    parsed_tree,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -141,6 +150,12 @@ class Repository:
         listing = self.run("ls-tree", "-r", "-z", "--full-tree", checked(commit), "--", *([path] if path else []))
         entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
         return {name.decode(errors="replace"): meta.split(b" ")[2].decode() for meta, name in entries}
+
+    def entries(self, commit: str, path: str) -> dict[str, str]:
+        """Return {name: hash} of what lies directly in the folder `path` of `commit`; empty where there is none."""
+        known = self._objects.info([f"{checked(commit)}:{path}"])
+        data = self._objects.contents([found if found and found.kind == "tree" else None for found in known], LARGEST)
+        return parsed_tree(data[0] or b"", len(self.zero) // 2)
 
     def changes(self, old: str, new: str) -> dict[str, str | None]:
         """Return {path: blob hash} of every file that differs between two commits, None for one that `new` has not."""

@@ -48,6 +48,17 @@ def parsed_commit(sha: str, data: bytes) -> Commit:
     return Commit(sha, values["tree"], parents, name, time, message)
 
 
+def parsed_tree(data: bytes, width: int) -> dict[str, str]:
+    """Return {name: hash} of a tree object, whose hashes have `width` bytes."""
+    found = {}
+    position = 0
+    while position < len(data):
+        space, end = data.index(b" ", position), data.index(b"\0", position)
+        position = end + 1 + width
+        found[data[space + 1 : end].decode(errors="replace")] = data[end + 1 : position].hex()
+    return found
+
+
 def is_full_hash(text: str) -> bool:
     """Return whether `text` is a full object name, SHA-1 or SHA-256."""
     return bool(_OID.match(text))

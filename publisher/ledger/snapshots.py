@@ -1,4 +1,4 @@
-"""SnapshotBranch branches: one a kept run, made of the benchmarked commit plus `ledger/`, and the `live` branch.
+"""Snapshot branches: one per kept run, made of the benchmarked commit plus `ledger/`, and the `live` branch.
 
 A snapshot commit is a pure function of the benchmarked commit and of the ledger commit that brought the run in, so two
 publishers on two machines make the same commit and cannot publish a run twice.
@@ -94,20 +94,24 @@ def trailers(message: str) -> dict[str, str]:
 def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Callable[[str], str]) -> str:
     """Write the snapshot commit of a run, to which nothing points yet, and return it."""
     repository = ledger.repository
+    repository.fetch_commit(ledger.remote, record.commit.sha)
     place = folder(record.run_id)
     entered = _entered(ledger, f"{place}/verdict.json")
-    names = ("record.json", "verdict.json", "samples.jsonl.gz")
-    blobs = repository.read_many([f"{entered}:{place}/{name}" for name in names])
-    parts = {name: data for name, data in zip(names, blobs, strict=True) if data is not None}
+    # Taken over by their hashes: samples can be large, and nothing of them needs to be read here.
+    there = repository.entries(entered, place)
+    parts = {name: there[name] for name in ("record.json", "verdict.json", "samples.jsonl.gz") if name in there}
     verdict = read_part(ledger, record.run_id, "verdict.json", Verdict)
-    digest = sha256_hex(parts["record.json"])
+    digest = sha256_hex(repository.read(entered, f"{place}/record.json") or b"")
     lines = [run.line for run in read_runs(ledger, at=entered)]
     own = SnapshotName(run_id=record.run_id, branch=branch, commit="", address=address(branch))
     history = History(site=site, headline=verdict.headline, lines=_named(lines, own))
-    files = {f"{FOLDER}/{name}": data for name, data in {**parts, "history.json": canonical_json(history)}.items()}
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
     return repository.write_commit(
-        files, message=_message(record, verdict, entered, digest), author=author(moment), parents=[record.commit.sha]
+        {f"{FOLDER}/history.json": canonical_json(history)},
+        blobs={f"{FOLDER}/{name}": blob for name, blob in parts.items()},
+        message=_message(record, verdict, entered, digest),
+        author=author(moment),
+        parents=[record.commit.sha],
     )
 
 
@@ -133,7 +137,7 @@ def _message(record: Record, verdict: Verdict, entered: str, digest: str) -> str
     scores = {result.suite: f"{result.score:.1f} ± {result.stderr:.1f}" for result in record.results}
     headline = scores.get(verdict.headline, "not measured")
     return (
-        f"SnapshotBranch of {record.commit.sha[:12]}: {verdict.headline} {headline}\n\n"
+        f"Snapshot of {record.commit.sha[:12]}: {verdict.headline} {headline}\n\n"
         f"Benchmarked-commit: {record.commit.sha}\n"
         f"Run: {record.run_id}\n"
         f"Verdict: {verdict.verdict}\n"
@@ -166,13 +170,26 @@ def remaining(ledger: Ledger, branches: Iterable[str]) -> set[str]:
     return {branch for branch in branches if ledger.repository.ref(f"refs/heads/{branch}")}
 
 
-def delete_branch(ledger: Ledger, branch: str, commit: str) -> None:
-    """Delete a snapshot branch that is at `commit`, here and on the remote; one that is gone already is no error."""
+def delete_branch(ledger: Ledger, branch: str, commit: str, *, run_id: str) -> None:
+    """Delete a branch that shows a run and is at `commit`, here and on the remote; one that is gone is no error.
+
+    Raises StorageError when the commit does not say that it was made for that run: the ledger, which names branches
+    and commits, can be written by everybody who can push.
+    """
     ref = f"refs/heads/{branch}"
-    if ledger.remote and ledger.repository.remote_refs(ledger.remote, ref).get(ref) == commit:
-        ledger.repository.delete_remote(ledger.remote, ref, commit)
-    if ledger.repository.ref(ref) == commit:
-        ledger.repository.delete_ref(ref, commit)
+    repository = ledger.repository
+    there = repository.remote_refs(ledger.remote, ref).get(ref) if ledger.remote else None
+    here = repository.ref(ref)
+    if commit not in {there, here}:
+        return
+    if ledger.remote and not repository.has(commit):
+        repository.fetch(ledger.remote, f"+{ref}:{ref}")
+    if trailers(repository.commit(commit).message).get("Run") != run_id:
+        raise StorageError(f"the branch {branch} at {commit} was not made for {run_id}", hint="nothing was deleted")
+    if ledger.remote and there == commit:
+        repository.delete_remote(ledger.remote, ref, commit)
+    if repository.ref(ref) == commit:
+        repository.delete_ref(ref, commit)
 
 
 def branch_commit(ledger: Ledger, branch: str) -> str | None:

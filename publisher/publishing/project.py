@@ -24,11 +24,13 @@ from publisher.samples import unpack_samples
 from publisher.schema import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from publisher.ledger.history import Run
     from publisher.schema import Sample
 
+LARGEST_CONFIG = 1 << 20
+"""Bytes of a commit's publisher.toml that are read at most."""
 _LENGTH = 4
 """Bytes that hold the length of a pending record."""
 
@@ -102,10 +104,26 @@ class Project:
     environment: Mapping[str, str]
 
     @classmethod
-    def open(cls, folder: Path, environment: Mapping[str, str], remote: str = "origin") -> Project:
-        """Open the repository around `folder`; without the remote, everything stays in this repository."""
-        repository = Repository(folder)
-        known = remote if remote in repository.remotes() else None
+    def open(
+        cls,
+        folder: Path,
+        environment: Mapping[str, str],
+        remote: str | None = None,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> Project:
+        """Open the repository around `folder`; UsageError when it has no remote called `remote`.
+
+        Where no remote is named, `origin` counts, and without an `origin` everything stays in this repository. `note`
+        is told what git had to mend.
+        """
+        repository = Repository(folder, note=note)
+        names = repository.remotes()
+        if remote is not None and remote not in names:
+            raise UsageError(
+                f"{repository.root} has no remote called {remote!r}; it has {', '.join(names) or 'none'}",
+                hint="git remote -v   lists them; without --remote it is origin",
+            )
+        known = remote or ("origin" if "origin" in names else None)
         own = repository.git_folder / "publisher"
         return cls(repository, Ledger(repository, known), Pending(own / "runs"), environment)
 
@@ -121,7 +139,8 @@ class Project:
 
     def config(self, commit: str) -> tuple[Config, str]:
         """Return the publisher.toml of a commit and its digest; UsageError where the commit has none."""
-        data = self.repository.read(commit, FILE)
+        self.repository.fetch_commit(self.ledger.remote, commit)
+        data = self.repository.read(commit, FILE, limit=LARGEST_CONFIG)
         if data is None:
             raise UsageError(f"commit {commit[:12]} has no {FILE}", hint="publisher init   writes one; then commit it")
         return parse(data, f"{FILE} of {commit[:12]}", graders=GRADERS), sha256_hex(data)

@@ -114,7 +114,7 @@ def delete_snapshot(project: Project, netlify: Netlify, target: Target) -> None:
     for deploy in netlify.deploys(branch=target.branch):
         if deploy.branch == target.branch:
             delete_deploy(project, netlify, target, deploy)
-    snapshots.delete_branch(project.ledger, target.branch, target.snapshot)
+    snapshots.delete_branch(project.ledger, target.branch, target.snapshot, run_id=target.run_id)
 
 
 def delete_deploy(project: Project, netlify: Netlify, target: Target, deploy: Deploy) -> None:
