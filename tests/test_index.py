@@ -107,6 +107,7 @@ FORGED = [
     {"commit": "a" * 39},
     {"address": "http://x\x1b[2J", "time": "\x1b[2J", "deploy_id": "d/../x", "verified": "now"},
     {"deploy_id": "../../x", "time": "x" * 1000, "address": "a b"},
+    {"address": "a b", "time": "2026-13-41T99:00:00Z", "verified": "2026-13-41T99:00:00Z"},
 ]
 
 
