@@ -16,6 +16,7 @@ from publisher.git import is_full_hash
 if TYPE_CHECKING:
     from publisher.schema import (
         BuildRequest,
+        Decision,
         GivenUp,
         HistoryLine,
         LiveMove,
@@ -76,6 +77,13 @@ def check_pruned(line: HistoryLine, pruned: Pruned) -> None:
     """Raise StorageError unless what was pruned is a snapshot that this run can have."""
     _of_run(line, pruned.run_id, pruned.snapshot, pruned.commit)
     _require_time(pruned.time)
+
+
+def check_decision(line: HistoryLine, decision: Decision) -> None:
+    """Raise StorageError unless a decision of a person is about this run."""
+    _require(decision.run_id == line.run_id, "run_id", decision.run_id)
+    _require(len(decision.who) <= _LONGEST_NAME and len(decision.reason) <= _LONGEST, "who or reason", decision.who)
+    _require_time(decision.time)
 
 
 def check_end(run_id: str, end: GivenUp | TakenDown) -> None:

@@ -12,7 +12,18 @@ import msgspec
 from publisher import schema
 from publisher.errors import StorageError
 from publisher.ledger import cache, forms
-from publisher.schema import BuildRequest, GivenUp, HistoryLine, LiveMove, Pin, Pruned, Receipt, SnapshotName, TakenDown
+from publisher.schema import (
+    BuildRequest,
+    Decision,
+    GivenUp,
+    HistoryLine,
+    LiveMove,
+    Pin,
+    Pruned,
+    Receipt,
+    SnapshotName,
+    TakenDown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +37,7 @@ _RUN = re.compile(rf"runs/({forms.RUN_ID})/([a-z0-9.-]{{1,100}})\Z")
 _PIN = re.compile(r"pins/[a-z0-9-]{1,80}-\d{1,6}\.json\Z")
 _MOVE = re.compile(r"live/(\d{6,9})-([0-9a-f]{12})\.json\Z")
 _PARTS = re.compile(
-    r"(?:summary|snapshot|given-up|taken-down|request-[1-9]\d{0,5}|receipt-[1-9]\d{0,5}|pruned-[1-9]\d{0,5})\.json\Z"
+    r"(?:summary|snapshot|given-up|taken-down|request-[1-9]\d{0,5}|decision-[1-9]\d{0,5}|receipt-[1-9]\d{0,5}|pruned-[1-9]\d{0,5})\.json\Z"
 )
 """The files of a run that its place in the history depends on. The others are large, and read one run at a time."""
 LARGEST_PART = 1 << 20
@@ -220,6 +231,7 @@ def _readable_run(run_id: str, parts: Mapping[str, bytes | None]) -> Run:
             ("request", forms.check_request),
             ("receipt", forms.check_receipt),
             ("pruned", forms.check_pruned),
+            ("decision", forms.check_decision),
         )
     }
     snapshot = None
@@ -228,10 +240,13 @@ def _readable_run(run_id: str, parts: Mapping[str, bytes | None]) -> Run:
     requests = [_part(name, parts, BuildRequest, of_line["request"]) for name in _numbered(parts, "request")]
     receipts = [_part(name, parts, Receipt, of_line["receipt"]) for name in _numbered(parts, "receipt")]
     pruned = [_part(name, parts, Pruned, of_line["pruned"]) for name in _numbered(parts, "pruned")]
+    decisions = [_part(name, parts, Decision, of_line["decision"]) for name in _numbered(parts, "decision")]
     last = receipts[-1] if receipts else None
     gone = next((part for part in pruned if last and part.number == last.number), None)
     if gone:
         line = msgspec.structs.replace(line, pruned=gone.time)
+    if decisions:
+        line = msgspec.structs.replace(line, verdict=decisions[-1].verdict, decision=decisions[-1])
     if snapshot:
         line = msgspec.structs.replace(line, snapshot=snapshot.branch, address=snapshot.address)
     return Run(line, snapshot, tuple(requests), last)
