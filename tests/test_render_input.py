@@ -167,10 +167,10 @@ def _no_config(tree: Path) -> None:
     ("break_it", "message"),
     [
         (_newer, "newer publisher"),
-        (_other_verdict, "judges"),
+        (_other_verdict, "is about the run"),
         (_cut, "samples.jsonl.gz"),
         (_no_line, "no line"),
-        (_climbing, "speaks of a suite"),
+        (_climbing, "names a suite"),
         (_no_config, "publisher.toml is missing"),
     ],
 )

@@ -42,7 +42,7 @@ except ModuleNotFoundError as missing:
     type=click.Path(path_type=Path, exists=True, resolve_path=True),
     help="A path that confined builds may read besides the system.",
 )
-@click.option("--rate-limits/--no-rate-limits", default=False, help="Refuse what Netlify would refuse for its speed.")
+@click.option("--rate-limits/--no-rate-limits", default=False, help="Enforce Netlify's rate limits.")
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -18,7 +18,7 @@ _SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,35}[a-z0-9])?\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much the host takes in before it refuses."""
+    """The most that the host accepts."""
 
     hook_body: int = 64 * 1024
     """Bytes of a build hook's request body."""
@@ -61,7 +61,7 @@ class HostOptions:
     production_branch: str = "live"
     """The branch whose successful builds are published by themselves."""
     rate_limits: bool = False
-    """Whether to refuse what Netlify would refuse for coming too fast. Netlify always does."""
+    """Whether to enforce Netlify's rate limits. Netlify itself always does."""
     private: str = ""
     """Who may read the site: "" everybody, "previews" all but the main address is private, "all" all of it is."""
     hook_commits: bool = True
@@ -77,7 +77,7 @@ class HostOptions:
     builders: int = 1
     """How many builds run at one time."""
     bounds: Bounds = field(default_factory=Bounds)
-    """How much the host takes in before it refuses."""
+    """The most that the host accepts."""
     on_ready: Callable[[HostInfo], None] | None = None
     """Called once, when the host answers requests."""
 

@@ -24,7 +24,7 @@ __all__ = ["Rendered", "Source", "build", "render", "site_folder"]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What was written: the number of files, the manifest's digest, and what `strict` would have refused."""
+    """What was written: the number of files, the manifest's digest, and the mistakes that `strict` does not accept."""
 
     files: int
     manifest_sha256: str

@@ -170,9 +170,9 @@ def _read(path: Path) -> bytes:
 
 
 def _check(record: Record, verdict: Verdict, history: History, samples: list[Sample]) -> None:
-    """Refuse parts that do not belong together, and names that would not do as a folder."""
+    """Check that the parts belong together and that each suite's name can be a folder; StorageError otherwise."""
     if verdict.run_id != record.run_id:
-        raise StorageError(f"{FOLDER}/verdict.json judges {verdict.run_id}, not {record.run_id}")
+        raise StorageError(f"{FOLDER}/verdict.json is about the run {verdict.run_id}, not {record.run_id}")
     if all(line.run_id != record.run_id for line in history.lines):
         raise StorageError(f"{FOLDER}/history.json has no line for {record.run_id}")
     if not record.results:
@@ -180,7 +180,7 @@ def _check(record: Record, verdict: Verdict, history: History, samples: list[Sam
     known = {suite.name for suite in record.suites}
     for name in sorted({result.suite for result in record.results} | {sample.suite for sample in samples} | known):
         if name not in known or not _NAME.match(name) or ".." in name:
-            raise StorageError(f"{FOLDER}/ speaks of a suite {text.line(name, 80)!r} that the record does not have")
+            raise StorageError(f"{FOLDER}/ names a suite {text.line(name, 80)!r} that the record does not have")
 
 
 def _shown(samples: list[Sample], record: Record) -> Iterator[Sample]:

@@ -1,4 +1,4 @@
-"""The queue of builds: one at a time for each branch, and of those that wait for a branch only the newest is built."""
+"""The queue of builds: one at a time per branch; of those waiting for a branch, only the newest is built."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Builds:
         self._stopping = False
 
     def resume(self) -> None:
-        """Take up what a stop or a crash left: ready ones are finished, begun ones fail, waiting ones wait again."""
+        """Resume after a stop or a crash: ready builds are finished, started ones fail, waiting ones queue again."""
         store = self._state.store
         undone = [build for build in store.builds.values() if not build.done]
         for build in sorted(undone, key=lambda build: build.created_at):
@@ -70,7 +70,7 @@ class Builds:
         self._start_next()
 
     async def stop(self) -> None:
-        """Kill what runs and wait for it; the next start says that it failed."""
+        """Kill running builds and wait for them; the next start marks them as failed."""
         self._stopping = True
         for job in self._running.values():
             job.cancelled.set()
@@ -276,7 +276,7 @@ class Builds:
             self._state.store.remember(replace(self._state.deploy(job.build.deploy_id), state="error", error=error))
 
     def _close(self, job: _Job) -> None:
-        """Write the end down, unless the deploy was cancelled and deleted in the meantime."""
+        """Store the log and the end of a build, unless its deploy was cancelled and deleted meanwhile."""
         if job.build.deploy_id not in self._state.store.deploys:
             return
         try:

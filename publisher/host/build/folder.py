@@ -108,7 +108,7 @@ def published_files(root: Path, bounds: Bounds) -> Iterator[tuple[str, Path]]:
     count = 0
     for folder, folders, names in os.walk(top):
         for name in folders:
-            _refuse_linked_folder(top, Path(folder) / name)
+            _check_folder(top, Path(folder) / name)
         folders[:] = sorted(name for name in folders if _wanted_folder(name))
         for name in sorted(names):
             path = Path(folder) / name
@@ -125,7 +125,7 @@ def _wanted_folder(name: str) -> bool:
     return name == ".well-known" or not (name.startswith(".") or name in {"node_modules", "__MACOSX"})
 
 
-def _refuse_linked_folder(top: Path, path: Path) -> None:
+def _check_folder(top: Path, path: Path) -> None:
     if path.is_symlink():
         raise DeployError(f"{path.relative_to(top)} is a link to a folder; only links to files are published")
 

@@ -73,7 +73,7 @@ def _variable(key: str, value: Any) -> str:
 
 
 def _inside(path: str) -> str:
-    """Return a path from the repository's top, where a leading slash means that top; `..` is refused."""
+    """Return a path from the repository's top, where a leading slash means that top; `..` is an error."""
     parts = PurePosixPath(path.lstrip("/")).parts
     if ".." in parts or "\0" in path:
         raise ConfigError(f"netlify.toml: the path {path!r} leaves the repository")

@@ -69,7 +69,7 @@ def api_routes() -> list[Route]:
 
 
 async def get_current_user(host: Host, request: Request) -> Response:  # noqa: ARG001
-    """Say whose token it is."""
+    """Return the user that the token belongs to."""
     return as_json(user_view(host.state))
 
 
@@ -114,7 +114,7 @@ async def get_deploy(host: Host, request: Request) -> Response:
 
 
 async def delete_deploy(host: Host, request: Request) -> Response:
-    """Delete a deploy for good."""
+    """Delete a deploy permanently."""
     host.state.delete(find_deploy(host.state, request))
     return Response(status_code=204)
 
@@ -126,26 +126,26 @@ async def restore_site_deploy(host: Host, request: Request) -> Response:
 
 
 async def rollback_site_deploy(host: Host, request: Request) -> Response:
-    """Publish what was published before."""
+    """Publish the deploy that was published before."""
     check_site(host.state, request)
     host.state.roll_back()
     return Response(status_code=204)
 
 
 async def lock_deploy(host: Host, request: Request) -> Response:
-    """Stop publishing by itself."""
+    """Turn automatic publishing off."""
     deploy = host.state.lock(find_deploy(host.state, request), locked=True)
     return as_json(deploy_view(host.state, deploy))
 
 
 async def unlock_deploy(host: Host, request: Request) -> Response:
-    """Start publishing by itself."""
+    """Turn automatic publishing on."""
     deploy = host.state.lock(find_deploy(host.state, request), locked=False)
     return as_json(deploy_view(host.state, deploy))
 
 
 async def cancel_site_deploy(host: Host, request: Request) -> Response:
-    """Stop a build that runs or waits."""
+    """Cancel a build that is running or waiting."""
     deploy = host.builds.cancel(find_deploy(host.state, request))
     return as_json(deploy_view(host.state, deploy), 201)
 
@@ -168,7 +168,7 @@ async def list_site_builds(host: Host, request: Request) -> Response:
 
 
 async def create_site_build(host: Host, request: Request) -> Response:
-    """Build a branch, and say at once which deploy that will be."""
+    """Start a build of a branch and return the deploy that it will become."""
     check_site(host.state, request)
     bounds = host.state.options.bounds
     query = request.query_params
@@ -194,7 +194,7 @@ async def list_site_build_hooks(host: Host, request: Request) -> Response:
 
 
 async def create_site_build_hook(host: Host, request: Request) -> Response:
-    """Make another build hook."""
+    """Create another build hook."""
     check_site(host.state, request)
     bounds = host.state.options.bounds
     body = await read_json(request, bounds.hook_body)

@@ -1,4 +1,4 @@
-"""The host as one application: its routes, who may reach it, and what it logs."""
+"""The host as one application: its routes, who may reach them, and what it logs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def create_app(state: State) -> Starlette:
 
 
 class _ByHost:
-    """Sends `*.localhost` to the deploys, this machine's own names to the API, and everybody else away."""
+    """Routes `*.localhost` to the deploys and this machine's own names to the API; rejects every other host name."""
 
     def __init__(self, app: ASGIApp, content: ASGIApp) -> None:
         self._app = app

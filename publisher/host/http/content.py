@@ -1,4 +1,4 @@
-"""The deploys as visitors see them."""
+"""Serving deploys to visitors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Content:
         return private == "all" or (private == "previews" and label != self._state.options.site)
 
     def _is_front(self, label: str, deploy: Deploy) -> bool:
-        """Tell whether a search engine may list this: the published deploy and the newest of a branch."""
+        """Return whether a search engine may list this: only the published deploy and the newest of each branch."""
         published = deploy.id == self._state.store.site.published
         return published or (deploy.context == "branch-deploy" and not label.startswith(deploy.id))
 

@@ -18,7 +18,7 @@ _MOST_SECONDS = 10 * 366 * 86_400
 
 
 def control_routes() -> list[Route]:
-    """Return the routes that Netlify has not."""
+    """Return the routes that Netlify does not have."""
     return [
         Route("/", endpoint(about, authorized=False), methods=["GET"]),
         Route("/__host__/clock", endpoint(advance_clock, counted=False), methods=["POST"]),
@@ -47,7 +47,7 @@ async def about(host: Host, request: Request) -> Response:  # noqa: ARG001
 
 
 async def advance_clock(host: Host, request: Request) -> Response:
-    """Advance the clock by `seconds` and delete what is too old by then."""
+    """Advance the clock by `seconds` and delete deploys that are then too old."""
     body = await read_json(request, host.state.options.bounds.hook_body)
     seconds = body.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _MOST_SECONDS:
@@ -57,7 +57,7 @@ async def advance_clock(host: Host, request: Request) -> Response:
 
 
 async def list_effects(host: Host, request: Request) -> Response:
-    """List everything that the host did, after the given number."""
+    """List what the host did after the given number."""
     after = request.query_params.get("after", "0")
     return as_json(host.state.effects.read(int(after) if after.isascii() and after.isdigit() else 0))
 

@@ -31,7 +31,7 @@ class Host:
     """What the handlers work on."""
 
     def __init__(self, state: State, builds: Builds, limits: RateLimits) -> None:
-        """Put the parts together."""
+        """Keep the parts."""
         self.state = state
         self.builds = builds
         self.limits = limits
@@ -110,7 +110,7 @@ def is_true(text: str) -> bool:
 
 
 def same(given: str, secret: str) -> bool:
-    """Compare in a time that tells nothing about the secret."""
+    """Compare in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.encode())
 
 

@@ -1,4 +1,4 @@
-"""Build hooks: whoever knows the address may start a build."""
+"""Build hooks: anyone who knows the address may start a build."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def hook_routes() -> list[Route]:
-    """Return the route of the build hooks, which has no token but the id."""
+    """Return the route of the build hooks; the id in it is the only token."""
     return [Route("/build_hooks/{hook_id}", endpoint(run_build_hook, authorized=False), methods=["POST"])]
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Window:
-    """At most `limit` in each `seconds`; it starts with the first request after the last one ended."""
+    """A window of `seconds` with at most `limit` requests; it starts with the first request after the last window."""
 
     limit: int
     seconds: int
@@ -21,7 +21,7 @@ class Window:
     ends: float = 0.0
 
     def take(self, now: float) -> bool:
-        """Count one more and tell whether it was still allowed."""
+        """Count one more and return whether it was allowed."""
         if now >= self.ends:
             self.used, self.ends = 0, now + self.seconds
         self.used += 1
@@ -38,7 +38,7 @@ class Window:
 
 
 class RateLimits:
-    """500 requests a minute, of which 3 a minute and 100 a day may start a deploy."""
+    """500 requests per minute; of these, 3 per minute and 100 per day may start a deploy."""
 
     def __init__(self, clock: Clock, *, enabled: bool) -> None:
         """Count by `clock`; when not enabled, allow everything and say nothing."""

@@ -1,4 +1,4 @@
-"""Deploys without a build, by Netlify's digest protocol: say which files, then send those that are not there yet."""
+"""Deploys without a build, by Netlify's digest protocol: the client lists its files, then sends the missing ones."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def update_site_deploy(host: Host, request: Request) -> Response:
 
 
 async def upload_deploy_file(host: Host, request: Request) -> Response:
-    """Take in one declared file; the last one makes the deploy ready."""
+    """Accept one declared file; the last one makes the deploy ready."""
     state = host.state
     deploy = find_deploy(state, request)
     upload = state.store.upload(deploy.id)

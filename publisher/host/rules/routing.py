@@ -47,7 +47,7 @@ class _Problem(Exception):  # noqa: N818 - it never leaves this module
 
 
 def parse_headers(text: str) -> tuple[list[HeaderRule], list[str]]:
-    """Read a `_headers` file: a path on a line of its own, then its headers, indented or not, one a line."""
+    """Read a `_headers` file: a path on a line of its own, then its headers, indented or not, one per line."""
     rules: list[HeaderRule] = []
     problems: list[str] = []
     values: dict[str, str] | None = None

@@ -20,10 +20,10 @@ _SHA256 = re.compile(rb"[0-9a-f]{64}\Z")
 
 
 class Blobs:
-    """A folder of files that are named by what is in them and never change."""
+    """A folder of files that are named by their SHA-256 and never change."""
 
     def __init__(self, folder: Path) -> None:
-        """Use `folder`; it is made with the first blob."""
+        """Use `folder`, which the first blob creates."""
         self._folder = folder
 
     def path(self, sha256: str) -> Path:
@@ -39,7 +39,7 @@ class Blobs:
         return Entry(digest, len(data))
 
     def add_uploaded(self, data: bytes) -> tuple[str, Entry]:
-        """Keep `data` so that `find` knows it by its SHA-1, which is what uploading clients name files by."""
+        """Keep `data` and remember its SHA-1, by which uploading clients name files."""
         entry = self.add(data)
         sha1 = sha1_hex(data)
         index = self._sha1_path(sha1)
@@ -58,7 +58,7 @@ class Blobs:
             return None
 
     def keep_only(self, wanted: AbstractSet[str]) -> int:
-        """Delete the blobs whose digest is not `wanted` and return how many those were."""
+        """Delete the blobs whose digest is not `wanted` and return their number."""
         kept = (self._folder / "sha256").glob("??/*")
         unwanted = [path for path in kept if path.parent.name + path.name not in wanted]
         for path in unwanted:

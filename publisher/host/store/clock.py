@@ -18,7 +18,7 @@ class Clock:
         return time.time() + self.ahead
 
     def advance(self, seconds: float) -> None:
-        """Go forward; never back."""
+        """Advance the clock; it never goes back."""
         self.ahead += max(0.0, seconds)
 
 

@@ -1,4 +1,4 @@
-"""Everything that the host did, in the order it did it, for somebody who does not believe its answers."""
+"""A log of everything that the host did, in order, so that its answers can be checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Effects:
-    """An append-only file of one JSON object a line."""
+    """An append-only file with one JSON object per line."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         """Continue the file at `path`, or start it."""
@@ -40,7 +40,7 @@ class Effects:
             raise storage_error(error, self._path) from error
 
     def read(self, after: int = 0) -> list[dict[str, Any]]:
-        """Return the effects with a number greater than `after`; a line cut short by a crash is shown as `cut`."""
+        """Return the effects with a number greater than `after`; a line that a crash cut short is shown as `cut`."""
         if not self._path.exists():
             return []
         lines = self._path.read_bytes().split(b"\n")[:-1]

@@ -16,7 +16,7 @@ def new_id() -> str:
 
 
 class Hook(msgspec.Struct, frozen=True, kw_only=True):
-    """A build hook: whoever knows its id may start builds."""
+    """A build hook: anyone who knows its id may start builds."""
 
     id: str
     title: str
@@ -45,12 +45,12 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deploy(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of the site, from its request on."""
+    """One version of the site, from the moment it is requested."""
 
     schema: int
     id: str
     number: int
-    """Deploys are numbered in the order of their making."""
+    """Deploys are numbered in the order in which they are created."""
     state: str
     context: str
     branch: str
@@ -89,7 +89,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """The files of a deploy that is uploaded by digest; which of them are here, the blobs know."""
+    """The files of a deploy that is uploaded by digest; the blobs say which of them have arrived."""
 
     schema: int
     deploy_id: str

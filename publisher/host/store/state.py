@@ -19,10 +19,10 @@ _DAY = 86_400.0
 
 
 class RefusedError(Exception):
-    """A request that the API answers with an error; nothing was changed."""
+    """A request that the API answers with an error; it changed nothing."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        """Keep the HTTP status, what to say, and headers to say it with."""
+        """Keep the HTTP status, the message, and additional headers."""
         super().__init__(message)
         self.status = status
         self.message = message
@@ -92,7 +92,7 @@ class State:
     def new_deploy(
         self, *, branch: str, title: str, context: str, source: str, state: str, draft: bool = False, build_id: str = ""
     ) -> Deploy:
-        """Write down a deploy that has only been asked for."""
+        """Store a deploy that has been requested."""
         now = self.clock.now()
         return self.store.save_deploy(
             Deploy(
@@ -112,7 +112,7 @@ class State:
         )
 
     def move(self, deploy: Deploy, state: str, **changes: str | bool) -> Deploy:
-        """Write down that a deploy has come to another state."""
+        """Store a deploy's new state."""
         changed = replace(deploy, state=state, updated_at=self.clock.now(), **changes)
         self.store.save_deploy(changed)
         self.effects.record(
@@ -125,7 +125,7 @@ class State:
         return changed
 
     def complete(self, deploy: Deploy, manifest: Manifest) -> None:
-        """Make a deploy ready, and publish it where it is a production deploy and nothing is locked."""
+        """Make a deploy ready; publish it if it is a production deploy and publishing is not locked."""
         self.store.save_manifest(deploy.id, manifest)
         self.publish_if_due(self.move(deploy, "ready"))
 
@@ -136,21 +136,21 @@ class State:
             self._publish(deploy, "published")
 
     def restore(self, deploy: Deploy) -> Deploy:
-        """Publish a deploy that was kept. What the older one's lock was is not carried over."""
+        """Publish a kept deploy. The lock of the one that it replaces is not carried over."""
         if deploy.state != "ready":
             raise RefusedError(422, f"Deploy {deploy.id} is {deploy.state} and cannot be published")
         self._publish(deploy, "restored")
         return self.deploy(deploy.id)
 
     def roll_back(self) -> None:
-        """Publish what was published before."""
+        """Publish the deploy that was published before."""
         previous = self.store.deploys.get(self.store.site.previous)
         if previous is None:
             raise RefusedError(422, "There is no earlier deploy to go back to")
         self.restore(previous)
 
     def lock(self, deploy: Deploy, *, locked: bool) -> Deploy:
-        """Stop or start publishing by itself; only the published deploy can be locked."""
+        """Turn automatic publishing off or on; only the published deploy can be locked."""
         if locked and deploy.id != self.store.site.published:
             raise RefusedError(422, "Only the published deploy can be locked")
         changed = self.store.save_deploy(replace(deploy, locked=locked, updated_at=self.clock.now()))
@@ -158,7 +158,7 @@ class State:
         return changed
 
     def delete(self, deploy: Deploy) -> None:
-        """Delete a deploy for good; not the published one and none that is being made."""
+        """Delete a deploy permanently, unless it is the published one or still being built."""
         if deploy.id == self.store.site.published:
             raise RefusedError(422, "The published deploy cannot be deleted")
         if not deploy.final:
@@ -167,7 +167,7 @@ class State:
         self.effects.record("deleted", deploy_id=deploy.id, reason="asked")
 
     def advance(self, seconds: float) -> list[str]:
-        """Advance the clock, delete what has become too old and return the ids of that."""
+        """Advance the clock, delete deploys that are now too old, and return their ids."""
         self.clock.advance(seconds)
         self.store.save_site(replace(self.store.site, clock=self.clock.ahead))
         self.effects.record("clock advanced", seconds=int(seconds))
@@ -190,7 +190,7 @@ class State:
         return [deploy.id for deploy in expired]
 
     def add_hook(self, title: str, branch: str) -> Hook:
-        """Make another build hook."""
+        """Create another build hook."""
         hook = Hook(id=new_id(), title=title, branch=branch, created_at=self.clock.now())
         self.store.save_site(replace(self.store.site, hooks=(*self.store.site.hooks, hook)))
         self.effects.record("hook made", hook=masked(hook.id))
@@ -220,5 +220,5 @@ class State:
 
 
 def masked(secret: str) -> str:
-    """Return enough of a secret to tell two apart and too little to use it."""
+    """Return enough of a secret to tell two apart, and too little to use it."""
     return re.sub(r"(?<=....).", "*", secret, flags=re.DOTALL)

@@ -38,7 +38,7 @@ class Store:
     site: Site
 
     def __init__(self, folder: Path) -> None:
-        """Take hold of `folder`. Raises StorageError when another host has it."""
+        """Lock `folder`. Raises StorageError when another host uses it."""
         self.folder = folder
         self.deploys: dict[str, Deploy] = {}
         self.builds: dict[str, Build] = {}
@@ -77,22 +77,22 @@ class Store:
         self._sweep()
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Unlock the folder."""
         os.close(self._lock)
 
     def save_site(self, site: Site) -> None:
-        """Write the site down."""
+        """Store the site."""
         self._write(self.folder / "site.json", site)
         self.site = site
 
     def save_deploy(self, deploy: Deploy) -> Deploy:
-        """Write a deploy down and index it."""
+        """Store a deploy and index it."""
         self._write(self.folder / "deploys" / f"{deploy.id}.json", deploy)
         self.remember(deploy)
         return deploy
 
     def save_build(self, build: Build) -> Build:
-        """Write a build down."""
+        """Store a build."""
         self._write(self.folder / "builds" / f"{build.id}.json", build)
         self.builds[build.id] = build
         return build
@@ -116,7 +116,7 @@ class Store:
         return self.deploys.get(self.site.published)
 
     def manifest(self, deploy_id: str) -> Manifest:
-        """Return what a deploy serves, from memory where it was asked for lately."""
+        """Return what a deploy serves, from memory if it was requested recently."""
         manifest = self._manifests.pop(deploy_id, None) or _read(self._manifest_path(deploy_id), Manifest)
         self._manifests[deploy_id] = manifest
         while len(self._manifests) > _CACHED_MANIFESTS:
@@ -124,11 +124,11 @@ class Store:
         return manifest
 
     def manifest_in_memory(self, deploy_id: str) -> Manifest | None:
-        """Return what a deploy serves where that needs no disk."""
+        """Return what a deploy serves if that needs no disk access."""
         return self._manifests.get(deploy_id)
 
     def save_manifest(self, deploy_id: str, manifest: Manifest) -> None:
-        """Write down what a deploy serves; nobody sees it before the deploy is `ready`."""
+        """Store what a deploy serves; nobody sees it before the deploy is `ready`."""
         self._write(self._manifest_path(deploy_id), manifest)
 
     def upload(self, deploy_id: str) -> Upload | None:
@@ -137,7 +137,7 @@ class Store:
         return _read(path, Upload) if path.exists() else None
 
     def save_upload(self, upload: Upload) -> None:
-        """Write down which files a deploy is to have."""
+        """Store which files a deploy will have."""
         self._write(self.folder / "uploads" / f"{upload.deploy_id}.json", upload)
 
     def end_upload(self, deploy_id: str) -> None:
@@ -149,7 +149,7 @@ class Store:
         return self.folder / "logs" / f"{deploy_id}.txt"
 
     def forget(self, deploy: Deploy) -> None:
-        """Delete a deploy for good; its blobs go at the next start, when nothing can be using them."""
+        """Delete a deploy permanently; its blobs go at the next start, when nothing can be using them."""
         atomic_write(self.folder / "unswept", b"", mode=0o600)
         for path in self._files_of(deploy):
             path.unlink(missing_ok=True)
@@ -175,7 +175,7 @@ class Store:
         return [self.deploys[next(reversed(self.deploys))]] if self.deploys else []
 
     def remember(self, deploy: Deploy) -> None:
-        """Index a deploy without writing it down: what is left to do when the disk is full."""
+        """Index a deploy without storing it: all that can be done when the disk is full."""
         if deploy.id not in self.deploys:
             self._branches.setdefault(deploy.branch, []).append(deploy.id)
         self.deploys[deploy.id] = deploy
@@ -225,7 +225,7 @@ def branch_label(branch: str, site: str) -> str:
 
 
 def _hold(handle: int) -> None:
-    """Lock a file, waiting a moment: a host that was killed while it started a build lets go when that has begun."""
+    """Lock a file, and wait a moment for it: a killed host's lock lives on in a build that it was just starting."""
     deadline = time.monotonic() + _LETTING_GO
     while True:
         try:
