@@ -39,3 +39,27 @@ def proof_key(workspace: Path) -> bytes:
     if len(key) != _KEY:
         raise StorageError(f"{path} is not a key of {_KEY} bytes", hint=f"rm {path}   and the next run makes a new one")
     return key
+
+
+def fresh_salt(workspace: Path, commit: str, tier: str, new: str) -> str:
+    """Return the salt of the fresh measurement of a commit and tier that is under way, or begin one with `new`.
+
+    Without this an interrupted `--fresh` would draw other seeds when it is repeated, and start over.
+    """
+    path = _fresh(workspace, commit, tier)
+    try:
+        return path.read_text(encoding="utf-8")[:100]
+    except FileNotFoundError:
+        atomic_write(path, new.encode(), mode=0o600)
+        return new
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"cannot read {path}: {error}", hint=f"rm {path}   begins anew") from error
+
+
+def end_fresh(workspace: Path, commit: str, tier: str) -> None:
+    """Forget the salt of a fresh measurement; call it once the command that asked for it has done its work."""
+    _fresh(workspace, commit, tier).unlink(missing_ok=True)
+
+
+def _fresh(workspace: Path, commit: str, tier: str) -> Path:
+    return workspace / "fresh" / f"{commit}-{tier}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from publisher.bench.workspace import end_fresh, fresh_salt
 from publisher.errors import DeployError, GitError, LostRaceError, NetworkError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
@@ -50,20 +51,33 @@ def bench(
     """Measure a commit, or find the run that did, and return its record; a new one is left in the pending folder.
 
     With `fresh` it is measured with new seeds; without `reuse` every sample is generated, whatever earlier runs have.
+    A fresh measurement that was interrupted continues.
     """
+    record = _measured(project, revision, tier, observer, fresh=fresh, reuse=reuse)
+    if fresh:
+        end_fresh(project.workspace, record.commit.sha, record.tier)
+    return record
+
+
+def _measured(
+    project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool, reuse: bool = True
+) -> Record:
+    """Do what `bench` does, but leave it to the caller to say when a fresh measurement has served its purpose."""
     commit = project.repository.resolve(revision)
     config, digest = project.config(commit)
     tier = tier or config.publishing_tier
     config.tier(tier)
-    known = project.measured(commit, tier) if reuse and not fresh else None
+    started = dt.datetime.now(dt.UTC)
+    salt = fresh_salt(project.workspace, commit, tier, started.isoformat()) if fresh else ""
+    known = project.measured(commit, tier, salt=salt) if reuse or fresh else None
     if known is not None:
-        observer.note(f"{known.run_id} measured this commit already (--fresh measures it again)")
+        again = "by the same command, which was interrupted later" if fresh else "already (--fresh measures it again)"
+        observer.note(f"{known.run_id} measured this commit {again}")
         return known
     # What infers is absent where sites are built.
     from publisher.bench.measure import Job, measure  # noqa: PLC0415
     from publisher.engine.fleet import Fleet  # noqa: PLC0415
 
-    started = dt.datetime.now(dt.UTC)
     job = Job(
         project.repository,
         commit,
@@ -71,7 +85,7 @@ def bench(
         digest,
         tier,
         project.repository.is_dirty(),
-        started.isoformat() if fresh else "",
+        salt,
         started,
     )
     measurement = measure(
@@ -99,14 +113,22 @@ def verdict_of(project: Project, record: Record) -> Verdict:
 
 
 def publish(project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool = False) -> Outcome:
-    """Take a commit all the way: measured, judged, recorded and, when kept, published and shown live."""
+    """Take a commit all the way: measured, decided on, recorded and, when kept, published and shown live."""
+    outcome = _published(project, revision, tier, observer, fresh=fresh)
+    if fresh:
+        end_fresh(project.workspace, outcome.record.commit.sha, outcome.record.tier)
+    return outcome
+
+
+def _published(project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool) -> Outcome:
+    """Do what `publish` does; every step looks first whether it is done already."""
     commit = project.repository.resolve(revision)
     config, _ = project.config(commit)
     netlify = project.netlify(config)
     check_settings(netlify)
     project.ledger.sync()
     finish_others(project, commit, observer)
-    record = bench(project, revision, tier, observer, fresh=fresh)
+    record = _measured(project, revision, tier, observer, fresh=fresh)
     record, verdict, known = enter(project, record)
     if verdict.verdict != "kept":
         refused: News = "already refused" if known else "refused"

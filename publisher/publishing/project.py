@@ -178,12 +178,20 @@ class Project:
                 found |= {run_id: schema.decode(data, Record, path)} if data is not None else {}
         return found
 
-    def measured(self, commit: str, tier: str) -> Record | None:
-        """Return the newest record of a commit and tier, pending or in the ledger."""
-        waiting = [record for record in self.pending.records() if (record.commit.sha, record.tier) == (commit, tier)]
+    def measured(self, commit: str, tier: str, *, salt: str = "") -> Record | None:
+        """Return the newest record of a commit and tier, pending or in the ledger; with `salt` only one with that."""
+        waiting = [
+            record
+            for record in self.pending.records()
+            if (record.commit.sha, record.tier) == (commit, tier) and salt in {"", record.salt}
+        ]
         if waiting:
             return waiting[-1]
-        known = [run for run in self.runs() if (run.line.commit, run.line.tier) == (commit, tier)]
+        known = [
+            run
+            for run in self.runs()
+            if (run.line.commit, run.line.tier) == (commit, tier) and salt in {"", run.line.salt}
+        ]
         readable = [run for run in known if run.line.verdict != "unreadable"]
         return self.record(readable[-1].run_id) if readable else None
 
