@@ -30,6 +30,8 @@ COMMANDS = {
     "log": "List every run, kept or rejected.",
     "snapshots": "List the published snapshots and their permanent addresses.",
     "live": "Say which snapshot the live site shows, since when and why.",
+    "label": "Attach a word to a run.",
+    "audit": "Say who did what to which run, when and why.",
     "rollback": "Show an older snapshot on the live site.",
     "pin": "Give a snapshot a memorable address that never moves by itself.",
     "verify": "Prove that permanent addresses serve exactly what was rendered.",

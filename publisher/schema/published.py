@@ -130,3 +130,17 @@ class Notice(Struct, frozen=True, kw_only=True):
     targets: int
     reached: int
     time: str
+
+
+class Label(Struct, frozen=True, kw_only=True):
+    """A word that somebody attached to a run, or took off again."""
+
+    schema: int = 1
+    run_id: str
+    name: str
+    number: int
+    """1 for the first entry of this name on this run; each change counts on."""
+    on: bool
+    who: str
+    why: str
+    time: str

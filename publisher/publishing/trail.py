@@ -1,0 +1,125 @@
+"""The audit trail: who did what to which run, when and why, as the ledger tells it."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from publisher import schema
+from publisher.errors import StorageError, UsageError
+from publisher.ledger import history
+from publisher.ledger.labels import read_labels
+from publisher.schema import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from publisher.ledger.history import Run
+    from publisher.publishing.project import Project
+
+_DURATION = re.compile(r"(\d{1,4})([hdw])\Z")
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_LARGEST = 4 << 20
+"""Bytes of one verdict."""
+
+
+class Event(NamedTuple):
+    """One entry: its time (UTC, ISO 8601), what happened, to which run and commit, by whom, and why."""
+
+    time: str
+    event: str
+    run_id: str
+    commit: str
+    who: str
+    what: str
+    why: str
+
+
+GATE, PUBLISHER = "the gate", "publisher"
+"""Who decides and who publishes where no person does."""
+
+
+def trail(project: Project, since: str = "") -> list[Event]:
+    """Return every event from `since` on (a date, a time or a duration such as 30d), oldest first."""
+    start = moment(since, dt.datetime.now(dt.UTC)) if since else ""
+    return sorted(event for event in _events(project) if event.time >= start)
+
+
+def moment(text: str, today: dt.datetime) -> str:
+    """Return a date, a time or a duration before `today` as stored times are written; UsageError for anything else."""
+    duration = _DURATION.match(text)
+    try:
+        if duration:
+            return (today - dt.timedelta(**{_UNITS[duration[2]]: int(duration[1])})).strftime("%Y-%m-%dT%H:%M:%SZ")
+        then = dt.datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"{text!r} is no date and no duration", hint="--since 2026-11-01   or   --since 30d"
+        ) from error
+    aware = then if then.tzinfo else then.replace(tzinfo=dt.UTC)
+    return aware.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _events(project: Project) -> Iterator[Event]:
+    """Yield every event that the ledger tells of, in no order."""
+    runs = project.runs()
+    commits = {run.run_id: run.line.commit for run in runs}
+    yield from _verdicts(project, runs)
+    for run in runs:
+        yield from _published(run)
+    for move in history.live_moves(project.ledger):
+        what = f"{move.snapshot} is live"
+        yield Event(move.time, "live", move.run_id, commits.get(move.run_id, ""), move.who, what, move.why)
+    for pin in history.pins(project.ledger).values():
+        commit = commits.get(pin.run_id, "")
+        yield Event(pin.time, "pin", pin.run_id, commit, pin.who, f"{pin.name} shows {pin.snapshot}", "")
+    for label in read_labels(project.ledger):
+        word = "label" if label.on else "unlabel"
+        yield Event(label.time, word, label.run_id, commits.get(label.run_id, ""), label.who, label.name, label.why)
+
+
+def _verdicts(project: Project, runs: Iterable[Run]) -> Iterator[Event]:
+    """Yield each run's verdict, read in one go."""
+    listed = [run for run in runs if run.line.verdict != "unreadable"]
+    head = project.ledger.head
+    blobs = project.repository.read_many([f"{head}:{history.folder(run.run_id)}/verdict.json" for run in listed])
+    for run, data in zip(listed, blobs, strict=True):
+        try:
+            verdict = schema.decode((data or b"")[:_LARGEST], Verdict, f"{run.run_id}/verdict.json")
+        except StorageError:
+            continue
+        reasons = "; ".join(f"{rule.rule}: {rule.reason}" for rule in verdict.rules)
+        yield Event(verdict.decided, "verdict", run.run_id, run.line.commit, GATE, verdict.verdict, reasons)
+
+
+def _published(run: Run) -> Iterator[Event]:
+    """Yield what publishing and people left of one run."""
+    line, receipt = run.line, run.last_receipt
+    for request in run.requests:
+        what = f"call {request.attempt} of the build hook"
+        yield Event(request.time, "request", line.run_id, line.commit, PUBLISHER, what, "")
+    if receipt is not None:
+        what = f"{receipt.address} is deploy {receipt.deploy_id}"
+        yield Event(receipt.verified, "receipt", line.run_id, line.commit, PUBLISHER, what, "")
+    if line.pruned:
+        yield Event(line.pruned, "prune", line.run_id, line.commit, "", f"{line.snapshot} was pruned", "")
+    if line.decision is not None:
+        made = line.decision
+        yield Event(made.time, "decision", line.run_id, line.commit, made.who, made.verdict, made.reason)
+    for word, entry in (("give-up", run.given_up), ("takedown", run.taken_down)):
+        if entry is not None:
+            yield Event(entry.time, word, line.run_id, line.commit, entry.who, "", entry.why)
+
+
+def as_csv(events: Iterable[Event]) -> str:
+    """Return events as CSV; a cell that a spreadsheet would take for a formula is made text."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(Event._fields)
+    for event in events:
+        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in event])
+    return stream.getvalue()
