@@ -1,4 +1,4 @@
-"""The programs that are compared. Each runs in processes of its own and stays loaded, so that runs can take turns."""
+"""The programs that are compared; each runs in its own processes and stays loaded, so that they can take turns."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Setting:
     threads: int
     gpu_layers: int = 0
     flash: str = "default"
-    """Flash attention: "on", "off", or whatever the contender does by itself."""
+    """Flash attention: "on", "off" or "default", which leaves it to the contender."""
 
     @property
     def offload(self) -> int | str:
-        """The layers to offload as our engine wants them."""
+        """The layers to offload, as our engine's option."""
         return "all" if self.gpu_layers else 0
 
     @property
     def switch(self) -> list[str]:
-        """Flash attention as llama.cpp's programs want it."""
+        """Flash attention, as an option of llama.cpp's programs."""
         return [] if self.flash == "default" else ["-fa", self.flash]
 
 
@@ -62,16 +62,16 @@ class Job:
 
     @property
     def tokens(self) -> int:
-        """The tokens to generate in all."""
+        """The total number of tokens to generate."""
         return sum(map(sum, self.lengths))
 
     def prompt(self, problem: str) -> str:
-        """Return the text that ChatML makes of a problem with what stands before all of them."""
+        """Return a problem in ChatML, after the text that all problems share."""
         return f"<|im_start|>user\n{self.system}\n{problem}<|im_end|>\n<|im_start|>assistant\n"
 
 
 def _same(tokens: int, wanted: int) -> None:
-    """Make sure that a contender did all of the work."""
+    """Raise RuntimeError unless a contender did all of the work."""
     if tokens != wanted:
         raise RuntimeError(f"{tokens} tokens were generated instead of {wanted}")
 
@@ -116,7 +116,7 @@ class Ours:
         self._fleet.__exit__(None, None, None)
 
     def run(self, job: Job, part: Literal["total", "decode"] = "total") -> float:
-        """Run a job and return tokens a second: those of the whole job, or of its decoding steps alone."""
+        """Run a job and return tokens per second: those of the whole job, or of its decoding steps alone."""
         wanted = [(problem, length) for problem, lengths in enumerate(job.lengths) for length in lengths]
         requests = [
             SampleRequest(key, f"{job.system}\n{job.problems[problem]}", key + 1, str(problem), length, length)
@@ -135,7 +135,7 @@ class Ours:
 
 
 class Sequential:
-    """The high-level class in a process of its own; it reuses the prefix that is in its cache."""
+    """The class `llama_cpp.Llama` in a process; it reuses the prefix in its cache."""
 
     def __init__(self, setting: Setting) -> None:
         """Prepare; the `with` block starts the process."""
@@ -156,14 +156,14 @@ class Sequential:
         self._process.join()
 
     def run(self, job: Job) -> float:
-        """Run a job and return tokens a second, prompts included."""
+        """Run a job and return tokens per second, prompts included."""
         prompts = map(job.prompt, job.problems)
         self._pipe.send(list(zip(prompts, job.lengths, strict=True)))
         return job.tokens / float(self._pipe.recv())
 
 
 def _sequential(pipe: Connection, setting: Setting) -> None:
-    """Answer jobs with the seconds that they took, until the other end is closed."""
+    """Run jobs and send back the seconds that they took, until the other end is closed."""
     import llama_cpp  # noqa: PLC0415 - llama.cpp belongs into this process alone
 
     llama = llama_cpp.Llama(
@@ -206,9 +206,9 @@ def _environment(peers: Path) -> dict[str, str]:
 
 
 def batched_bench(peers: Path, setting: Setting, *, prompt: int, tokens: int, sequences: int, unified: bool) -> float:
-    """Return decode tokens a second of llama-batched-bench, which samples nothing.
+    """Return decode tokens per second of llama-batched-bench, which does not sample.
 
-    `unified` lets all sequences share one cache (-kvu); otherwise each has a stream of cells, as in ours where
+    `unified` lets all sequences share one cache (-kvu); otherwise each has its own, as in our engine where
     samples are long.
     """
     whole = -(-(prompt + tokens + 8) // 256) * 256
@@ -305,7 +305,7 @@ class Server:
         self._process.wait()
 
     def run(self, job: Job, *, share: bool = False) -> float:
-        """Run a job and return tokens a second, prompts included."""
+        """Run a job and return tokens per second, prompts included."""
         calls = []
         for number, (problem, lengths) in enumerate(zip(job.problems, job.lengths, strict=True)):
             if share:

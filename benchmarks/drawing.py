@@ -1,9 +1,9 @@
-"""How long drawing a token takes, beside llama.cpp's usual way: one whole chain of samplers a sequence.
+"""Measures how long drawing a token takes, compared with llama.cpp's usual way: a chain of samplers per sequence.
 
     python benchmarks/drawing.py --models MODELS [--rows 16] [--threads 1] [--repeat 7]
 
-Both draw from the same rows of 151,936 logits: made up, with one spread for a model that is hardly sure of anything,
-one for a model that mostly is, and one between. The rows lie where llama.cpp keeps its results.
+Both draw from the same rows of 151,936 made-up logits. Three spreads stand for a model that is unsure, one that is
+mostly sure, and one between. The rows are in the memory where llama.cpp keeps its results.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CASES = {
 
 
 def evaluated(path: Path, rows: int) -> tuple[Model, Context, Any]:
-    """Return a model, a context that has evaluated `rows` rows, and its logits as an array, one row a sequence."""
+    """Return a model, a context that has evaluated `rows` rows, and its logits as an array, one row per sequence."""
     log = Log()
     loaded = Model(str(path), log, gpu_layers=0, repack=False, mapped=True, beat=lambda _: None)
     context = Context(
@@ -47,7 +47,7 @@ def evaluated(path: Path, rows: int) -> tuple[Model, Context, Any]:
         sequences=rows,
         batch=rows,
         threads=2,
-        streams=True,
+        separate=True,
         flash_attention=False,
         kv_type="f16",
     )
@@ -76,14 +76,14 @@ def chains(sampling: Sampling, rows: int) -> list[Any]:
 
 
 def timed(draw: Callable[[], list[int]]) -> tuple[float, list[int]]:
-    """Return the milliseconds a token of one step's draws, and the tokens."""
+    """Return the milliseconds per token of one step's draws, and the tokens."""
     started = time.perf_counter()
     drawn = draw()
     return 1000 * (time.perf_counter() - started) / len(drawn), drawn
 
 
 def compare(sampling: Sampling, context: Context, logits: Any, options: argparse.Namespace) -> str:
-    """Let both draw in turns; return the medians, how many times as fast ours is, and how often the tokens agree."""
+    """Let both draw in turns; return a line with the medians, their ratio, and the share of equal tokens."""
     usual, dice = chains(sampling, options.rows), [Dice(row + 1) for row in range(options.rows)]
     drawer = Drawer(sampling, logits.shape[1], options.threads)
     addresses = [one.address for one in dice]
@@ -104,7 +104,7 @@ def compare(sampling: Sampling, context: Context, logits: Any, options: argparse
 
 
 def main() -> None:
-    """Measure every case with each spread."""
+    """Measure every case with every spread."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True, help="cache for the models that are made")
     parser.add_argument("--rows", type=int, default=16)
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=7)
     options = parser.parse_args()
     loaded, context, logits = evaluated(model("qwen2.5-0.5b", options.models), options.rows)
-    print(f"{options.rows} rows of {loaded.tokens} logits; milliseconds a token")
+    print(f"{options.rows} rows of {loaded.tokens} logits; milliseconds per token")
     for spread in (1.0, 4.0, 8.0):
         logits[:] = np.random.default_rng(1).normal(0, spread, logits.shape)
         for name, sampling in CASES.items():

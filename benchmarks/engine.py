@@ -1,9 +1,9 @@
-"""How fast the engine is, beside llama.cpp's own programs, on the same models, prompts, lengths and threads.
+"""Compares the engine's speed with llama.cpp's own programs: same models, prompts, lengths and threads.
 
     benchmarks/build_peers PEERS && python benchmarks/engine.py --peers PEERS --models MODELS [--json OUT] [--gpu]
 
 All contenders take turns, `--repeat` times, because a machine's speed drifts; a ratio is the median of the turns'
-ratios. Sampling in ours is seeded, one chain a sequence; llama-batched-bench samples nothing.
+ratios. Our engine samples with a seed per sequence; llama-batched-bench does not sample.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def steady(sequences: int, tokens: int) -> Job:
 def whole(turn: int, problems: int, samples: int, low: int, high: int) -> Job:
     """Return problems with samples of mixed lengths and a shared beginning.
 
-    Each turn has other texts: a server would still have the last turn's in its cache.
+    Each turn has other texts, because a server still has those of the last turn in its cache.
     """
     generator = random.Random(7)  # noqa: S311 - lengths, no secret
     lengths = tuple(tuple(generator.randint(low, high) for _ in range(samples)) for _ in range(problems))
@@ -53,7 +53,7 @@ def whole(turn: int, problems: int, samples: int, low: int, high: int) -> Job:
 
 
 def even(turn: int, problems: int, samples: int, tokens: int) -> Job:
-    """Return other problems, whose samples are equally long, as llama-server's n_cmpl needs."""
+    """Return problems whose samples are equally long, which llama-server's n_cmpl needs."""
     job = whole(turn + 1000, problems, samples, 1, 2)
     return Job(job.system, job.problems, ((tokens,) * samples,) * problems)
 
@@ -65,7 +65,7 @@ class Table:
         self.figures: dict[str, dict[str, Any]] = {}
 
     def turns(self, title: str, contenders: Mapping[str, Callable[[int], float]], repeat: int) -> Turns:
-        """Let every contender run turn 1, then turn 2, up to `repeat`; print and return tokens a second."""
+        """Let every contender run turn 1, then turn 2, up to `repeat`; print and return tokens per second."""
         found: Turns = {name: [] for name in contenders}
         for turn in range(1, repeat + 1):
             for name, run in contenders.items():
@@ -77,24 +77,24 @@ class Table:
         return found
 
     def ratio(self, title: str, turns: Turns, ours: str, peers: list[str], wanted: float) -> None:
-        """Print how many times as fast ours is as the peer that is best by its median, turn by turn."""
+        """Print the median ratio of our speed to that of the peer with the best median."""
         best = max(peers, key=lambda name: statistics.median(turns[name]))
         value = statistics.median(one / other for one, other in zip(turns[ours], turns[best], strict=True))
         self.figure(f"{title} {ours} / {best}", value, wanted)
 
     def figure(self, name: str, value: float, wanted: float) -> None:
-        """Print a ratio and what was wanted."""
+        """Print a ratio and the target."""
         self.figures[name] = {"ratio": value, "wanted": wanted}
         print(f"  {name:56} {value:8.3f}   (wanted {wanted})", flush=True)
 
 
 def same(run: Callable[[], float]) -> Callable[[int], float]:
-    """Return a contender that does the same in each turn."""
+    """Return a contender that runs the same job in each turn."""
     return lambda _: run()
 
 
 def on(jobs: Callable[[int], Job], run: Callable[[Job], float]) -> Callable[[int], float]:
-    """Return a contender that does each turn's job."""
+    """Return a contender that runs each turn's job."""
     return lambda turn: run(jobs(turn))
 
 
@@ -159,7 +159,7 @@ def jobs(table: Table, title: str, setting: Setting, options: argparse.Namespace
 
 
 def _figures(table: Table, title: str, fast: Ours, exact: Ours) -> None:
-    """Print occupancy while samples wait, and memory beside what llama.cpp set aside."""
+    """Print the occupancy while samples wait, and memory relative to what llama.cpp allocated."""
     for mode, one in (("fast", fast), ("reproducible", exact)):
         last = one.figures[-1]
         table.figure(f"{title} {mode}: occupancy while samples wait", last["occupancy_before_tail"], 0.9)
@@ -169,7 +169,7 @@ def _figures(table: Table, title: str, fast: Ours, exact: Ours) -> None:
 
 
 def main() -> None:
-    """Measure everything that was asked for."""
+    """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     numbers: Any = {"type": lambda text: [int(one) for one in text.split(",")]}
     parser.add_argument("--peers", type=Path, required=True, help="what build_peers made")

@@ -1,8 +1,8 @@
-"""Models for measuring speed: the shapes of known ones, random weights, made here and kept in a cache folder.
+"""Makes models for measuring speed: shapes of known models with random weights, kept in a cache folder.
 
     python benchmarks/models.py FOLDER [qwen2.5-0.5b | qwen2.5-1.5b | tiny]
 
-Random weights cost as much time a token as trained ones. Needs the package `gguf` (the extra `train`).
+Random weights take as much time per token as trained ones. Needs the package `gguf` (the extra `train`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SHAPES = {
 
 
 def model(name: str, folder: Path) -> Path:
-    """Return the file of a model, made on the first call."""
+    """Return the file of a model; the first call makes it."""
     shape = SHAPES[name]
     target = folder / f"{name}-{shape.kind.lower()}.gguf"
     if not target.exists():

@@ -25,7 +25,7 @@ def test_a_healthy_engine_is_described() -> None:
 
 
 def test_a_model_that_does_not_load_is_a_problem_with_a_hint(tmp_path: Path) -> None:
-    """What went wrong is listed beside what to do about it."""
+    """Each problem has a hint."""
     report = inspect_engine(builtin_with(tmp_path / "m.gguf", template=""))
     assert not report.healthy
     assert "no chat template" in report.problems[0]

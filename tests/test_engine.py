@@ -44,7 +44,7 @@ def texts(wanted: list[SampleRequest], **changes: object) -> dict[int, str]:
 
 @pytest.fixture(scope="module")
 def reference() -> dict[int, str]:
-    """Return the texts that every reproducible run has to give."""
+    """Return the texts that every reproducible run must generate."""
     return texts(requests(16, 3), sampling=WARM, slots=16)
 
 
@@ -55,7 +55,7 @@ def test_the_number_of_slots_changes_no_text(reference: dict[int, str], slots: i
 
 
 def test_the_number_of_threads_changes_no_text(reference: dict[int, str]) -> None:
-    """In reproducible mode two threads write what one thread writes."""
+    """In reproducible mode two threads generate the same texts as one."""
     assert texts(requests(16, 3), sampling=WARM, slots=16, threads=2) == reference
 
 
@@ -66,7 +66,7 @@ def test_the_order_changes_no_text(reference: dict[int, str]) -> None:
 
 
 def test_a_shard_and_an_interruption_change_no_text(reference: dict[int, str]) -> None:
-    """Samples that are generated alone, after the others were already there, come out the same."""
+    """Samples that are generated after an interruption have the same texts."""
     wanted = requests(16, 3)
     with EngineProcess(options(sampling=WARM, slots=4)) as engine:
         running = engine.generate(wanted)
@@ -105,8 +105,8 @@ def test_fast_mode_answers_the_same_problems() -> None:
     assert figures["prompt_tokens"] < 24 * max(completion.prompt_tokens for completion in found.values())
 
 
-def test_fast_mode_gives_long_samples_streams() -> None:
-    """Where one cache for all would make each row look at too many cells, fast mode sets them apart."""
+def test_fast_mode_gives_long_samples_caches_of_their_own() -> None:
+    """Where each row of a shared cache would attend to too many cells, fast mode uses separate caches."""
     wanted, long = requests(12, 2), Sampling(max_tokens=400)
     with EngineProcess(options(mode="fast", slots=16, context=512, sampling=long)) as engine:
         assert engine.identity.options["kv_unified"] == "off"
@@ -117,13 +117,13 @@ def test_fast_mode_gives_long_samples_streams() -> None:
 
 
 def test_fast_mode_keeps_its_slots_busy() -> None:
-    """While samples wait, at least nine tenths of the slots are at work."""
+    """While samples wait, at least nine tenths of the slots are busy."""
     _, figures = run(requests(60, 4), sampling=WARM, mode="fast", slots=8)
     assert figures["occupancy_before_tail"] >= 0.9
 
 
 def test_an_overflowing_cache_preempts_and_resumes() -> None:
-    """A cache too small for all slots moves samples out and puts them back; every one ends as it would have."""
+    """A cache too small for all slots saves samples and restores them; their texts stay the same."""
     wanted = requests(24, 2)
     found, figures = run(wanted, sampling=GREEDY, mode="fast", slots=16, cells=512)
     assert figures["preemptions"] > 0
@@ -144,7 +144,7 @@ def test_a_prompt_beyond_the_context_is_that_samples_error(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["reproducible", "fast"])
 def test_a_limit_beyond_the_context_is_a_truncation(mode: str) -> None:
-    """A sample that would go on past the context ends there, as too long."""
+    """A sample that would continue past the context ends there, with finish "length"."""
     endless = Sampling(temperature=50.0, max_tokens=100_000)
     found, _ = run([SampleRequest(1, "Count.", 3, "a")], sampling=endless, mode=mode)
     assert found[1].finish in {"length", "stop"}
@@ -159,7 +159,7 @@ def test_max_tokens_is_exact() -> None:
 
 
 def test_a_stop_string_ends_across_tokens() -> None:
-    """A stop string is found wherever its tokens' borders are, and is not part of the text."""
+    """A stop string is found across tokens and is not part of the text."""
     found, _ = run(requests(4, 1), sampling=GREEDY, stop=("swer is \\box",))
     assert {completion.finish for completion in found.values()} == {"stop"}
     assert all(completion.text.endswith("The an") for completion in found.values())
@@ -167,7 +167,7 @@ def test_a_stop_string_ends_across_tokens() -> None:
 
 @pytest.mark.parametrize("mode", ["reproducible", "fast"])
 def test_invalid_utf8_at_a_border_is_replaced(mode: str) -> None:
-    """Random bytes from a hot model become text, never an exception."""
+    """Random bytes at a high temperature become text, never an exception."""
     found, _ = run(requests(4, 4), sampling=Sampling(temperature=100.0, max_tokens=60), mode=mode)
     assert all(isinstance(completion.text, str) and completion.text for completion in found.values())
 
@@ -175,7 +175,7 @@ def test_invalid_utf8_at_a_border_is_replaced(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["reproducible", "fast"])
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
 def test_a_model_that_computes_nan_is_an_error(tmp_path: Path, mode: str, temperature: float) -> None:
-    """Weights that are no numbers end each sample with that reason instead of nonsense."""
+    """Weights that are NaN end each sample with that reason instead of nonsense."""
     model = builtin_with(tmp_path / "nan.gguf", nan=True)
     found, _ = run(requests(3, 2), model=model, mode=mode, sampling=Sampling(temperature=temperature, max_tokens=8))
     assert {completion.finish for completion in found.values()} == {"error"}
@@ -193,7 +193,7 @@ def test_many_more_problems_than_slots_and_long_prompts(mode: str) -> None:
 
 
 def test_sizes_are_chosen_and_can_be_set() -> None:
-    """Left to itself the engine takes 16 slots and one thread for a small model, and no more slots than samples."""
+    """By default the engine uses 16 slots and one thread for a small model, and no more slots than samples."""
     with EngineProcess(options(slots=0, threads=0)) as engine:
         assert (engine.identity.slots, engine.identity.threads) == (16, 1)
     with EngineProcess(options(slots=0, workload=3)) as engine:

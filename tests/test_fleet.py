@@ -11,7 +11,7 @@ import pytest
 
 from publisher.bench.forecast import Forecast
 from publisher.engine import fleet, machine, nvidia
-from publisher.engine.fleet import Fleet, crew, deal, merged
+from publisher.engine.fleet import Fleet, merged, plan_engines, share_out
 from publisher.engine.nvidia import Card
 from publisher.engine.protocol import Completion, SampleRequest
 from publisher.errors import ModelError
@@ -28,46 +28,46 @@ def children() -> list[int]:
 
 
 def test_a_problems_samples_stay_together_where_answers_are_short() -> None:
-    """Short answers are dealt out by problem, long ones one by one; the longest go first, to whoever has least."""
+    """Short answers are dealt by problem, long ones one by one; the longest goes first, to the least busy engine."""
     wanted = [SampleRequest(number, "", 0, str(number // 4), expected=1 + number // 4) for number in range(24)]
-    short = deal(wanted, 2, limit=100)
+    short = share_out(wanted, 2, limit=100)
     assert sorted(request.key for share in short for request in share) == list(range(24))
     assert not {request.group for request in short[0]} & {request.group for request in short[1]}
     assert [request.group for share in short for request in share[::4]] == ["5", "2", "1", "4", "3", "0"]
-    long = deal(wanted, 2, limit=4096)
+    long = share_out(wanted, 2, limit=4096)
     assert {request.group for request in long[0]} == {request.group for request in long[1]}
     work = [sum(request.expected for request in share) for share in long]
     assert abs(work[0] - work[1]) <= 1
 
 
 def test_each_gpu_has_an_engine_where_the_model_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With several GPUs each engine sees its own, or several where fewer engines are asked for."""
+    """With several GPUs each engine has its own, or several where fewer engines are asked for."""
     monkeypatch.setattr(nvidia, "cards", lambda: CARDS)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     wanted = options(gpu_layers="all", workload=1000)
-    assert [one.gpus for one in crew(wanted, 0)] == [("0",), ("1",), ("2",), ("3",)]
-    assert [one.gpus for one in crew(wanted, 2)] == [("0", "2"), ("1", "3")]
-    assert [one.gpus for one in crew(wanted, 1)] == [()]
-    assert len(crew(options(gpu_layers="all", workload=30), 0)) == 1, "too little work"
-    assert len(crew(options(gpu_layers=4, workload=1000), 0)) == 1, "the rest of the model is on the host"
+    assert [one.gpus for one in plan_engines(wanted, 0)] == [("0",), ("1",), ("2",), ("3",)]
+    assert [one.gpus for one in plan_engines(wanted, 2)] == [("0", "2"), ("1", "3")]
+    assert [one.gpus for one in plan_engines(wanted, 1)] == [()]
+    assert len(plan_engines(options(gpu_layers="all", workload=30), 0)) == 1, "too little work"
+    assert len(plan_engines(options(gpu_layers=4, workload=1000), 0)) == 1, "the rest of the model is on the host"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
-    assert [one.gpus for one in crew(wanted, 0)] == [("3",), ("1",)]
+    assert [one.gpus for one in plan_engines(wanted, 0)] == [("3",), ("1",)]
     monkeypatch.setattr(fleet, "_GPU_SHARE", 1e-9)
-    assert len(crew(wanted, 0)) == 1, "the model does not fit on one of them"
+    assert len(plan_engines(wanted, 0)) == 1, "the model does not fit on one of them"
 
 
 def test_a_small_model_has_an_engine_for_each_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many engines as processors, one thread each, if there is enough to do and nobody chose the threads."""
+    """As many engines as processors, one thread each, if there are enough samples and no option sets the threads."""
     monkeypatch.setattr(machine, "cores", lambda: 4)
-    found = crew(options(threads=0, workload=1000), 0)
+    found = plan_engines(options(threads=0, workload=1000), 0)
     assert [(one.threads, one.workload) for one in found] == [(1, 250)] * 4
-    assert len(crew(options(threads=0, workload=60), 0)) == 2
-    assert len(crew(options(threads=4, workload=1000), 0)) == 1
-    assert [one.threads for one in crew(options(threads=0, workload=0), 2)] == [2, 2]
+    assert len(plan_engines(options(threads=0, workload=60), 0)) == 2
+    assert len(plan_engines(options(threads=4, workload=1000), 0)) == 1
+    assert [one.threads for one in plan_engines(options(threads=0, workload=0), 2)] == [2, 2]
 
 
 def test_two_engines_give_the_same_texts_as_one() -> None:
-    """In reproducible mode it makes no difference which engine a sample comes from."""
+    """In reproducible mode a sample has the same text from every engine."""
     wanted = requests(16, 3)
     with Fleet(options(sampling=WARM), engines=2) as two:
         found = {completion.key: completion.text for completion in two.generate(wanted)}
@@ -79,7 +79,7 @@ def test_two_engines_give_the_same_texts_as_one() -> None:
 
 
 def test_an_engine_that_dies_ends_the_run_and_what_was_finished_is_there() -> None:
-    """One of two engines is killed: completions so far are delivered, then one error comes, and no child is left."""
+    """After one of two engines is killed, its completions are delivered, one error is raised, and no child is left."""
     wanted = requests(32, 4)
     before = set(children())
     found: list[Completion] = []
@@ -104,7 +104,7 @@ def test_leaving_a_run_early_leaves_no_process() -> None:
 
 
 def test_samples_are_proved_by_generating_them_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same seeds give the same samples; were the second time another, each sample would be named."""
+    """Equal seeds generate equal samples; samples that differ the second time are named."""
     wanted = requests(4, 2)
     with Fleet(options(sampling=Sampling(temperature=2.0, max_tokens=40)), engines=2) as two:
         assert two.changed(wanted) == []

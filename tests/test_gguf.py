@@ -88,7 +88,7 @@ def test_the_builtin_model_is_read() -> None:
         (gguf(tensors=[tensor("a", sizes=(33,), kind=8)]), "impossible shape"),
         (gguf(tensors=[tensor("a", sizes=(1, 1, 1, 1, 1))]), "5 dimensions"),
         (gguf(tensors=[tensor("a", kind=4)]), "unknown type 4"),
-        (gguf(tensors=[tensor("a", offset=16)]), "no multiple of 32"),
+        (gguf(tensors=[tensor("a", offset=16)]), "not a multiple of 32"),
         (gguf(tensors=[tensor("a", offset=1 << 60)]), "cut short"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_broken_file_is_refused_with_its_reason(data: bytes, message: str) -> 
 
 
 def test_an_absurd_array_costs_nothing() -> None:
-    """A file of 43 bytes that announces 2^63 entries is refused at once."""
+    """A file of 43 bytes that announces 2^63 entries is rejected at once."""
     data = b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + text("a") + struct.pack("<IIQ", 9, 8, 1 << 63)
     before = time.perf_counter()
     with pytest.raises(ModelError):
@@ -109,14 +109,14 @@ def test_an_absurd_array_costs_nothing() -> None:
 
 
 def test_a_key_that_occurs_twice_is_refused() -> None:
-    """llama.cpp and a reader must not disagree about which of two values counts."""
+    """A key with two values is an error: llama.cpp and this reader could use different ones."""
     data = b"GGUF" + struct.pack("<IQQ", 3, 1, 2) + pair("a", 1) + pair("a", 2) + bytes(64)
     with pytest.raises(ModelError, match="occurs twice"):
         read(data)
 
 
 def test_every_cut_is_a_clear_error() -> None:
-    """A file that ends anywhere within its header or its data is refused, never misread."""
+    """A file that ends anywhere within its header or its data is rejected, never misread."""
     whole = gguf()
     for end in range(len(whole)):
         with pytest.raises(ModelError):
@@ -182,7 +182,7 @@ for line in sys.stdin:
 
 @pytest.mark.model
 def test_two_thousand_mutated_headers(tmp_path: Path) -> None:
-    """Each mutated header is a clear error, or a file that llama.cpp loads or refuses without dying."""
+    """Each mutated header is a clear error, or a file that llama.cpp loads or rejects without crashing."""
     pytest.importorskip("llama_cpp")
     generator = random.Random(4)  # noqa: S311 - mutations, not secrets
     whole, limit = BUILTIN.read_bytes(), header_size(BUILTIN)

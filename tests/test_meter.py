@@ -37,7 +37,7 @@ def test_a_counter_may_begin_anew(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_does_not_tell_gives_nothing(tmp_path: Path) -> None:
-    """Where no counter can be read, no figure is invented."""
+    """Without a readable counter there is no figure."""
     assert "energy_cpu_joules" not in EnergyMeter(tmp_path).joules()
 
 

@@ -92,7 +92,7 @@ def test_a_template_that_loops_is_stopped() -> None:
 
 
 def test_a_template_that_eats_memory_is_stopped() -> None:
-    """A giant string is refused before it is there."""
+    """A giant string is rejected before it exists."""
     with pytest.raises(ModelError, match="too much memory"):
         render("{{ 'a' * 10 ** 10 }}")
 

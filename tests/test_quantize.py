@@ -20,7 +20,7 @@ pytest.importorskip("llama_cpp")
 
 
 def test_the_target_runs_and_names_its_origin(tmp_path: Path) -> None:
-    """A quantized model loads, and the file beside it says what it was made of."""
+    """A quantized model loads, and the file beside it names its source."""
     target = tmp_path / "small.gguf"
     origin = quantize(BUILTIN, target, "Q4_K_M", allow_requantize=True)
     assert origin["sha256"] == sha256_file(target)
@@ -33,7 +33,7 @@ def test_the_target_runs_and_names_its_origin(tmp_path: Path) -> None:
 
 
 def test_quantizing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    """The digest of a quantized model can be pinned by whoever makes it again."""
+    """Quantizing is deterministic, so a quantized model's digest can be pinned."""
     first, second = (
         quantize(BUILTIN, tmp_path / name, "Q4_0", allow_requantize=True)["sha256"] for name in ("a.gguf", "b.gguf")
     )
@@ -41,13 +41,13 @@ def test_quantizing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_quantized_source_needs_permission(tmp_path: Path) -> None:
-    """Errors of two quantizations add up, so this has to be wanted."""
+    """Quantizing a quantized source is an error unless the caller allows it."""
     with pytest.raises(ModelError, match="quantized already"):
         quantize(BUILTIN, tmp_path / "small.gguf", "Q4_0")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_source_that_llama_cpp_refuses_leaves_nothing(tmp_path: Path) -> None:
+def test_a_source_that_llama_cpp_rejects_leaves_nothing(tmp_path: Path) -> None:
     """A model that cannot be quantized is one error, and no half-written target stays."""
     source = tmp_path / "specimen.gguf"
     source.write_bytes(gguf())
@@ -57,9 +57,9 @@ def test_a_source_that_llama_cpp_refuses_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_unknown_kinds_and_equal_paths_are_refused(tmp_path: Path) -> None:
+def test_unknown_kinds_and_equal_paths_are_rejected(tmp_path: Path) -> None:
     """A misspelt quantization is answered with the known ones; a source is never overwritten."""
-    with pytest.raises(UsageError, match="no quantization") as caught:
+    with pytest.raises(UsageError, match="not a quantization") as caught:
         quantize(BUILTIN, tmp_path / "x.gguf", "Q4KM")
     assert "Q4_K_M" in caught.value.hint
     with pytest.raises(UsageError, match="overwrite"):

@@ -42,13 +42,13 @@ def test_the_longest_expected_come_first_whatever_their_problem() -> None:
 
 
 def test_samples_that_are_expected_equal_stay_with_their_problem() -> None:
-    """So that a problem's prompt is not kept longer than it has to be."""
+    """Otherwise a problem's prompt would be kept longer than necessary."""
     queue = Queue(samples(("a", 10), ("b", 10), ("a", 10), ("c", 20), ("b", 10)))
     assert order(queue) == [3, 0, 2, 1, 4]
 
 
 def test_taking_one_from_the_middle_leaves_the_others_in_order() -> None:
-    """The counts by problem and in all follow."""
+    """The counts per problem and in total are updated."""
     waiting = samples(("a", 10), ("b", 30), ("a", 20))
     queue = Queue(waiting)
     assert queue.take(waiting[2]) is waiting[2]
@@ -67,8 +67,8 @@ def test_lengths_that_were_seen_replace_what_was_expected() -> None:
     assert order(queue) == [*range(28, 40), *range(8, 20)]
 
 
-def test_a_limit_of_ones_own_says_more_than_the_others_of_the_problem() -> None:
-    """Samples that were cut at limits of their own teach nothing about their problem's other samples."""
+def test_samples_with_their_own_limits_keep_their_own_order() -> None:
+    """The lengths of samples that their own limits cut say nothing about other samples of the problem."""
     lengths = random.Random(5).sample(range(1, LIMIT), 40)  # noqa: S311 - lengths, no secret
     waiting = samples(*(("ab"[length % 2], length) for length in lengths), own=True)
     queue = Queue(waiting)

@@ -43,7 +43,7 @@ def step() -> Iterator[tuple[Model, Context]]:
         sequences=ROWS,
         batch=ROWS,
         threads=1,
-        streams=True,
+        separate=True,
         flash_attention=False,
         kv_type="f16",
     )
@@ -56,7 +56,7 @@ def step() -> Iterator[tuple[Model, Context]]:
 
 
 def drawn(step: tuple[Model, Context], sampling: Sampling, threads: int, times: int) -> list[list[int]]:
-    """Return what some sequences draw, one time after the other; the fourth has no dice."""
+    """Return the tokens of some sequences for several draws; the fourth sequence has no random numbers."""
     model, context = step
     logits = np.ctypeslib.as_array(llama.llama_get_logits(context.pointer), shape=(ROWS, model.tokens))
     dice = [None if row == 3 else Dice(7 + row) for row in range(ROWS)]
@@ -72,7 +72,7 @@ def drawn(step: tuple[Model, Context], sampling: Sampling, threads: int, times: 
 
 
 def by_chains(step: tuple[Model, Context], sampling: Sampling, times: int) -> list[list[int]]:
-    """Return what the same sequences draw with llama.cpp's usual chain, one a sequence."""
+    """Return what the same sequences draw with llama.cpp's usual chain, one per sequence."""
     _, context = step
     expected: list[list[int]] = [[] for _ in range(times)]
     for row in range(ROWS):
@@ -91,18 +91,18 @@ def by_chains(step: tuple[Model, Context], sampling: Sampling, times: int) -> li
     return expected
 
 
-def test_shared_filters_draw_what_a_chain_of_ones_own_draws(step: tuple[Model, Context]) -> None:
-    """Each sequence gets the tokens that llama.cpp's usual chain, one a sequence, would give it."""
+def test_shared_filters_draw_what_separate_chains_draw(step: tuple[Model, Context]) -> None:
+    """Each sequence gets the tokens that a chain of its own would draw."""
     found = drawn(step, HOT, 1, 8)
     assert found == by_chains(step, HOT, 8)
     assert len({token for tokens in found for token in tokens}) > 20
 
 
 @pytest.mark.parametrize(("top_p", "min_p"), [(0.95, 0.0), (0.999, 0.001), (1.0, 0.0005), (0.5, 0.0)])
-def test_a_nucleus_of_ones_own_draws_what_llama_cpp_draws(
+def test_our_nucleus_draws_what_llama_cpp_draws(
     step: tuple[Model, Context], top_p: float, min_p: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where top_p and min_p are worked out in whole rows, each sequence still gets llama.cpp's tokens."""
+    """With top_p and min_p applied to whole rows, each sequence still gets llama.cpp's tokens."""
     monkeypatch.setattr("publisher.engine.child.llama.sampling.LARGE", 1)
     sampling = Sampling(temperature=8.0, top_p=top_p, min_p=min_p)
     assert narrows(sampling, 2)
@@ -131,7 +131,7 @@ def test_a_nucleus_is_what_its_definition_says(spread: float, top_p: float, min_
 def test_the_largest_draw_what_llama_cpps_top_k_draws(
     step: tuple[Model, Context], top_k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With top_k taken from whole rows, and top_p and min_p after it, each sequence still gets llama.cpp's tokens."""
+    """With top_k applied to whole rows, and top_p and min_p after it, each sequence still gets llama.cpp's tokens."""
     monkeypatch.setattr("publisher.engine.child.llama.sampling.LARGE", 1)
     sampling = Sampling(temperature=8.0, top_k=top_k, top_p=0.99, min_p=0.0001)
     assert drawn(step, sampling, 1, 40) == by_chains(step, sampling, 40)
@@ -140,7 +140,7 @@ def test_the_largest_draw_what_llama_cpps_top_k_draws(
 @pytest.mark.parametrize("size", [1, 100, 5_000, 50_001])
 @pytest.mark.parametrize("count", [1, 20, 390, 391, 4_000])
 def test_the_largest_are_the_largest(size: int, count: int) -> None:
-    """In falling order, equal ones by their number, as many as there are at most."""
+    """They come in falling order, equal ones by their number."""
     scores = np.random.default_rng(size).integers(-200, 200, size).astype(np.float32)
     assert largest(scores, count).tolist() == np.argsort(-scores, kind="stable")[:count].tolist()
 
@@ -162,14 +162,14 @@ def test_a_row_that_is_no_distribution_gives_some_token(bad: float) -> None:
 def test_threads_draw_what_one_thread_draws(
     step: tuple[Model, Context], threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Shared out among threads, every row keeps its own numbers and its place."""
+    """Split among threads, every row keeps its own random numbers and its place."""
     alone = drawn(step, HOT, 1, 20)
     monkeypatch.setattr("publisher.engine.child.llama.sampling._MANY", 1)
     assert drawn(step, HOT, threads, 20) == alone
 
 
-def test_an_engine_leaves_the_packages_high_level_half_out() -> None:
-    """The engine's process does not import `llama_cpp.Llama`; who wants it afterwards still gets it."""
+def test_an_engine_does_not_import_the_high_level_half_of_the_package() -> None:
+    """The engine's process does not import `llama_cpp.Llama`; a later import still gets it."""
     code = (
         "import sys, publisher.engine.child.engine, importlib.metadata\n"
         "from publisher.engine.child.llama import binding\n"

@@ -62,7 +62,7 @@ def requests(count: int, *, max_tokens: int = 0) -> list[SampleRequest]:
 
 
 def refusal(**changes: Any) -> ModelError:
-    """Return the error with which an engine refuses to start."""
+    """Return the error with which an engine fails to start."""
     with pytest.raises(ModelError) as caught, EngineProcess(options(**changes)):
         pass
     assert caught.value.hint
@@ -76,13 +76,13 @@ def pid(engine: EngineProcess) -> int:
 
 
 def test_the_parent_never_imports_llama_cpp() -> None:
-    """A process that only starts engines stays free of llama.cpp's libraries."""
+    """A process that only starts engines does not load llama.cpp's libraries."""
     code = "import sys, publisher.engine.process; sys.exit('llama_cpp' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_model_is_described() -> None:
-    """Facts and identity say which bytes were loaded and what calculates."""
+    """Facts and identity say which bytes were loaded and what runs the model."""
     with EngineProcess(options()) as engine:
         facts, identity = engine.facts, engine.identity
     assert facts.sha256 == sha256_file(BUILTIN)
@@ -106,7 +106,7 @@ def test_completions_arrive_with_their_figures() -> None:
 
 
 def test_figures_are_there_while_it_runs() -> None:
-    """Long before the last completion, the figures say how fast it goes."""
+    """Figures are available long before the last completion."""
     with EngineProcess(options(slots=1)) as engine:
         running = engine.generate(requests(100_000))
         deadline = time.monotonic() + 60
@@ -116,8 +116,8 @@ def test_figures_are_there_while_it_runs() -> None:
         assert engine.statistics()["decode_tokens_per_second"] > 0
 
 
-def test_a_problem_that_the_template_refuses_is_that_samples_error(tmp_path: Path) -> None:
-    """A template may refuse one problem; the others are answered."""
+def test_a_problem_that_the_template_rejects_is_that_samples_error(tmp_path: Path) -> None:
+    """A template may reject one problem; the others are answered."""
     chat = "{% if 'stop' in messages[-1].content %}{{ raise_exception('no') }}{% endif %}{{ messages[-1].content }}"
     with EngineProcess(options(model=builtin_with(tmp_path / "m.gguf", template=chat))) as engine:
         wanted = [SampleRequest(1, "stop", 1, "a", 4), SampleRequest(2, "go", 1, "b", 4)]
@@ -149,18 +149,18 @@ def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
     assert "nothing.gguf" in refusal(model=tmp_path / "nothing.gguf").message
 
 
-def test_another_digest_is_refused() -> None:
-    """A pinned digest that does not fit names both."""
+def test_another_digest_is_rejected() -> None:
+    """The error for a wrong pinned digest names both digests."""
     error = refusal(sha256="0" * 64)
     assert sha256_file(BUILTIN) in error.message
 
 
-def test_a_model_without_a_template_is_refused(tmp_path: Path) -> None:
+def test_a_model_without_a_template_is_rejected(tmp_path: Path) -> None:
     """llama.cpp would guess a template; this engine does not."""
     assert "no chat template" in refusal(model=builtin_with(tmp_path / "m.gguf", template="")).message
 
 
-def test_a_template_that_attacks_is_refused(tmp_path: Path) -> None:
+def test_a_template_that_attacks_is_rejected(tmp_path: Path) -> None:
     """A template that reaches out of its sandbox is one clear error."""
     model = builtin_with(tmp_path / "m.gguf", template="{{ ''.__class__.__mro__ }}")
     assert "SecurityError" in refusal(model=model).message
@@ -174,7 +174,7 @@ def test_a_template_that_one_step_keeps_busy_is_stopped(tmp_path: Path) -> None:
     assert "chat_template" in error.hint
 
 
-def test_a_file_that_llama_cpp_refuses_shows_its_log(tmp_path: Path) -> None:
+def test_a_file_that_llama_cpp_rejects_shows_its_log(tmp_path: Path) -> None:
     """A sound header with senseless contents ends with llama.cpp's own reason."""
     model = tmp_path / "m.gguf"
     model.write_bytes(gguf())
@@ -184,13 +184,13 @@ def test_a_file_that_llama_cpp_refuses_shows_its_log(tmp_path: Path) -> None:
 
 
 def test_an_absurd_context_is_an_error() -> None:
-    """A context that memory cannot hold is refused with the option to change."""
+    """A context that memory cannot hold is an error that names the option to change."""
     assert refusal(slots=257).message.startswith("llama.cpp cannot make a context")
 
 
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_a_crash_becomes_one_error(death: signal.Signals) -> None:
-    """A child that dies in the middle is reported by its signal; what it had finished stays delivered."""
+    """The error for a child that dies names its signal; completions before it have been delivered."""
     with EngineProcess(options(slots=1)) as engine:
         running = engine.generate(requests(400))
         assert next(running).finish == "stop"
@@ -201,7 +201,7 @@ def test_a_crash_becomes_one_error(death: signal.Signals) -> None:
 
 
 def test_a_hang_becomes_one_error() -> None:
-    """A child that stops talking is ended when the timeout is over."""
+    """A child that sends nothing is ended after the timeout."""
     with EngineProcess(options()) as engine:
         assert engine._child is not None
         engine._child._timeout = 1.0  # only now: starting takes longer on a busy machine
@@ -213,7 +213,7 @@ def test_a_hang_becomes_one_error() -> None:
 
 
 def test_an_engine_that_failed_says_so() -> None:
-    """After a crash the engine is used up, and says it."""
+    """After a crash the engine cannot be used again, and says so."""
     with EngineProcess(options()) as engine:
         os.kill(pid(engine), signal.SIGKILL)
         with pytest.raises(ModelError):
@@ -223,7 +223,7 @@ def test_an_engine_that_failed_says_so() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    """Whether all went well or a loop was left early, no process and no descriptor remains."""
+    """After a loop that was left early, no process and no descriptor remains."""
     before = open_descriptors()
     with EngineProcess(options()) as engine:
         child = pid(engine)
@@ -233,7 +233,7 @@ def test_nothing_is_left_behind() -> None:
 
 
 def test_the_child_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the parent's environment reaches the child but what is on the list."""
+    """The child inherits only the listed variables."""
     monkeypatch.setenv("NETLIFY_AUTH_TOKEN", "canary-1234")
     with EngineProcess(options()) as engine:
         environment = Path(f"/proc/{pid(engine)}/environ").read_bytes()
@@ -357,7 +357,7 @@ def test_an_unexpected_failure_is_an_error_of_the_run(engines: int) -> None:
 
 
 def test_messages_survive_any_cut() -> None:
-    """A stream that arrives byte by byte gives the messages that were sent."""
+    """A stream that arrives byte by byte decodes to the messages that were sent."""
     completion = Completion(1, "é\ud7ff", "stop", 2, 3, 0.1, 0.2, 0.3, "")
     sent: list[protocol.Message] = [Beat("x"), Answer(completion), Failed("a", "b", "c")]
     reader = FrameReader(protocol.FromChild)
@@ -366,7 +366,7 @@ def test_messages_survive_any_cut() -> None:
 
 
 @pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\x01\x00\x00\x00\xc1", protocol.frame(Generate([]))])
-def test_what_is_no_message_is_refused(data: bytes) -> None:
-    """Absurd lengths, bytes that are no MessagePack and messages of the wrong side are errors."""
+def test_bytes_that_are_no_message_are_an_error(data: bytes) -> None:
+    """Absurd lengths, bytes that are not MessagePack and messages of the other side are errors."""
     with pytest.raises(ValueError, match=r".+"):
         FrameReader(protocol.FromChild).feed(data)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 NOBODY = 65_534
-"""The user and the group that Linux reserves for whoever owns nothing."""
+"""The user and group "nobody", which own no files."""
 _PR_SET_KEEPCAPS = 8
 _CAPABILITY_VERSION = 0x20080522
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1 << 1, 1 << 2

@@ -1,1 +1,1 @@
-"""The parent's half of inference: it starts, feeds and watches confined child processes; it never imports llama.cpp."""
+"""The parent's half of inference: starts confined child processes, sends them requests and receives completions."""

@@ -1,4 +1,4 @@
-"""What is right and wrong with llama.cpp on this machine: found out by asking it, in a child process."""
+"""Tests llama.cpp on this machine, in child processes, and reports what it found."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _DRIVERS = (
 
 
 class EngineReport(Struct, frozen=True, kw_only=True):
-    """The engine's state on this machine. `problems` and `hints` belong together, one hint a problem."""
+    """The engine's state on this machine; `hints` has one entry per entry of `problems`."""
 
     library: Library | None
     gpu_driver: str
-    """Whose GPU driver the system has, "" for none."""
+    """The vendor of the GPU driver that is loaded; "" for none."""
     model: str
     loaded: bool
     layers: int
@@ -39,18 +39,18 @@ class EngineReport(Struct, frozen=True, kw_only=True):
     backend: str
     decode_tokens_per_second: float
     repeatable: bool
-    """Whether a few samples, generated twice in reproducible mode, came out the same."""
+    """Whether a few samples had the same texts twice in reproducible mode."""
     problems: list[str]
     hints: list[str]
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.problems
 
 
 def inspect_engine(model: Path) -> EngineReport:
-    """Return a report on llama.cpp here: its build, its devices, and what happened when it ran `model`."""
+    """Return a report on llama.cpp: its build, its devices, and a trial run of `model`."""
     problems: list[tuple[str, str]] = []
     driver, flag = next(((name, flag) for name, path, flag in _DRIVERS if path.exists()), ("", ""))
     library = _library(problems)
@@ -84,13 +84,13 @@ def confinement_lines(found: Confinement) -> list[str]:
 
 
 def install_command(flag: str = "-DGGML_CUDA=on") -> str:
-    """Return the command that builds llama-cpp-python anew with a backend."""
+    """Return the command that rebuilds llama-cpp-python with a backend."""
     wanted = "'llama-cpp-python==0.3.36'"
     return f'CMAKE_ARGS="{flag}" pip install --force-reinstall --no-deps --no-cache-dir --no-binary :all: {wanted}'
 
 
 class _Trial(Struct, frozen=True):
-    """What came of running a model."""
+    """The outcome of a trial run."""
 
     loaded: bool = False
     layers: int = 0
@@ -101,7 +101,7 @@ class _Trial(Struct, frozen=True):
 
 
 def _library(problems: list[tuple[str, str]]) -> Library | None:
-    """Ask llama.cpp about itself in a child process; it may be missing, or compiled for another processor."""
+    """Ask llama.cpp about itself, in a child process: it may be missing, or compiled for another processor."""
     command = [sys.executable, "-P", "-s", "-m", "publisher.engine.child.probe"]
     confine.hide()
     try:
@@ -117,7 +117,7 @@ def _library(problems: list[tuple[str, str]]) -> Library | None:
 
 
 def _why_not(done: subprocess.CompletedProcess[bytes]) -> tuple[str, str]:
-    """Return why llama.cpp could not be asked, and what to do."""
+    """Return why llama.cpp could not answer, and what to do."""
     last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1]
     if "No module named 'llama_cpp'" in last:
         return "llama-cpp-python is not installed", "pip install 'snapshot-publisher[bench]'"
@@ -127,7 +127,7 @@ def _why_not(done: subprocess.CompletedProcess[bytes]) -> tuple[str, str]:
 
 
 def _try_out(model: Path, problems: list[tuple[str, str]]) -> _Trial:
-    """Load a model and generate a few samples twice."""
+    """Load a model and generate a few samples twice; problems are added to `problems`."""
     options = EngineOptions(
         model=model,
         sha256="",
@@ -160,5 +160,7 @@ def _try_out(model: Path, problems: list[tuple[str, str]]) -> _Trial:
         problems.append((error.message, error.hint))
         return _Trial()
     if not trial.repeatable:
-        problems.append(("the same samples came out differently twice", 'set mode = "fast", or offload no layers'))
+        problems.append(
+            ("the same samples had different texts the second time", 'set mode = "fast", or offload no layers')
+        )
     return trial

@@ -1,8 +1,8 @@
-"""Several engines at work on one run: one for each GPU, or one for each processor where the model is small.
+"""Several engines for one run: one per GPU, or one per processor where the model is small.
 
-llama.cpp splits a model's layers over the GPUs it sees, which then wait for each other; and a small model's step is
-over before a second thread has woken up. Separate engines wait for nobody. Which samples an engine gets depends on the
-requests alone, never on time, so that a run on GPUs meets the same shapes when it is repeated.
+One engine would split a model's layers over all GPUs, each of which then waits for the others; and a step of a small
+model ends before a second thread has woken up. Separate engines do not wait. The requests alone decide which engine
+gets which sample, never the time: a run that is repeated on GPUs has to form the same batches.
 """
 
 from __future__ import annotations
@@ -32,25 +32,26 @@ if TYPE_CHECKING:
     _Said = Completion | ModelError | None
 
 SMALL_FILE = 64 << 20
-"""Bytes up to which a model is small enough to be loaded once for each processor."""
+"""Bytes of the largest model file that is loaded once per processor."""
 ENOUGH = 24
-"""Samples that are worth starting another engine for: it takes half a second."""
+"""Samples per engine from which on starting another one (half a second) pays."""
 MOST = 16
+"""Engines on the processor at most."""
 _LONG = 1024
-"""Tokens from which an answer costs so much more than its prompt that each engine may evaluate the prompt anew."""
+"""Tokens from which on an answer takes so much longer than its prompt that every engine may evaluate the prompt."""
 _GPU_SHARE = 0.8
-"""The share of a GPU's memory that a model's weights may take for an engine to fit on that GPU alone."""
+"""The share of one GPU's memory that the weights may take if one GPU is to run an engine."""
 
 
 class Fleet:
-    """Engines with one model, used like a single one: `with Fleet(options) as fleet: ...`."""
+    """Engines that run the same model, used like a single one: `with Fleet(options) as fleet: ...`."""
 
     def __init__(self, options: EngineOptions, *, engines: int = 0) -> None:
-        """Choose the engines (`engines` of them, or as many as make sense); nothing is started yet."""
-        self._engines = [EngineProcess(one) for one in crew(options, engines)]
+        """Choose the engines: `engines` of them, or with 0 a suitable number. The `with` block starts them."""
+        self._engines = [EngineProcess(one) for one in plan_engines(options, engines)]
 
     def __enter__(self) -> Self:
-        """Start all engines and load the model; raises ModelError when one fails."""
+        """Start all engines and load the model; raises ModelError where one fails."""
         try:
             for engine in self._engines:
                 engine.start()
@@ -75,34 +76,34 @@ class Fleet:
 
     @property
     def facts(self) -> ModelFacts:
-        """What the model's file says."""
+        """What the model file says about itself."""
         return self._engines[0].facts
 
     @property
     def identity(self) -> EngineIdentity:
-        """What calculates; slots and threads are those of one engine, devices those of all."""
+        """What runs the model: slots and threads are those of one engine, devices those of all."""
         first, *others = (engine.identity for engine in self._engines)
-        # Each engine calls the one GPU that it sees by the same name.
+        # Every engine sees one GPU, and each of them calls it by the same name.
         more = [device for other in others for device in other.devices if not device.startswith("CPU")]
         return msgspec.structs.replace(first, devices=[*first.devices, *more], engines=len(self._engines))
 
     @property
     def at_once(self) -> int:
-        """How many samples all engines run side by side."""
+        """How many samples all engines together generate side by side."""
         return sum(engine.identity.slots for engine in self._engines)
 
     def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish.
 
-        Raises ModelError when an engine fails, after what all of them had finished. Leaving the loop early ends the
-        engines: the fleet is then used up.
+        Raises ModelError when an engine fails, after the completions that all of them had finished. A caller that
+        leaves the loop early ends the engines; the fleet cannot be used again.
         """
         if len(self._engines) == 1:
             yield from _completions(self._engines[0], requests)
             return
         # Bounded, so that engines do not fill the memory with completions that the caller is not ready for.
         inbox: queue.Queue[_Said] = queue.Queue(maxsize=max(1, self.at_once))
-        shares = deal(requests, len(self._engines), self._engines[0].options.sampling.max_tokens)
+        shares = share_out(requests, len(self._engines), self._engines[0].options.sampling.max_tokens)
         threads = [
             threading.Thread(target=_work, args=(engine, share, inbox), daemon=True)
             for engine, share in zip(self._engines, shares, strict=True)
@@ -120,7 +121,8 @@ class Fleet:
                 elif isinstance(said, Completion):
                     yield said
                 else:
-                    failure = failure or said  # the others' failures are what stopping them brings about
+                    # Only the first failure says why: stopping the other engines makes them fail, too.
+                    failure = failure or said
                     self._stop()
         finally:
             if running:
@@ -136,13 +138,13 @@ class Fleet:
     def changed(self, requests: Sequence[SampleRequest]) -> list[int]:
         """Generate the same samples twice and return the keys of those that differ.
 
-        On a GPU this is the proof that a reproducible run is one; on a CPU it costs little and says the same.
+        An empty list shows that a run in reproducible mode can be repeated on this device.
         """
         first = {done.key: (done.text, done.tokens) for done in self.generate(requests)}
         return [done.key for done in self.generate(requests) if first[done.key] != (done.text, done.tokens)]
 
     def statistics(self) -> dict[str, float]:
-        """Return the figures of the last `generate`, at most a second old while it runs; empty before."""
+        """Return the figures of the last `generate`, at most a second old while it runs; empty before the first."""
         return merged([engine.statistics() for engine in self._engines])
 
 
@@ -177,8 +179,11 @@ def _work(engine: EngineProcess, share: Sequence[SampleRequest], inbox: queue.Qu
         inbox.put(None)
 
 
-def crew(options: EngineOptions, engines: int) -> list[EngineOptions]:
-    """Return the options of each engine: how many there are, which GPUs each one sees, its threads and its work."""
+def plan_engines(options: EngineOptions, engines: int) -> list[EngineOptions]:
+    """Return the options of each engine: its GPUs, its threads and its share of the samples.
+
+    `engines` is the number that the user asked for, 0 for a suitable one.
+    """
     cards = machine.visible_gpus() if options.gpu_layers else []
     count = engines or _chosen(options, cards)
     if cards:
@@ -198,7 +203,7 @@ def crew(options: EngineOptions, engines: int) -> list[EngineOptions]:
 
 
 def _chosen(options: EngineOptions, cards: Sequence[Card]) -> int:
-    """Return how many engines make sense."""
+    """Return how many engines suit the model, the devices and the number of samples."""
     size = _size(options.model)
     work = max(1, options.workload // ENOUGH)
     if cards:
@@ -210,17 +215,17 @@ def _chosen(options: EngineOptions, cards: Sequence[Card]) -> int:
 
 
 def _size(model: Path) -> int:
-    """Return a file's size; that it cannot be read is the engine's to report."""
+    """Return a file's size; 0 where it cannot be read, which the engine reports when it opens the file."""
     with contextlib.suppress(OSError):
         return model.stat().st_size
     return 0
 
 
-def deal(requests: Sequence[SampleRequest], engines: int, limit: int) -> list[list[SampleRequest]]:
-    """Share out requests, the longest expected first, each to the engine with the least to do.
+def share_out(requests: Sequence[SampleRequest], engines: int, limit: int) -> list[list[SampleRequest]]:
+    """Return each engine's requests: the longest expected ones are dealt first, each to the engine with the least work.
 
-    A problem's samples stay together where answers are short (`limit` tokens at most), so that its prompt is evaluated
-    once; long answers are shared out one by one, because problems differ much in length.
+    With a `limit` below 1,024 tokens, all samples of a problem go to one engine, which evaluates its prompt once.
+    Longer answers are dealt one by one, because problems differ much in length.
     """
     units: dict[object, list[SampleRequest]] = {}
     for request in requests:
@@ -252,8 +257,8 @@ _SHARES = ("occupancy", "occupancy_before_tail")
 def merged(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the figures of all engines together.
 
-    Seconds are means, so tokens a second are what all reached side by side; an engine that ended before the last has
-    idled since, which is time lost to the tail. The energy counters already count the whole machine.
+    Seconds are means, so tokens per second are those of all engines side by side. An engine that ends before the last
+    one idles, and that counts as tail. Energy is the maximum, because each engine counts that of the whole machine.
     """
     if len(parts) == 1:
         return dict(parts[0])

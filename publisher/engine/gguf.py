@@ -1,7 +1,8 @@
-"""The header of a GGUF file, read with bounds, before llama.cpp sees the file.
+"""Reads and checks the header of a GGUF file, before llama.cpp sees the file.
 
-llama.cpp aborts or crashes on some headers that are broken and loads some that are senseless. Everything here is
-checked against the file's size before it is read, so a hostile file costs no more than its own bytes.
+llama.cpp aborts on some broken headers and loads some senseless ones. Every length is checked against the file's size
+before anything is read, so that a hostile file costs no more than its own bytes.
+Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MAX_NAME = 63
 MAX_LAYERS = 512
 MAX_DIMENSIONS = 4
 
-# ggml's number of a tensor type -> (values in a block, bytes of a block); a test compares them with ggml's own table.
+# ggml's number of a tensor type -> (values per block, bytes per block); a test compares them with ggml's own table.
 TYPES = {
     0: (1, 4),
     1: (1, 2),
@@ -126,7 +127,7 @@ _HINT = "fetch the file again; if it stays like this, its maker has to correct i
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a checked GGUF header says."""
+    """A checked GGUF header."""
 
     size: int
     version: int
@@ -139,7 +140,7 @@ class Header:
     vocabulary: int
     chat_template: str
     values: dict[str, Any]
-    """Every scalar and string, by its key; arrays are left out."""
+    """Every scalar and string by its key, without the arrays."""
 
     @property
     def chat_template_sha256(self) -> str:
@@ -158,7 +159,7 @@ def read_header(descriptor: int) -> Header:
 
 
 class _Cursor:
-    """Reads forward in a file, never past its end and never more than a header may have."""
+    """Reads a header from its start, never past the end of the file or the limit of a header."""
 
     def __init__(self, descriptor: int, size: int) -> None:
         self._descriptor = descriptor
@@ -168,7 +169,7 @@ class _Cursor:
         self.at = 0
 
     def need(self, length: int, what: str) -> int:
-        """Make sure that the next `length` bytes are at hand, step over them and return where they start."""
+        """Read the next `length` bytes into the buffer, step over them and return where they start."""
         start, end = self.at, self.at + length
         if end > self._limit:
             beyond = "the file ends" if end > self.size else f"it is larger than the {MAX_HEADER >> 20} MiB allowed"
@@ -195,7 +196,7 @@ class _Cursor:
         return bytes(self._buffer[start : start + length])
 
     def room(self, count: int, each: int, what: str) -> None:
-        """Refuse a count of things that the rest of the file cannot hold."""
+        """Raise ModelError for a count of items, of at least `each` bytes, that the rest of the file cannot hold."""
         if count * each > self.size - self.at:
             raise _broken(f"{what}: {count} of them do not fit into a file of {self.size} bytes")
 
@@ -224,7 +225,7 @@ def _preamble(cursor: _Cursor) -> tuple[int, int, int]:
 
 
 def _magic_hint(magic: bytes) -> str:
-    """Say what a file is that is often mistaken for a model."""
+    """Return the hint for a file of a kind that is often mistaken for a model."""
     if magic == b"vers":
         return "this looks like a Git LFS pointer: git lfs pull"
     if magic in {b"PK\x03\x04", b"\x80\x02}q"}:
@@ -271,9 +272,9 @@ def _array(cursor: _Cursor, key: str) -> int:
 
 
 def _check_tokens(cursor: _Cursor, count: int) -> None:
-    """Step over the tokens' texts, which must all differ, or llama.cpp aborts.
+    """Step over the tokens' texts and check that they differ: llama.cpp aborts on duplicates.
 
-    It reads them as C strings, so a zero byte ends a text; it gives empty ones a name of their own.
+    It reads them as C strings, so a zero byte ends a text; empty ones get names of their own there.
     """
     seen: set[bytes] = set()
     for number in range(count):
@@ -285,7 +286,7 @@ def _check_tokens(cursor: _Cursor, count: int) -> None:
 
 
 def _skip_strings(cursor: _Cursor, count: int, key: str) -> None:
-    """Step over strings whose text does not matter here."""
+    """Step over strings without keeping them."""
     what = f"an entry of {key!r}"
     for _ in range(count):
         length = cursor.scalar(_U64, what)
@@ -316,7 +317,7 @@ def _tensors(cursor: _Cursor, count: int, *, alignment: int) -> int:
         elements, length = _shape(cursor, label)
         offset = cursor.scalar(_U64, label)
         if offset % alignment:
-            raise _broken(f"{label} starts at {offset}, which is no multiple of {alignment}")
+            raise _broken(f"{label} starts at {offset}, which is not a multiple of {alignment}")
         parameters += elements
         ends.append((label, offset + length))
     data = -(-cursor.at // alignment) * alignment
@@ -327,7 +328,7 @@ def _tensors(cursor: _Cursor, count: int, *, alignment: int) -> int:
 
 
 def _shape(cursor: _Cursor, label: str) -> tuple[int, int]:
-    """Return how many values the next tensor has, and in how many bytes."""
+    """Return the number of values of the next tensor, and their size in bytes."""
     dimensions = cursor.scalar(_U32, label)
     if not 1 <= dimensions <= MAX_DIMENSIONS:
         raise _broken(f"{label} has {dimensions} dimensions, where 1 to {MAX_DIMENSIONS} are possible")
@@ -343,7 +344,7 @@ def _shape(cursor: _Cursor, label: str) -> tuple[int, int]:
 
 
 def _header(size: int, version: int, parameters: int, values: dict[str, Any], lengths: dict[str, int]) -> Header:
-    """Check what the metadata must say for a language model, and gather it."""
+    """Check that the metadata describes a language model, and return the header."""
     architecture = _text(values, "general.architecture")
     if not architecture:
         raise _broken("it does not name an architecture (general.architecture)")
@@ -378,7 +379,7 @@ def _header(size: int, version: int, parameters: int, values: dict[str, Any], le
 
 
 def _number(values: dict[str, Any], key: str) -> int:
-    """Return a whole number of the metadata, 0 where it is missing."""
+    """Return a whole number of the metadata; 0 where it is missing."""
     value = values.get(key, 0)
     if not isinstance(value, int):
         raise _broken(f"{key} is {str(value)[:40]!r}, where a whole number is needed")
@@ -386,7 +387,7 @@ def _number(values: dict[str, Any], key: str) -> int:
 
 
 def _text(values: dict[str, Any], key: str) -> str:
-    """Return a string of the metadata, empty where it is missing."""
+    """Return a string of the metadata; empty where it is missing."""
     value = values.get(key, "")
     if not isinstance(value, str):
         raise _broken(f"{key} is {str(value)[:40]!r}, where a text is needed")

@@ -1,7 +1,7 @@
-"""The parent's side of the engine: a child process that may crash, hang or babble without harm to this one.
+"""The parent's side of the engine: a child process whose crashes, hangs and wrong messages become errors here.
 
-A crash, a silence longer than the timeout or a message that is none becomes one ModelError with the last lines of
-llama.cpp's log; the completions that came before it have been delivered. This module does not import llama.cpp.
+Each of them is one ModelError with the last lines of llama.cpp's log. Completions that arrived before it have been
+delivered by then.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from publisher.schema import EngineIdentity
 
 KEPT = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "TZ")
-"""What the child inherits of the environment; nothing that could hold a secret."""
+"""The variables that a child inherits; none of them holds a secret."""
 _LOG_LINES = 25
 _GRACE = 2.0
 
@@ -42,7 +42,7 @@ class EngineProcess:
     identity: EngineIdentity
 
     def __init__(self, options: EngineOptions) -> None:
-        """Remember the options; nothing is started before the `with` block is entered."""
+        """Keep the options; the process starts with the `with` block."""
         self.options = options
         self._child: _Child | None = None
         self._statistics: dict[str, float] = {}
@@ -50,7 +50,7 @@ class EngineProcess:
     def start(self) -> None:
         """Start the child and tell it to load the model; raises ModelError when the file cannot be opened.
 
-        Call it from a thread that lives as long as the engine: the child dies with the thread that started it.
+        Call it in a thread that lives as long as the engine: the kernel kills the child when that thread ends.
         """
         try:
             descriptor = os.open(self.options.model, os.O_RDONLY | os.O_CLOEXEC)
@@ -62,29 +62,29 @@ class EngineProcess:
             self._child = _Child(self.options, descriptor)
         finally:
             os.close(descriptor)
-        self._child.say(Load(protocol.options_to_plain(self.options), descriptor))
+        self._child.send(Load(protocol.options_to_plain(self.options), descriptor))
 
     def wait(self) -> None:
         """Wait until the model is loaded; raises ModelError when it cannot be."""
-        loaded = self._running().hear("loading the model")
+        loaded = self._running().receive("loading the model")
         if not isinstance(loaded, Loaded):
             raise self._running().failure(f"said {type(loaded).__name__} instead of Loaded")
         self.facts, self.identity = loaded.facts, loaded.identity
 
     def stop(self) -> None:
-        """Kill the child from whatever thread; who waits for it then gets a ModelError."""
+        """Kill the child. Safe from any thread; a thread that waits for the child gets a ModelError."""
         child = self._child
         if child is not None:
             child.stop()
 
     def end(self) -> None:
-        """End the child and let go of everything."""
+        """End the child and close its pipes."""
         if self._child is not None:
             self._child.kill()
             self._child = None
 
     def __enter__(self) -> Self:
-        """Start the child and load the model; raises ModelError when either fails."""
+        """Start the child and load the model; raises ModelError where that fails."""
         try:
             self.start()
             self.wait()
@@ -101,16 +101,16 @@ class EngineProcess:
     def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish.
 
-        Raises ModelError when the child fails, or answers anything but each request once. Leaving the loop early ends
-        the child: this engine is then used up.
+        Raises ModelError when the child fails, or answers anything but each request once. A caller that leaves the
+        loop early ends the child; this engine cannot be used again.
         """
         child = self._running()
         finished = False
         child.statistics = {}
         waiting = {request.key for request in requests}
         try:
-            child.say(Generate(list(requests)))
-            while not isinstance(message := child.hear("generating"), Finished):
+            child.send(Generate(list(requests)))
+            while not isinstance(message := child.receive("generating"), Finished):
                 if not isinstance(message, Answer):
                     raise child.failure(f"said {type(message).__name__} while generating")
                 key = message.completion.key
@@ -128,7 +128,7 @@ class EngineProcess:
                 self._child = None
 
     def statistics(self) -> dict[str, float]:
-        """Return the figures of the last `generate`, at most a second old while it runs; empty before."""
+        """Return the figures of the last `generate`, at most a second old while it runs; empty before the first."""
         if self._child is not None:
             self._statistics = self._child.statistics
         return dict(self._statistics)
@@ -141,7 +141,7 @@ class EngineProcess:
 
 
 class _Child:
-    """The process, its two pipes and what it wrote to stderr."""
+    """The child process, its two pipes and the last lines of its stderr."""
 
     def __init__(self, options: EngineOptions, model: int) -> None:
         self._timeout, self._template_seconds = options.timeout, options.template_seconds
@@ -171,13 +171,14 @@ class _Child:
         self._selector.register(self._from, selectors.EVENT_READ)
         self._selector.register(self._stderr, selectors.EVENT_READ)
 
-    def say(self, message: protocol.Message) -> None:
-        """Send a message; a child that is gone is reported by the next `hear`."""
+    def send(self, message: protocol.Message) -> None:
+        """Send a message; the next `receive` reports a child that has ended."""
         with contextlib.suppress(BrokenPipeError):
             protocol.write_all(self._to, protocol.frame(message))
 
-    def hear(self, doing: str) -> Any:
-        """Return the next message that is not a mere sign of life; raises ModelError when none will come."""
+    def receive(self, doing: str) -> Any:
+        """Return the next message other than a Beat; raises ModelError where none will come."""
+        # The timeout is a limit on silence, not on work: every message, a Beat as well, moves the deadline.
         deadline = time.monotonic() + self._timeout
         while True:
             while self._messages:
@@ -194,7 +195,7 @@ class _Child:
                 deadline = time.monotonic() + self._timeout
 
     def _read(self, seconds: float) -> bool:
-        """Wait for something from the child; return whether it was (part of) a message."""
+        """Wait for bytes from the child; return whether some of them belong to a message."""
         heard = False
         for key, _ in self._selector.select(seconds):
             data = os.read(key.fd, 1 << 16)
@@ -205,13 +206,13 @@ class _Child:
                 try:
                     self._messages.extend(self._reader.feed(data))
                 except ValueError as error:
-                    raise self.failure(f"sent what is no message ({error})") from error
+                    raise self.failure(f"sent a message that cannot be read ({error})") from error
             else:
                 raise self._death()
         return heard
 
     def _keep(self, data: bytes) -> None:
-        """Add what came over stderr to the log."""
+        """Add bytes from stderr to the log."""
         if not data:
             self._selector.unregister(self._stderr)
             return
@@ -224,7 +225,7 @@ class _Child:
         try:
             code = self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
-            return self.failure("closed its pipe without a word")
+            return self.failure("closed its pipe without a message")
         if code >= 0:
             return self.failure(f"ended with exit code {code}")
         if -code == signal.SIGPROF:
@@ -235,14 +236,14 @@ class _Child:
         return self.failure(f"was killed by {name}", hint=memory if name == "SIGKILL" else "")
 
     def _silence(self, doing: str) -> ModelError:
-        """Return the error for a child that has said nothing for too long."""
+        """Return the error for a child that has sent nothing within the timeout."""
         return self.failure(
             f"gave no sign of life for {self._timeout:g} seconds while {doing}",
             hint="raise engine.timeout in publisher.toml if the model is that slow",
         )
 
     def failure(self, what: str, *, hint: str = "") -> ModelError:
-        """End the child and return an error that shows its last words."""
+        """End the child and return an error with the last lines of its log."""
         self.kill()
         lines = [line for line in self._log if line.strip(". ")]
         return ModelError(
@@ -252,11 +253,11 @@ class _Child:
         )
 
     def stop(self) -> None:
-        """Kill the process and leave the rest to whoever listens to it."""
+        """Kill the process; the thread that receives from it does the rest."""
         self._process.kill()
 
     def kill(self) -> None:
-        """End the process, keep what it had written to stderr, and close the pipes; more than once is no harm."""
+        """End the process, read the rest of its stderr and close the pipes; a second call does nothing."""
         if self._to < 0:
             return
         self._process.kill()
@@ -274,13 +275,13 @@ class _Child:
 
 
 def child_environment(*, forced_tiling: bool = False, gpus: Sequence[str] = ()) -> dict[str, str]:
-    """Return a child's environment: this package's place, ggml's switches, and little else; `gpus` are all it sees."""
+    """Return a child's environment; it can use only `gpus`, if any; `forced_tiling` is for reproducible mode."""
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
     if gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     environment |= {
-        "GGML_NO_BACKTRACE": "1",  # an abort would start a debugger
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # weights and cache in huge pages, where the system has them
+        "GGML_NO_BACKTRACE": "1",  # else an abort starts a debugger
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # weights and cache in huge pages where the system has them
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(Path(__file__).parents[2]),
         # A confined process can write no file, and what one model left in a cache must not reach the next.
@@ -290,6 +291,6 @@ def child_environment(*, forced_tiling: bool = False, gpus: Sequence[str] = ()) 
         "__GL_SHADER_DISK_CACHE": "0",
     }
     if forced_tiling:
-        # ggml tiles large products from 8 rows up only; a row's bits must not depend on how many there are.
+        # ggml tiles large products only from 8 rows on; a row's bits must not depend on the number of rows.
         environment["GGML_CPU_TILED_MM_FORCE"] = "1"
     return environment

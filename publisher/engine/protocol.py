@@ -1,7 +1,6 @@
-"""What the engine's two processes say to each other, and the values that cross to the rest of `bench`.
+"""The messages between an engine's two processes, and the types that the rest of the program sees of an engine.
 
-A message is a msgspec struct with a tag, packed as MessagePack behind its length in four bytes. Nothing here imports
-llama.cpp: the parent and the tests read this module without loading a shared library.
+A message is a tagged msgspec struct, encoded as MessagePack and preceded by its length in four bytes (little-endian).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 MAX_FRAME = 256 << 20
-"""Bytes of the largest message that is believed."""
+"""Bytes that a message may have; a longer one is an error."""
 
 TEMPLATE_SECONDS = 5.0
 """Seconds of processor time that a model's chat template may take per prompt."""
@@ -33,14 +32,14 @@ Finish = Literal["stop", "length", "error"]
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How a model is to be run; 0 for slots, threads and batch lets the engine choose.
+    """How to run a model; with 0 for slots, threads and batch the engine chooses.
 
     `sha256` "" means that the file is not pinned. `workload` is the number of samples that will be asked for, where it
     is known: a context is not made larger than they need. `stop` ends a sample at a text, which is not part of it.
     `cells` is the size of the KV cache in fast mode, in tokens (0: chosen), `kv_type` its precision. `gpus` are the
-    only ones that the engine may see, as CUDA_VISIBLE_DEVICES names them (empty: all). Without `ends`, samples go on to
-    their limit whatever the model says, for measuring speed. `template_seconds` is the processor time that the chat
-    template may take per prompt.
+    GPUs that the engine may use, as CUDA_VISIBLE_DEVICES names them (empty: all). Without `ends`, each sample continues
+    to its limit even where the model ends it, for measuring speed. `template_seconds` is the processor time that the
+    chat template may take per prompt.
     """
 
     model: Path
@@ -67,10 +66,10 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """One sample that is wanted: requests of one `group` have the same problem, hence the same prompt.
+    """A sample to generate; requests of one `group` have the same problem and so the same prompt.
 
-    `max_tokens` and `expected` may be left 0: the sampling's limit, and no idea of the length. Requests of a lower
-    `round` come first.
+    `max_tokens` 0 means the limit of the sampling options, `expected` 0 that nothing is known about the length.
+    Requests of a lower `round` come first.
     """
 
     key: int
@@ -84,10 +83,10 @@ class SampleRequest:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One generated answer, in seconds and tokens.
+    """A generated answer; durations are in seconds.
 
-    `queue` is the wait for a slot since `generate` was called, `prompt_time` the time from then to the first token,
-    `latency` the time from the slot to the end (`prompt_time` is part of it). `reason` says why `finish` is "error".
+    `queue` is the time from the call of `generate` to the slot, `prompt_time` from the slot to the first token, and
+    `latency` the time from then to the end. `reason` says why `finish` is "error".
     """
 
     key: int
@@ -150,7 +149,7 @@ class StartEngine(Protocol):
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
-    """Anything that is said between the two processes."""
+    """A message between the two processes."""
 
 
 class Load(Message, frozen=True):
@@ -174,7 +173,7 @@ class Loaded(Message, frozen=True):
 
 
 class Beat(Message, frozen=True):
-    """Child: still working, on what, and the figures so far."""
+    """Child: what it is working on, and the figures so far; also a sign of life."""
 
     doing: str
     statistics: dict[str, float] = {}
@@ -193,7 +192,7 @@ class Finished(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """Child: an expected failure; the fields are a ModelError's."""
+    """Child: an expected failure, with the fields of a ModelError."""
 
     message: str
     hint: str = ""
@@ -208,32 +207,32 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 def frame(message: Message) -> bytes:
-    """Return `message` as it goes through a pipe."""
+    """Return the bytes of `message` for the pipe."""
     body = _ENCODER.encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
 def options_to_plain(options: EngineOptions) -> dict[str, Any]:
-    """Return the options as plain values; the model's path stays behind, the child gets a descriptor."""
+    """Return the options as values that MessagePack can encode."""
     plain: dict[str, Any] = msgspec.to_builtins(options, enc_hook=str)
     return plain
 
 
 def options_from_plain(plain: dict[str, Any]) -> EngineOptions:
-    """Return the options that `options_to_plain` took apart."""
+    """Return the options that `options_to_plain` encoded."""
     return msgspec.convert(plain, EngineOptions, dec_hook=lambda kind, value: kind(value))
 
 
 class FrameReader:
-    """Cuts a stream of bytes into messages; ValueError when it cannot be one of ours."""
+    """Splits a stream of bytes into messages."""
 
     def __init__(self, kinds: Any) -> None:
-        """Read messages of the union `kinds`."""
+        """Accept the messages of the union `kinds`."""
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(kinds)
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Any]:
-        """Take `data` and return the messages that it completes."""
+        """Take `data` and return the messages that it completes; raises ValueError for anything that is no message."""
         self._buffer += data
         messages = []
         while len(self._buffer) >= _LENGTH.size:
@@ -252,14 +251,14 @@ class FrameReader:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`, however little the pipe takes at a time."""
+    """Write all of `data`; a single write to a pipe may take only a part."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 class Device(Struct, frozen=True, kw_only=True):
-    """Something that llama.cpp can calculate on; memory in bytes."""
+    """A device that llama.cpp can calculate on; `memory` and `free` are in bytes."""
 
     name: str
     description: str

@@ -1,6 +1,6 @@
-"""Another quantization of a model, made by llama.cpp's own function in a process of its own.
+"""Quantizes models with llama.cpp's own function, in a confined process.
 
-The target appears whole or not at all, and beside it `<target>.origin.json` says what it was made of and by what.
+The target appears whole or not at all. `<target>.origin.json` beside it names the source and the version used.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _LOG_LINES = 15
 def quantize(source: Path, target: Path, kind: str, *, allow_requantize: bool = False) -> dict[str, Any]:
     """Write `source` as `target` in the quantization `kind` (such as "Q4_K_M"); return the target's origin.
 
-    A source that is quantized itself is refused unless `allow_requantize`: its errors would add to the new ones.
-    Raises UsageError for an unknown kind or two equal paths, ModelError when llama.cpp refuses or dies.
+    A source that is quantized itself needs `allow_requantize`, because the errors of both quantizations add up. Raises
+    UsageError for an unknown kind or two equal paths, ModelError where llama.cpp fails.
     """
     if kind not in KINDS:
-        raise UsageError(f"{kind!r} is no quantization", hint=f"one of {', '.join(KINDS)}")
+        raise UsageError(f"{kind!r} is not a quantization", hint=f"one of {', '.join(KINDS)}")
     if source.resolve() == target.resolve():
         raise UsageError("the quantized model would overwrite its source", hint="choose another target")
     before = _header_of(source)
@@ -55,7 +55,7 @@ def quantize(source: Path, target: Path, kind: str, *, allow_requantize: bool = 
 
 
 def _header_of(path: Path) -> dict[str, Any]:
-    """Return the size and the quantization that a checked GGUF file states."""
+    """Return the size and the quantization in a GGUF file's checked header."""
     try:
         with path.open("rb") as stream:
             header = read_header(stream.fileno())
@@ -65,7 +65,7 @@ def _header_of(path: Path) -> dict[str, Any]:
 
 
 def _write(source: Path, target: Path, kind: str, *, allow_requantize: bool) -> None:
-    """Let a child process write the target, under another name until it is whole."""
+    """Write the target through a temporary file in its folder."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:80]}.")
@@ -88,7 +88,7 @@ def _write(source: Path, target: Path, kind: str, *, allow_requantize: bool) -> 
 
 
 def _run(source: Path, target: int, kind: str, *, allow_requantize: bool) -> None:
-    """Quantize into the open file `target` in a child process; raises ModelError with llama.cpp's last words."""
+    """Quantize into the open file `target`, in a child process; raises ModelError with the end of its log."""
     confine.hide()
     with source.open("rb") as stream:
         numbers = [stream.fileno(), target, KINDS[kind], int(allow_requantize), os.getpid()]
@@ -111,7 +111,7 @@ def _run(source: Path, target: int, kind: str, *, allow_requantize: bool) -> Non
 
 
 def _version() -> str:
-    """Return the version of llama-cpp-python without loading it."""
+    """Return the version of llama-cpp-python, without importing it."""
     from importlib.metadata import version  # noqa: PLC0415 - costs 10 ms that only this needs
 
     return version("llama-cpp-python")

@@ -1,1 +1,1 @@
-"""The confined child process: everything that runs next to llama.cpp."""
+"""The confined child process: everything that reads a model and calls llama.cpp."""

@@ -1,4 +1,4 @@
-"""The engine inside the child process: a checked model file, a loaded model, and requests turned into completions."""
+"""The engine in the child process: checks the model file, loads it, and turns requests into completions."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 _PIECE = 16 << 20
 _DRAWERS = 8
-"""Threads that draw tokens where a GPU calculates; on a CPU llama.cpp's own threads would be in their way."""
+"""Threads that draw tokens where a GPU calculates; on a CPU they would compete with llama.cpp's own threads."""
 
 
 class Engine:
-    """One model on one context; everything that is loaded belongs to this object."""
+    """A loaded model with one context."""
 
     def __init__(
         self,
@@ -47,20 +47,20 @@ class Engine:
     ) -> None:
         """Hash, check and load the model that is open as `descriptor`; raises ModelError.
 
-        The digest is of the bytes that are loaded: llama.cpp opens the same open file, and a change in between is
-        noticed.
+        The digest is of the bytes that are loaded: llama.cpp opens the same open file, and a change between hashing and
+        the end of loading is an error.
         """
         self._options, self._beat = options, beat
         before = _stamp(descriptor)
         digest = _digest(descriptor, beat)
         if options.sha256 and digest != options.sha256:
             raise ModelError(
-                f"the model's sha256 is {digest}, publisher.toml wants {options.sha256}",
+                f"the model's sha256 is {digest}, publisher.toml has {options.sha256}",
                 hint="set model.sha256 to the digest of the file that you mean, or fetch that file again",
             )
         header = read_header(descriptor)
         self.facts = _facts(header, digest)
-        _prompts(header, options)  # a template that cannot work is found before minutes are spent on loading
+        _prompts(header, options)  # finds a broken template before minutes are spent on loading
         self._log = Log()
         llama.llama_backend_init()
         self._model = Model(
@@ -90,17 +90,17 @@ class Engine:
         self._meter = EnergyMeter()
 
     def _make_context(self) -> Context:
-        """Return the context for the chosen mode and sizes."""
+        """Return a context of the chosen sizes."""
         size = self._size
-        sequences = size.slots + 1 + HOLDERS if size.unified else size.rows
+        sequences = size.slots + 1 + HOLDERS if size.shared else size.rows
         return Context(
             self._model,
             self._log,
-            cells=size.cells if size.unified else sizing.padded(size.context) * sequences,
+            cells=size.cells if size.shared else sizing.padded(size.context) * sequences,
             sequences=sequences,
             batch=size.batch,
             threads=size.threads,
-            streams=not size.unified,
+            separate=not size.shared,
             flash_attention=size.flash,
             kv_type=self._options.kv_type,
         )
@@ -115,14 +115,14 @@ class Engine:
             "stops": self._options.stop,
             "beat": self._beat,
         }
-        if not size.unified:
+        if not size.shared:
             exact = self._options.mode == "reproducible"
             return SeparateCaches(
                 self._model,
                 self._context,
                 fixed=exact and (size.gpu or self._experts),
                 least=2 if exact else 1,
-                # On a GPU, moving cells through host memory costs more than evaluating the prompt once more.
+                # On a GPU, moving cells through host memory costs more than evaluating the prompt again.
                 copy_prompts=not size.gpu,
                 **common,
             )
@@ -146,7 +146,7 @@ class Engine:
         yield from self._scheduler.run(samples)
 
     def _prompt(self, problem: str) -> tuple[list[int], str]:
-        """Return a problem's prompt in tokens, and why it cannot be answered, "" if it can."""
+        """Return a problem's prompt in tokens, and the reason why it cannot be answered ("" if it can)."""
         self._beat("rendering prompts")
         try:
             prompt = self._model.tokenize(self._prompts.render(problem))
@@ -158,12 +158,12 @@ class Engine:
         return prompt, "" if prompt else "the prompt is empty"
 
     def _sample(self, request: SampleRequest, prompt: list[int], submitted: float) -> RunningSample:
-        """Return the sample that a request asks for, cut at the context."""
+        """Return the sample that a request asks for; its limit ends at the context."""
         limit = min(request.max_tokens or self._options.sampling.max_tokens, self._size.context - len(prompt))
         return RunningSample(request, prompt, limit, submitted)
 
     def statistics(self) -> dict[str, float]:
-        """Return the figures of the last `generate`, or of the one in progress; memory in bytes, energy in joules."""
+        """Return the figures of the last `generate` or the one in progress: seconds, tokens, bytes and joules."""
         figures = self._scheduler.figures.as_statistics(self._size.slots) if self._scheduler else {}
         memory = {"peak_memory": float(identity.peak_memory()), "planned_memory": float(self._planned_memory)}
         if self._size.gpu:
@@ -184,7 +184,7 @@ def _prompts(header: Header, options: EngineOptions, *, bos: str = "", eos: str 
 
 
 def _stamp(descriptor: int) -> tuple[int, int, int]:
-    """Return what changes when a file is written to."""
+    """Return the size and times of a file, one of which changes when it is written to."""
     status = os.fstat(descriptor)
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -200,7 +200,7 @@ def _digest(descriptor: int, beat: Callable[[str], None]) -> str:
 
 
 def _facts(header: Header, digest: str) -> ModelFacts:
-    """Return what is known of a model from its file alone."""
+    """Return what the model file says about itself."""
     return ModelFacts(
         sha256=digest,
         size=header.size,

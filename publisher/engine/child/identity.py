@@ -1,4 +1,4 @@
-"""Who calculated: llama.cpp's build, its devices, and every switch that can change a bit of the result."""
+"""Describes what ran the model: llama.cpp's build, its devices, and every switch that can change a bit of a sample."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def describe(
     options: EngineOptions, size: Size, model: Model, log: Log, *, experts: bool, confinement: Confinement | None
 ) -> EngineIdentity:
-    """Return the identity of a loaded engine; `experts` says that the model is a mixture of experts."""
+    """Return the identity of a loaded engine; `experts`: the model is a mixture of experts."""
     offloaded, _ = log.offloaded()
     found = library.devices()
     return EngineIdentity(
@@ -45,9 +45,10 @@ def describe(
 
 
 def _options(options: EngineOptions, size: Size, model: Model, *, experts: bool) -> dict[str, str]:
-    """Return the switches that decide a sample's bits; slots and threads only where they do.
+    """Return the switches that decide the bits of a sample; slots and threads only where they do.
 
-    A mixture of experts multiplies the rows of each expert together, so how many those are depends on the company.
+    A mixture of experts multiplies the rows of each expert together. Their number depends on the other samples of the
+    step, and so on the number of slots.
     """
     reproducible = options.mode == "reproducible"
     switches = {
@@ -55,24 +56,24 @@ def _options(options: EngineOptions, size: Size, model: Model, *, experts: bool)
         "flash_attention": "on" if size.flash else "off",
         "isa": library.system_info(),
         "kv_type": options.kv_type,
-        "kv_unified": "on" if size.unified else "off",
+        "kv_unified": "on" if size.shared else "off",
         "library": library.library_digest(),
         "prompt_piece": str(size.batch),
         "sampler": f"numpy {np.__version__}" if narrows(options.sampling, model.tokens) else "cpu",
         "tiled_mm": "forced" if reproducible else "auto",
     }
     if not reproducible or size.gpu or size.flash or experts:
-        # Here the shape of a batch reaches into the arithmetic.
+        # Here the shape of a batch changes the order of sums.
         switches |= {"slots": str(size.slots), "threads": str(size.threads), "n_ubatch": str(size.batch)}
     return switches
 
 
 def _backend(found: list[dict[str, Any]], offloaded: int) -> str:
-    """Return the name of what does the calculation."""
+    """Return the name of the backend that runs the offloaded layers; "CPU" where there are none."""
     graphics = [device for device in found if device["kind"] in library.GPU_KINDS.values()]
     return str(graphics[0]["name"]).rstrip("0123456789") if graphics and offloaded else "CPU"
 
 
 def peak_memory() -> int:
-    """Return the most bytes of memory that this process has had in use."""
+    """Return the largest number of bytes of memory that this process has had in use."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

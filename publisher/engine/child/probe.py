@@ -1,4 +1,4 @@
-"""A program that prints what llama.cpp says about itself: `python -m publisher.engine.child.probe`."""
+"""Prints what llama.cpp says about itself; run as `python -m publisher.engine.child.probe`."""
 
 from __future__ import annotations
 

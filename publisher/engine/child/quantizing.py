@@ -1,4 +1,4 @@
-"""A program that quantizes a model with llama.cpp's own function.
+"""Quantizes a model with llama.cpp's own function.
 
 Run as `python -m publisher.engine.child.quantizing SOURCE TARGET NUMBER AGAIN PARENT`: the descriptors of both open
 files, llama.cpp's number of the quantization, 1 where the source may be quantized already, and the parent's process id.
@@ -12,7 +12,7 @@ from publisher import confine
 
 
 def main() -> None:
-    """Quantize as the arguments say; exit code 1 when llama.cpp refuses."""
+    """Quantize as the arguments say; exit with 1 where llama.cpp fails."""
     source, target, number, again, parent = (int(text) for text in sys.argv[1:6])
     confine.confine(confine.Profile(reads=(source,), writes=(target,)))
     confine.die_with_parent(parent)

@@ -1,4 +1,4 @@
-"""How many slots, cells, threads and rows to use, from the model, the memory and the work."""
+"""Chooses the number of slots, cells, threads and rows from the model, the memory and the work."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from publisher.engine.protocol import EngineOptions
 
 SLOTS_CPU = 16
-"""A step of 16 rows costs hardly more than one of 9 on CPUs, and more than 16 gain little."""
+"""On CPUs a step of 16 rows takes hardly longer than one of 9, and more rows gain little."""
 SLOTS_SMALL = 8
-"""In one cache for all, each further row of a small model costs more cells to look at than it saves."""
+"""In a shared cache, each further row of a small model attends to more cells than it saves."""
 SLOTS_GPU = 64
 FEW = 4
-"""So few streams are not worth what sharing one cache would give: more samples side by side."""
+"""With fewer separate caches than this, a shared cache is faster: it has room for more samples side by side."""
 SMALL = 50_000_000
-"""Below so many parameters a second thread costs more in waiting than it calculates."""
+"""Parameters below which a second thread waits longer than it calculates."""
 BATCH = 512
 CELL = 256
-"""llama.cpp pads a sequence's cells to a multiple of this."""
+"""llama.cpp pads the cells of a sequence to a multiple of this."""
 _SHARE_CPU = 0.5
-"""The share of the available memory that the cache may take: compute buffers, and mapped weights, are still to come."""
+"""The share of the available memory that the cache may take: compute buffers and mapped weights come on top."""
 _SHARE_GPU = 0.85
-"""The same of a GPU's free memory, where the weights are already; the rest is for compute buffers."""
+"""The same of a GPU's free memory, which holds the weights already; the rest is for compute buffers."""
 _BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The chosen sizes; `context` is one sequence's, `cells` the whole cache's in fast mode."""
+    """The chosen sizes: `context` is in tokens per sequence; `cells` is the size of the cache if it is `shared`."""
 
     slots: int
     rows: int
@@ -44,12 +44,12 @@ class Size:
     threads: int
     batch: int
     gpu: bool
-    unified: bool
+    shared: bool
     flash: bool
 
 
 def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -> Size:
-    """Return the sizes for a model: what the options set by hand, the rest chosen."""
+    """Return the sizes for a model: those that the options set, and suitable ones for the rest."""
     flash = _flash(options, gpu=gpu)
     if options.kv_type != "f16" and not flash:
         raise ModelError(
@@ -69,8 +69,8 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -
     if not apart and not options.slots and not gpu and header.parameters < SMALL:
         wanted = min(wanted, SLOTS_SMALL)
     slots = max(1, min(wanted, room // whole)) if apart and not options.slots else wanted
-    unified = options.mode == "fast" and (not apart or slots * whole > room or slots < min(wanted, FEW))
-    slots = wanted if unified else slots
+    shared = options.mode == "fast" and (not apart or slots * whole > room or slots < min(wanted, FEW))
+    slots = wanted if shared else slots
     return Size(
         slots=slots,
         rows=max(2, slots),
@@ -80,15 +80,16 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -
         batch=options.batch or BATCH,
         gpu=gpu,
         flash=flash,
-        unified=unified,
+        shared=shared,
     )
 
 
 def _flash(options: EngineOptions, *, gpu: bool) -> bool:
-    """Return whether to use flash attention: as the options say, or never in reproducible mode, where it splits sums.
+    """Return whether to use flash attention.
 
-    Otherwise it is the faster way on GPUs and on processors without AVX-512: there it won by a quarter on a small model
-    (two cores of a Zen 3), and with AVX-512 it lost by half.
+    Unless the options decide, reproducible mode never uses it, because it splits sums by the number of threads. Fast
+    mode uses it on GPUs and on processors without AVX-512: on those a small model was a quarter faster with it (two
+    cores of a Zen 3), with AVX-512 it took twice as long.
     """
     if options.flash_attention != "auto":
         return options.flash_attention
@@ -96,25 +97,25 @@ def _flash(options: EngineOptions, *, gpu: bool) -> bool:
 
 
 def _long(options: EngineOptions, model: Model, header: Header, slots: int, context: int) -> bool:
-    """Return whether samples are so long that sharing one cache would cost more than it saves.
+    """Return whether samples are so long that a shared cache would cost more than it saves.
 
-    In a unified cache each row multiplies with the cells of all samples. Compare that work with what the weights cost
-    anyway, for samples that are half as long as they may get: from an eighth of it on, streams were never the slower.
+    In a shared cache every row attends to the cells of all samples. This compares that work, for samples of half their
+    limit, with the work on the weights: from an eighth on, separate caches were never slower.
     """
     cells = slots * min(context, options.sampling.max_tokens) / 2
     return not options.cells and cells * model.attention > header.parameters / 8
 
 
 def padded(context: int) -> int:
-    """Return the cells that llama.cpp sets aside for a sequence of `context` tokens."""
+    """Return the cells that llama.cpp allocates for a sequence of `context` tokens."""
     return -(-context // CELL) * CELL
 
 
 def mapped(size: int) -> bool:
     """Return whether llama.cpp should map a model of `size` bytes instead of reading it into memory of its own.
 
-    So it is where a GPU takes the weights, and where they would take more than half of what memory is available: the
-    system can drop mapped pages and read them again.
+    It should where the weights go to a GPU, and where they take more than half of the available memory: the system can
+    drop mapped pages and read them again.
     """
     return 2 * size > machine.available_memory() or any(
         device["kind"] in library.GPU_KINDS.values() for device in library.devices()
@@ -122,10 +123,10 @@ def mapped(size: int) -> bool:
 
 
 def _wanted(options: EngineOptions, usual: int) -> int:
-    """Return how many sequences to run at once: the usual number, if there is so much work."""
+    """Return how many sequences to run at once: the usual number, or fewer where there is less work."""
     return max(1, min(usual, options.workload)) if options.workload else usual
 
 
 def _gpu_memory() -> int:
-    """Return the bytes that are free on the GPUs which this process sees."""
+    """Return the bytes that are free on the GPUs that this process can use."""
     return sum(device["free"] for device in library.devices() if device["kind"] in library.GPU_KINDS.values())

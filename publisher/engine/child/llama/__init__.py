@@ -1,1 +1,1 @@
-"""llama.cpp itself: its C functions, its handles, its batches and the drawing of tokens."""
+"""The layer over llama.cpp: its C functions, its handles, its batches and the drawing of tokens."""

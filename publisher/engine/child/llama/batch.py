@@ -1,4 +1,4 @@
-"""A llama_batch whose columns are numpy arrays: filled at once, without a loop over tokens."""
+"""A llama_batch whose columns are numpy arrays, so that filling it takes no loop over tokens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Batch:
         self.sequences: npt.NDArray[np.int32] = np.zeros(capacity, dtype=np.int32)
         self.wanted: npt.NDArray[np.int8] = np.zeros(capacity, dtype=np.int8)
         self._counts = np.ones(capacity, dtype=np.int32)
-        # seq_id points to each row's own list of sequences: one number each here, so addresses into the column.
+        # seq_id holds, per row, the address of a list of sequences. Here each list is one entry of the column.
         self._addresses = self.sequences.ctypes.data + 4 * np.arange(capacity, dtype=np.uint64)
         self._struct = llama.llama_batch()
         kinds = dict(llama.llama_batch._fields_)
@@ -46,12 +46,12 @@ class Batch:
             setattr(self._struct, field, ctypes.cast(column.ctypes.data, kinds[field]))
 
     def struct(self, rows: int) -> Any:
-        """Return the llama_batch of the first `rows` rows; it stays valid as long as this object."""
+        """Return the llama_batch of the first `rows` rows; it is valid as long as this object exists."""
         self._struct.n_tokens = rows
         return self._struct
 
     def put(self, start: int, tokens: Sequence[int], *, sequence: int, position: int) -> int:
-        """Write consecutive tokens of one sequence without logits from row `start` on; return the next free row."""
+        """Write consecutive tokens of one sequence, without logits, from row `start` on; return the next free row."""
         end = start + len(tokens)
         self.tokens[start:end] = tokens
         self.positions[start:end] = np.arange(position, position + len(tokens))

@@ -1,7 +1,7 @@
-"""llama.cpp's C functions as the package llama-cpp-python declares them, without the package's high-level half.
+"""llama.cpp's C functions as llama-cpp-python declares them, without the high-level half of that package.
 
-Importing `llama_cpp` imports its class `Llama` too, with chat formats, caches and what they need: 10 MB and 25 ms that
-no engine of ours uses. So the package's own code is left out here and its module of declarations imported alone.
+Importing `llama_cpp` also imports its class `Llama` with chat formats and caches: 10 MB and 25 ms that no engine here
+uses. This module imports only the package's module of declarations.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ def _declarations() -> Any:
     try:
         return importlib.import_module(f"{_PACKAGE}.llama_cpp")
     finally:
-        del sys.modules[_PACKAGE]  # who imports the package later gets all of it
+        del sys.modules[_PACKAGE]  # a later import of the package must get all of it
 
 
 llama: Any = _declarations()
 """Every function, structure and constant of `llama.h` by its own name."""
-LIBRARY: Any = llama._lib  # noqa: SLF001 - the one copy of the library that is in use; loading by name maps a second
+LIBRARY: Any = llama._lib  # noqa: SLF001 - the library by its name would be mapped a second time
 FOLDER = Path(llama.__file__).parent / "lib"
 """Where the shared libraries are."""
 
 
 def version() -> str:
-    """Return the package's version; importlib.metadata would bring 2 MB of mail parser into each engine's process."""
+    """Return the package's version; importlib.metadata would load 2 MB of mail parser into each engine's process."""
     found = re.search(r'__version__ = "(.+)"', FOLDER.with_name("__init__.py").read_text(encoding="utf-8"))
     return found[1] if found else "unknown"
 
@@ -47,7 +47,7 @@ def version() -> str:
 def function(name: str, result: Any, *arguments: Any) -> Any:
     """Return a C function of the loaded libraries, by its name and ctypes' types.
 
-    For functions of ggml, which the package does not declare, and for calls of each step, where addresses as plain
-    numbers cost less than the pointer objects of the package's declarations.
+    It is for functions of ggml, which the package does not declare, and for calls in every step, where addresses as
+    plain numbers cost less than the pointer objects that the package declares.
     """
     return ctypes.CFUNCTYPE(result, *arguments)((name, LIBRARY))

@@ -1,4 +1,4 @@
-"""A loaded model and its vocabulary: the thin layer over llama.cpp's handles."""
+"""llama.cpp's log, model and context as Python objects."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _TYPES = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0, "q4_0": llam
 
 
 class Log:
-    """llama.cpp's log: the last lines are kept, and every line goes to stderr, where the parent process listens.
+    """llama.cpp's log: keeps the last lines, and writes every line to stderr for the parent process.
 
-    Lines must leave the process at once: what an abort or a crash left behind cannot be asked for later.
+    Lines leave the process at once, because after an abort or a crash nothing can be asked any more.
     """
 
     def __init__(self) -> None:
@@ -42,26 +42,26 @@ class Log:
         return "\n".join(lines[-count:])
 
     def offloaded(self) -> tuple[int, int]:
-        """Return how many of how many layers llama.cpp says that it put on a GPU; (0, 0) where it says nothing."""
+        """Return the number of layers on a GPU and of all layers, from the log; (0, 0) where it has none."""
         found = [match for line in self.lines if (match := _OFFLOADED.search(line))]
         return (int(found[-1][1]), int(found[-1][2])) if found else (0, 0)
 
     def host_buffers(self) -> int:
-        """Return the bytes of host memory that llama.cpp set aside: weights, cache, results and compute buffers."""
+        """Return the bytes of host memory that llama.cpp allocated: weights, cache, results and compute buffers."""
         sizes = (float(match[2]) for line in self.lines if (match := _BUFFER.search(line)))
         return int(sum(sizes) * (1 << 20))
 
 
 class Model:
-    """A model that llama.cpp has loaded, with its vocabulary."""
+    """A loaded model with its vocabulary."""
 
     def __init__(
         self, path: str, log: Log, *, gpu_layers: int, repack: bool, mapped: bool, beat: Callable[[str], None]
     ) -> None:
         """Load the file at `path`; `beat` is called while it loads. Raises ModelError with llama.cpp's reason.
 
-        Weights that are not `mapped` are read into memory of our own, which Linux can give out in huge pages
-        (`worker.child_environment` asks for them): 2 to 5 % more tokens a second on a 0.5B model and a CPU.
+        Weights that are not `mapped` are read into allocated memory, which Linux can back with huge pages
+        (`process.child_environment` asks for them): 2 to 5 % more tokens per second with a 0.5B model on a CPU.
         """
         parameters = llama.llama_model_default_params()
         if not mapped:
@@ -101,18 +101,18 @@ class Model:
 
     @property
     def cell(self) -> int:
-        """Values that the KV cache holds for one token."""
+        """The number of values that the KV cache holds per token."""
         heads, kv_heads = llama.llama_model_n_head(self.pointer), llama.llama_model_n_head_kv(self.pointer)
         width = llama.llama_model_n_embd(self.pointer) // max(1, heads)
         return int(2 * self.layers * max(1, kv_heads) * width)
 
     @property
     def attention(self) -> int:
-        """Products that one row needs for each cell that it looks at."""
+        """The number of products that a row computes per cell that it attends to."""
         return 2 * self.layers * int(llama.llama_model_n_embd(self.pointer))
 
     def text_of(self, token: int) -> str:
-        """Return a special token as it is written in templates; empty for none."""
+        """Return a special token as templates write it; empty for none."""
         text = llama.llama_vocab_get_text(self.vocabulary, token) if 0 <= token < self.tokens else None
         return text.decode("utf-8", "replace") if text else ""
 
@@ -127,7 +127,7 @@ class Model:
         return self.text_of(llama.llama_vocab_eos(self.vocabulary))
 
     def tokenize(self, text: str) -> list[int]:
-        """Return the tokens of a rendered prompt; special tokens in it count, and BOS is not added a second time."""
+        """Return the tokens of a rendered prompt: special tokens are recognized, and BOS is not added a second time."""
         data = text.encode()
         special = not (self.bos and text.startswith(self.bos))
         room = len(data) + 8
@@ -152,14 +152,14 @@ class Model:
         return known
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Return the text of `tokens`: the bytes are joined first, for a character may span several tokens."""
+        """Return the text of `tokens`; their bytes are joined first, because a character may span several tokens."""
         return b"".join(map(self.piece, tokens)).decode("utf-8", "replace")
 
 
 class Context:
     """A KV cache and compute buffers for a model.
 
-    `streams` gives each sequence cells of its own; otherwise all sequences share one cache and can share cells.
+    With `separate`, each sequence has a cache of its own; otherwise all sequences use one cache and can share cells.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Context:
         sequences: int,
         batch: int,
         threads: int,
-        streams: bool,
+        separate: bool,
         flash_attention: bool,
         kv_type: str,
     ) -> None:
@@ -181,7 +181,7 @@ class Context:
         parameters.n_seq_max = sequences
         parameters.n_outputs_max = sequences
         parameters.n_threads = parameters.n_threads_batch = threads
-        parameters.kv_unified = not streams
+        parameters.kv_unified = not separate
         parameters.flash_attn_type = int(flash_attention)
         parameters.type_k = parameters.type_v = _TYPES[kv_type]
         parameters.no_perf = True
@@ -206,7 +206,7 @@ class Context:
         llama.llama_memory_seq_rm(self.memory, sequence, start, -1)
 
     def share(self, source: int, target: int, end: int) -> None:
-        """Let `target` have the cells of `source` up to position `end`, without copying them (unified cache only)."""
+        """Let `target` use the cells of `source` up to position `end`, without copying them (shared cache only)."""
         llama.llama_memory_seq_cp(self.memory, source, target, 0, end)
 
     def save(self, sequence: int) -> Any:
@@ -217,5 +217,5 @@ class Context:
         return data
 
     def restore(self, data: Any, sequence: int) -> bool:
-        """Put saved cells into an empty sequence; false when there is no room for them."""
+        """Put saved cells into an empty sequence; return false where there is no room for them."""
         return bool(llama.llama_state_seq_set_data(self.pointer, data, len(data), sequence))

@@ -1,4 +1,4 @@
-"""What llama.cpp says about itself: its build, its instruction sets, its bytes and the devices it can calculate on."""
+"""What llama.cpp says about itself: its build, its instruction sets, its libraries' digest and its devices."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def build() -> str:
 
 
 def system_info() -> str:
-    """Return the instruction sets and features that llama.cpp was built with and found."""
+    """Return the instruction sets and features that llama.cpp was built with and that it found."""
     return " ".join(llama.llama_print_system_info().decode("utf-8", "replace").split())
 
 
 @functools.cache
 def library_digest() -> str:
-    """Return one digest of the shared libraries' bytes."""
+    """Return one SHA-256 of all shared libraries."""
     digest = hashlib.sha256()
     for path in sorted(binding.FOLDER.glob("lib*.so")):
         digest.update(path.name.encode() + b"\0")
@@ -59,11 +59,11 @@ def _device(index: int) -> dict[str, Any]:
 
 
 def _text(name: str, *arguments: Any) -> str:
-    """Return the text that a function of ggml answers."""
+    """Return the text that a function of ggml returns."""
     answer = function(name, ctypes.c_char_p, *[ctypes.c_void_p for _ in arguments])(*arguments)
     return answer.decode("utf-8", "replace") if answer else ""
 
 
 def gpu_memory() -> int:
-    """Return the bytes in use on the GPUs, by whatever process."""
+    """Return the bytes in use on the GPUs, by all processes."""
     return sum(device["memory"] - device["free"] for device in devices() if device["kind"] in GPU_KINDS.values())

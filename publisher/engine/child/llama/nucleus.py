@@ -1,11 +1,11 @@
-"""What top_k, top_p and min_p leave of a large vocabulary, found without a loop over its entries.
+"""Applies top_k, top_p and min_p to a large vocabulary, in whole rows instead of a loop over its entries.
 
-llama.cpp's samplers copy a row of logits into a list of 12 bytes an entry and go through it one by one: 0.15 ms a token
-for top_k at 150,000 entries, 2 to 12 ms for top_p alone, which takes that many exponentials and sorts all of them
-where the first 256 are not enough. And temperature with top_p alone is what many models are published with. Whole rows
-at a time it is a fraction of that (`benchmarks/drawing.py`). The candidates are the same, but for the rounding of a sum
-at the very border of a nucleus (Holtzman et al. 2020, The Curious Case of Neural Text Degeneration; min-p: Nguyen et
-al. 2025); temperature and the draw among them stay llama.cpp's.
+llama.cpp's samplers copy a row of logits into a list of 12 bytes per entry and walk through it: 0.15 ms per token for
+top_k at 150,000 entries, and 2 to 12 ms for top_p alone, which computes that many exponentials and sorts all of them
+where the first 256 are not enough. Many models are published with temperature and top_p alone. numpy takes a fraction
+of that time (`benchmarks/drawing.py`). The candidates are the same, except that the rounding of a sum can move the
+border of a nucleus by a token (top-p: Holtzman et al. 2020, The Curious Case of Neural Text Degeneration; min-p: Nguyen
+et al. 2025). Temperature and the draw among the candidates stay llama.cpp's.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ if TYPE_CHECKING:
     Tokens = npt.NDArray[np.intp]
 
 _FIRST = 1e-3
-"""Where the search for the nucleus begins: tokens that are a thousandth as likely as the likeliest."""
+"""The search for the nucleus starts with tokens of at least this share of the likeliest token's probability."""
 _FURTHER, _LAST = 1 / 32, 1e-30
+"""Each further search lowers that share by this factor; after the last it takes all tokens."""
 _DEEP = 128
-"""Logits of a column of which only the largest counts at first."""
+"""Logits per column; of each column only the largest is compared at first."""
 _apply = function("llama_sampler_apply", None, ctypes.c_void_p, ctypes.c_void_p)
 
 
 def largest(scores: Row, count: int) -> Tokens:
     """Return the `count` likeliest tokens, the likeliest first; token 0 where the logits hold NaN.
 
-    The largest of some columns are among all, so the count-th of them is at most the count-th of all: what is not
-    below it are the wanted tokens and a few more.
+    The largest logits of the columns are some of all logits, so the count-th of them is at most the count-th of all.
+    The tokens that are not below it are therefore the wanted ones and a few more, which are then sorted.
     """
     columns = len(scores) // _DEEP
     if count < columns:
@@ -53,8 +54,8 @@ def largest(scores: Row, count: int) -> Tokens:
 def nucleus(scores: Row, top_p: float, min_p: float, scratch: Row) -> Tokens:
     """Return the tokens that top_p, then min_p leave; `scratch` is a row to calculate in.
 
-    The likeliest come first; with min_p alone they keep the vocabulary's order, as llama.cpp has it. The logits are not
-    changed. Where they hold NaN or infinity, the answer is token 0: nothing can be said of them.
+    The likeliest come first; with min_p alone they keep the vocabulary's order, as in llama.cpp. The logits are not
+    changed. Where they hold NaN or infinity, there is no distribution, and the answer is token 0.
     """
     best = float(scores.max())
     if not math.isfinite(best):
@@ -64,7 +65,8 @@ def nucleus(scores: Row, top_p: float, min_p: float, scratch: Row) -> Tokens:
     np.subtract(scores, best, out=scratch)
     np.exp(scratch, out=scratch)
     wanted = top_p * float(scratch.sum())
-    # Ratios to the likeliest token's probability: min_p is one, and the nucleus ends at another that is searched for.
+    # The logits are relative to the largest, so an entry of `scratch` is a ratio to the likeliest token's probability.
+    # min_p is such a ratio, and the nucleus ends at another one, which this loop searches for.
     ratio = max(min_p, _FIRST)
     while True:
         found = np.flatnonzero(scratch >= ratio)
@@ -77,7 +79,7 @@ def nucleus(scores: Row, top_p: float, min_p: float, scratch: Row) -> Tokens:
 
 
 class Candidates:
-    """Candidates as llama.cpp's samplers take them."""
+    """A list of candidates in the form that llama.cpp's samplers take."""
 
     def __init__(self, vocabulary: int) -> None:
         self._data = np.zeros(vocabulary, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
@@ -89,7 +91,7 @@ class Candidates:
         """A row for `nucleus` to calculate in."""
 
     def pick(self, chain: int, tokens: Tokens, scores: Row, *, ordered: bool) -> int:
-        """Return which of `tokens` the chain of samplers at address `chain` selects; `ordered`: likeliest first."""
+        """Return which of `tokens` the samplers at address `chain` select; `ordered`: the likeliest is first."""
         count = len(tokens)
         self._data["id"][:count] = tokens
         self._data["logit"][:count] = scores[tokens]

@@ -1,8 +1,8 @@
-"""Drawing tokens: filters that all sequences share, and each sequence's seeded draw, with llama.cpp's own samplers.
+"""Draws tokens with llama.cpp's samplers: filters that all sequences share, and a seeded draw per sequence.
 
-A chain of samplers holds a copy of the row that it draws from, 12 bytes for each entry of the vocabulary. One chain a
-sequence is therefore 29 MB at 16 sequences and 152,000 tokens, and goes through memory instead of the processor's
-cache. The filters keep nothing from one token to the next, so sharing them changes no bit.
+A chain of samplers holds a copy of the row that it draws from, 12 bytes per entry of the vocabulary. With one chain per
+sequence, 16 sequences and 152,000 tokens, that is 29 MB, more than a processor's cache. The filters keep nothing from
+one token to the next, so sharing them changes no bit.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.float32]
 
 RANDOM_SEED = 0xFFFFFFFF
-"""llama.cpp's seed for "surprise me"; a seed of ours must never be it."""
+"""The seed for which llama.cpp chooses a random one; no sample may use it."""
 LARGE = 16_384
-"""Tokens of a vocabulary from which on whole rows at a time are faster than a loop over their entries."""
+"""Size of a vocabulary from which on whole rows in numpy are faster than llama.cpp's loop."""
 _MANY = 1_000_000
-"""Logits of a step from which on handing rows to several threads costs less than it saves."""
+"""Logits per step from which on several threads are faster than one."""
 
 _ADDRESS, _INT = ctypes.c_void_p, ctypes.c_int32
 _sample = function("llama_sampler_sample", _INT, _ADDRESS, _ADDRESS, _INT)
@@ -40,27 +40,26 @@ _free = function("llama_sampler_free", None, _ADDRESS)
 
 
 class Dice:
-    """One sequence's random numbers."""
+    """The random numbers of one sequence."""
 
     def __init__(self, seed: int) -> None:
         self.address: int | None = _address(llama.llama_sampler_init_dist(usable_seed(seed)))
 
     def close(self) -> None:
-        """Free the numbers; nothing can be drawn with them afterwards."""
+        """Free the numbers; they cannot be used afterwards."""
         if self.address is not None:
             _free(self.address)
             self.address = None
 
 
 class Drawer:
-    """Draws the tokens of a step: top_k, top_p, min_p and temperature, then each sequence's dice.
+    """Draws the tokens of a step: top_k, top_p, min_p and temperature, then each sequence's random draw.
 
-    top_k stands first: all else then looks at a few tokens only. It is not switched on for speed where the
-    configuration leaves it off, for that would change the distribution. From a large vocabulary, `nucleus` takes what
-    top_k leaves, or top_p and min_p without it.
+    top_k comes first, so that the other filters see few tokens. Where the configuration leaves it off it stays off,
+    because it would change the distribution. For a large vocabulary, `nucleus` applies the first filters instead.
 
-    With `threads` above one, large steps are shared out among so many: where a GPU calculates, drawing is what is left
-    for the processor, and a hundred sequences' draws one after the other would take longer than the GPU's step.
+    With `threads` above one, large steps are split among threads: beside a GPU, drawing is the processor's only work,
+    and the draws of a hundred sequences one after another would take longer than the GPU's step.
     """
 
     def __init__(self, sampling: Sampling, vocabulary: int, threads: int = 1) -> None:
@@ -83,11 +82,11 @@ class Drawer:
     def draw(self, context: int, dice: Sequence[int | None], scores: Callable[[int], Rows]) -> list[int]:
         """Return a token for each of the first output rows of the context's last step; 0 for rows without dice.
 
-        `scores` gives the logits of so many rows, one row a sequence.
+        `scores` returns the logits of a number of rows, one row per sequence.
         """
         count = len(dice)
         pool = self._pool if count * self._vocabulary >= _MANY else None
-        # llama.cpp puts its results in order when they are first asked for, and one thread alone must do that.
+        # llama.cpp reorders its results at the first access, which only one thread may do.
         asked = scores(count) if self._narrow or pool else None
         rows = asked if self._narrow else None
         if pool is None:
@@ -100,7 +99,7 @@ class Drawer:
         return [token for part in parts for token in part.result()]
 
     def _part(self, number: int, context: int, dice: Sequence[int | None], start: int, rows: Rows | None) -> list[int]:
-        """Draw for consecutive rows from `start` on with one of the chains; `rows` are the logits to narrow, if any."""
+        """Draw for consecutive rows from `start` on with chain `number`; `rows`: the logits, where numpy filters."""
         chain, last, drawn = self._addresses[number], self._last, []
         for row, one in enumerate(dice, start):
             if one is None:
@@ -112,7 +111,7 @@ class Drawer:
         return drawn
 
     def _among(self, number: int, scores: Row) -> int:
-        """Draw for one row from what its first filter leaves."""
+        """Draw for one row among the tokens that numpy's filters leave."""
         candidates, sampling = self._candidates[number], self._sampling
         if sampling.top_k > 0:
             left = largest(scores, sampling.top_k)
@@ -123,12 +122,12 @@ class Drawer:
 
 
 def narrows(sampling: Sampling, vocabulary: int) -> bool:
-    """Return whether a row's first filter is applied here instead of by llama.cpp's sampler."""
+    """Return whether numpy applies the first filters instead of llama.cpp's samplers."""
     return vocabulary >= LARGE and (sampling.top_k > 0 or sampling.top_p < 1 or sampling.min_p > 0)
 
 
 def _filters(sampling: Sampling, *, narrowed: bool) -> Any:
-    """Return a chain of what comes before the draw and, where it is `narrowed` beforehand, after that."""
+    """Return a chain of the filters before the draw, without those that numpy has applied (`narrowed`)."""
     parameters = llama.llama_sampler_chain_default_params()
     parameters.no_perf = True
     chain = llama.llama_sampler_chain_init(parameters)
@@ -147,11 +146,11 @@ def _filters(sampling: Sampling, *, narrowed: bool) -> Any:
 
 
 def _address(pointer: Any) -> int:
-    """Return where a sampler lies in memory."""
+    """Return the address of a sampler."""
     return int(ctypes.cast(pointer, ctypes.c_void_p).value or 0)
 
 
 def usable_seed(seed: int) -> int:
-    """Return the 32 bits of `seed` that llama.cpp takes, never its number for a random seed."""
+    """Return `seed` folded into the 32 bits that llama.cpp takes; never the number that means a random seed."""
     folded = (seed ^ (seed >> 32)) & 0xFFFFFFFF
     return folded if folded != RANDOM_SEED else 0

@@ -1,1 +1,1 @@
-"""Continuous batching: which samples share the next step, in separate caches or in a shared one."""
+"""Continuous batching: decides which samples share the next step, in separate caches or in a shared one."""

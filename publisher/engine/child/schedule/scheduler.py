@@ -1,8 +1,8 @@
-"""What both ways of scheduling share: samples in progress, their order, one step of drawing tokens, and the figures.
+"""The common part of both schedulers: samples in progress, their order, steps of drawing tokens, and the figures.
 
-A prompt's last token is never evaluated with the rest of the prompt: it goes through the same decoding step as every
-generated token. So all samples of a problem can start from one evaluated prompt, and a sample's first token is
-computed like all its others.
+The last token of a prompt is not evaluated with the rest of the prompt but in a decoding step, like every generated
+token. So all samples of a problem can start from one evaluated prompt, and a sample's first token is computed like the
+others.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from publisher.engine.protocol import Finish, SampleRequest
 
     Ended = tuple[int, Finish, str]
-    """A row whose sample has ended, how, and why if by an error."""
+    """A row whose sample has ended, how, and the reason for an error."""
 
-# The address alone: a pointer object a step would cost more than everything else around it.
+# Only the address: creating a pointer object per step would cost more than everything around it.
 _logits_address = function("llama_get_logits", ctypes.c_void_p, ctypes.c_void_p)
 _CHECK_EVERY = 16
-"""Every so many steps all logits are searched for NaN; when samples end, those of the tokens that were drawn."""
+"""Steps after which all logits are searched for NaN; when a sample ends, only those of the drawn tokens are."""
 _BURST = 0.25
-"""Seconds after which steps are counted, so that a slow model's progress can be seen too."""
+"""Seconds after which steps are counted at the latest, so that the progress of a slow model shows."""
 _WORTH_SHARING = 8
-"""Tokens from which on a common beginning is evaluated apart."""
+"""Tokens from which on a common beginning of the prompts is evaluated separately."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,34 +51,34 @@ class RunningSample:
     request: SampleRequest
     prompt: list[int]
     limit: int
-    """Tokens that may be drawn."""
+    """The number of tokens that may be drawn."""
     submitted: float
     out: list[int] = field(default_factory=list)
     admitted: float = 0.0
     first: float = 0.0
     tail: bytes = b""
-    """The last bytes of the text, where stop strings are looked for."""
+    """The last bytes of the text, which are searched for stop strings."""
     dice: Dice | None = None
-    """The sample's random numbers, from its first token on."""
+    """The sample's random numbers, created with its first slot."""
     saved: Any = None
-    """The sample's part of the KV cache while it waits after a preemption."""
+    """The sample's cells of the KV cache while it waits after a preemption."""
 
     @property
     def position(self) -> int:
-        """The position of the next token that is to be evaluated."""
+        """The position of the next token to evaluate."""
         return len(self.prompt) - 1 + len(self.out)
 
     @property
     def token(self) -> int:
-        """The next token that is to be evaluated: the last one drawn, or the prompt's last."""
+        """The next token to evaluate: the last one drawn, or the prompt's last."""
         return self.out[-1] if self.out else self.prompt[-1]
 
 
 class Queue:
     """Samples that wait, the longest expected first; those of a problem stay together where they are expected equal.
 
-    Nobody knows a length beforehand: the order starts with what the caller expects (or the limit) and is made anew
-    from the lengths seen so far each time a twentieth of the samples has finished.
+    The order starts with the lengths that the caller expects (or the limit). Each time a twentieth of the samples has
+    finished, it is computed again from the lengths seen so far.
     """
 
     def __init__(self, samples: Sequence[RunningSample]) -> None:
@@ -95,7 +95,7 @@ class Queue:
 
     @property
     def waiting(self) -> int:
-        """How many samples wait."""
+        """The number of waiting samples."""
         return len(self._samples)
 
     def _place(self, sample: RunningSample) -> tuple[int, float]:
@@ -103,12 +103,12 @@ class Queue:
         return -sample.request.round, self._expected(sample)
 
     def _expected(self, sample: RunningSample) -> float:
-        """Return how long a sample will be; one with a limit of its own is not judged by others of its problem."""
+        """Return the expected length of a sample, from finished ones of its problem unless it has its own limit."""
         seen = None if sample.request.max_tokens else self._seen.get(sample.request.group)
         return sum(seen) / len(seen) if seen else float(sample.request.expected or sample.limit)
 
     def finished(self, sample: RunningSample) -> None:
-        """Learn from a finished sample."""
+        """Take the length of a finished sample into account."""
         if len(self._left) > 1 and not sample.request.max_tokens:
             self._seen.setdefault(sample.request.group, []).append(len(sample.out))
             self._finished += 1
@@ -116,11 +116,11 @@ class Queue:
                 self._samples.sort(key=self._place)
 
     def upcoming(self) -> Iterator[RunningSample]:
-        """Yield the waiting samples in order; take none while this goes on."""
+        """Yield the waiting samples in order; call `take` only after the iteration has ended."""
         return reversed(self._samples)
 
     def left(self, group: str) -> int:
-        """Return how many samples of this problem wait."""
+        """Return the number of waiting samples of a problem."""
         return self._left.get(group, 0)
 
     def take(self, sample: RunningSample) -> RunningSample:
@@ -137,7 +137,7 @@ class Queue:
 
 @dataclass(slots=True)
 class Figures:
-    """What a run counted; seconds are wall-clock time of llama.cpp's calls and of the drawing."""
+    """The counts of a run; seconds are wall-clock time of llama.cpp's calls and of drawing tokens."""
 
     started: float = 0.0
     ended: float = 0.0
@@ -154,7 +154,7 @@ class Figures:
     tail_seconds: float = 0.0
 
     def as_statistics(self, slots: int) -> dict[str, float]:
-        """Return the figures as they go into a record."""
+        """Return the figures under the names that a record uses."""
         return {
             "prompt_tokens": float(self.prompt_tokens),
             "prompt_seconds": self.prompt_seconds,
@@ -173,7 +173,7 @@ class Figures:
 
 
 class Scheduler(abc.ABC):
-    """Runs samples to their end on one context."""
+    """Generates samples on one context."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class Scheduler(abc.ABC):
         stops: tuple[str, ...],
         beat: Callable[[str], None],
     ) -> None:
-        """Schedule on the context; without a `drawer` the likeliest token is taken."""
+        """Schedule on the context; without a `drawer` each token is the likeliest one."""
         self.model, self.context, self.slots = model, context, slots
         self.batch = Batch(max(batch, context.sequences))
         self.figures = Figures()
@@ -196,7 +196,7 @@ class Scheduler(abc.ABC):
         self._beat = beat
         self._address = 0
         self._look = _CHECK_EVERY
-        """The step after which all logits are to be searched again."""
+        """The step after which all logits are searched next."""
         self._view: npt.NDArray[np.float32] = np.zeros((0, model.tokens), dtype=np.float32)
         self._index = np.arange(self.batch.capacity)
 
@@ -207,7 +207,7 @@ class Scheduler(abc.ABC):
     # -- one call of llama.cpp ----------------------------------------------------------------------------------
 
     def _decode(self, rows: int, batch: Batch | None = None) -> bool:
-        """Evaluate the first `rows` rows of the batch; false when the cache has no room for them."""
+        """Evaluate the first `rows` rows of the batch; return false where the cache has no room for them."""
         code = llama.llama_decode(self.context.pointer, (batch or self.batch).struct(rows))
         self._beat("generating")
         if code not in {0, 1}:
@@ -215,7 +215,7 @@ class Scheduler(abc.ABC):
         return bool(code == 0)
 
     def _scores(self, rows: int) -> npt.NDArray[np.float32]:
-        """Return the logits of the first `rows` output rows, as llama.cpp's own memory."""
+        """Return a view of the logits in llama.cpp's memory, shape (rows, vocabulary)."""
         address = int(_logits_address(self.context.pointer) or 0)
         if address != self._address or len(self._view) < rows:
             pointer = ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
@@ -223,8 +223,8 @@ class Scheduler(abc.ABC):
             self._address = address
         return self._view[:rows]
 
-    def _throw(self, sample: RunningSample) -> int | None:
-        """Return where a sample's random numbers are, made when it gets its first slot; None where none are needed."""
+    def _random_numbers(self, sample: RunningSample) -> int | None:
+        """Return the address of a sample's random numbers, which its first slot creates; None for greedy sampling."""
         if self._drawer is None:
             return None
         if sample.dice is None:
@@ -232,13 +232,13 @@ class Scheduler(abc.ABC):
         return sample.dice.address
 
     def _draw(self, dice: Sequence[int | None], rows: int) -> list[int]:
-        """Return a token for each of the first `rows` rows; 0 for rows without dice."""
+        """Return a token for each of the first `rows` rows; 0 for rows without random numbers."""
         if self._drawer is None:
             return list(self._scores(rows).argmax(axis=1).tolist())
         return self._drawer.draw(self.context.pointer, dice, self._scores)
 
     def _unusable(self, drawn: list[int], *, search: bool) -> list[int]:
-        """Return the rows of the last step whose drawn tokens' logits, or with `search` all logits, are not finite."""
+        """Return the rows of the last step where the drawn token's logit, or with `search` any logit, is not finite."""
         rows = len(drawn)
         scores = self._scores(rows)
         suspects = scores[self._index[:rows], drawn]
@@ -249,11 +249,11 @@ class Scheduler(abc.ABC):
     def _advance(
         self, samples: Sequence[RunningSample | None], dice: Sequence[int | None], *, end: int, most: int
     ) -> tuple[int, list[Ended]]:
-        """Evaluate and draw until a sample ends, at most `most` times; return the steps done and the ended rows.
+        """Evaluate and draw until a sample ends, at most `most` times; return the number of steps and the ended rows.
 
-        `end` are the rows of the first step, those of prompts behind the samples' included. What this does for every
-        step and row is all that Python does for a token; it is counted in tenths of microseconds. No steps are done
-        when the cache has no room.
+        `end` is the number of rows of the first step: one per sample, and those of prompts behind them. Where the cache
+        has no room the number of steps is 0. This loop is all that Python does per token, so tenths of a microsecond
+        count here.
         """
         rows, ends, decode, draw = len(samples), self.model.ends, self._decode, self._draw
         outs = [[] if sample is None else sample.out for sample in samples]
@@ -282,10 +282,10 @@ class Scheduler(abc.ABC):
     # -- a sample's end -----------------------------------------------------------------------------------------
 
     def _ended(self, samples: Sequence[RunningSample | None], drawn: list[int], *, search: bool) -> list[Ended]:
-        """Return the rows whose samples have ended with the last tokens, how, and why if by an error.
+        """Return the rows whose samples have ended with the last tokens.
 
-        A NaN stays in a sample's cells and so in all its later logits: to look for it now and then (`search`), and
-        before a sample ends, is enough.
+        A NaN stays in a sample's cells and so in all its later logits. It is enough to search for it now and then
+        (`search`) and before a sample ends.
         """
         ended: list[Ended] = []
         ends, stops = self.model.ends, self._stops
@@ -304,7 +304,7 @@ class Scheduler(abc.ABC):
     def _with_faults(
         self, ended: list[Ended], samples: Sequence[RunningSample | None], drawn: list[int], *, search: bool
     ) -> list[Ended]:
-        """Return the ended rows with those added, or turned into errors, whose logits cannot be used; in order."""
+        """Return the ended rows, in order, with an error for each row whose logits are not finite."""
         faults: list[Ended] = []
         for row in self._unusable(drawn, search=search):
             sample = samples[row]
@@ -314,13 +314,13 @@ class Scheduler(abc.ABC):
         return sorted([*faults, *(one for one in ended if one[0] not in rows)]) if faults else ended
 
     def _stopped(self, sample: RunningSample, token: int) -> bool:
-        """Return whether the text now contains a stop string, wherever its tokens' borders are."""
+        """Return whether the text contains a stop string with its last token, also across tokens."""
         window = sample.tail + self.model.piece(token)
         sample.tail = window[-self._keep :]
         return any(stop in window for stop in self._stops)
 
     def _completion(self, sample: RunningSample, finish: Finish, reason: str = "") -> Completion:
-        """Free a sample's random numbers and return what it came to."""
+        """Free a sample's random numbers and return its completion."""
         if sample.dice is not None:
             sample.dice.close()
         sample.saved = None
@@ -341,7 +341,7 @@ class Scheduler(abc.ABC):
         )
 
     def _count_steps(self, steps: int, rows: int, waiting: int, seconds: float) -> None:
-        """Count decoding steps with `rows` samples in each while `waiting` others had no slot."""
+        """Count decoding steps of `rows` samples each, while `waiting` other samples had no slot."""
         figures = self.figures
         figures.steps += steps
         figures.rows += steps * rows
@@ -355,7 +355,10 @@ class Scheduler(abc.ABC):
 
 
 def common_prefix(samples: Sequence[RunningSample]) -> int:
-    """Return how many first tokens the prompts of several problems share, each one's last left out; 0 if too few."""
+    """Return how many tokens the prompts of all problems have in common at their start; 0 if it is not worth sharing.
+
+    The last token of a prompt does not count, because a decoding step evaluates it.
+    """
     prompts = list({sample.request.group: sample.prompt for sample in samples}.values())
     if len(prompts) < 2:
         return 0

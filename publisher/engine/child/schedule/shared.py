@@ -1,8 +1,8 @@
 """Scheduling for throughput: one cache for all sequences, shared prompts, and prompts evaluated beside decoding.
 
-The prefix that all prompts share is evaluated once, a problem's prompt once for all its samples; other sequences
-refer to the same cells. A slot is filled again in the step after it was freed. The cache may be smaller than what all
-slots could need: when it overflows, the sample with the least behind it is saved and put back later, bit for bit.
+The common beginning of all prompts is evaluated once, and a problem's prompt once for all its samples; other sequences
+refer to the same cells. A free slot is filled in the next step. The cache may be smaller than all slots could need:
+when it is full, the sample with the fewest tokens is saved, and restored later bit for bit.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from publisher.engine.protocol import Completion
 
 HOLDERS = 8
-"""Sequences that hold evaluated prompts for samples which have no slot yet."""
+"""Sequences that hold evaluated prompts for samples without a slot."""
 _MARGIN = 32
-"""Cells that must be free for each sample before another one is let in."""
+"""Cells that must be free per sample before another one gets a slot."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,18 +36,18 @@ class Prompt:
     tokens: list[int]
     holder: int
     done: int
-    """Tokens evaluated so far, counted from the prompt's start."""
+    """Tokens evaluated so far, from the start of the prompt."""
     users: int = 1
-    """The holder and the slots that refer to its cells."""
+    """The number of sequences that refer to its cells: the holder and slots."""
 
     @property
     def ready(self) -> bool:
-        """Whether all but the last token is evaluated."""
+        """Whether all tokens but the last are evaluated."""
         return self.done >= len(self.tokens) - 1
 
 
 class SharedCache(Scheduler):
-    """One cache for all slots, mixed steps."""
+    """A scheduler with one cache for all slots, whose steps mix prompts and samples."""
 
     def __init__(self, *arguments: Any, cells: int, **options: Any) -> None:
         """Schedule on a context of `cells` cells with `slots` + 1 + HOLDERS sequences."""
@@ -60,7 +60,7 @@ class SharedCache(Scheduler):
         self._dice: list[int | None] = []
         self._where: list[tuple[int, Prompt | None]] = []
         self._ahead = 1 + self.slots // 4
-        """Samples whose prompts are to be ready before a slot is free, so that none waits for its prompt."""
+        """The number of samples whose prompts are evaluated before a slot is free for them."""
         self._free = list(range(self.slots - 1, -1, -1))
         self._holders = list(range(self.slots + 1, self.slots + 1 + HOLDERS))
         self._prompts: dict[str, Prompt] = {}
@@ -70,7 +70,7 @@ class SharedCache(Scheduler):
         """Yield each sample's completion as soon as it is finished."""
         queue = Queue(samples)
         self.figures.started = time.perf_counter()
-        self._share_root(samples)
+        self._evaluate_beginning(samples)
         while queue.waiting or self._samples or self._waiting:
             if queue.waiting or self._prompts or self._waiting:
                 self._refill(queue)
@@ -82,8 +82,8 @@ class SharedCache(Scheduler):
 
     # -- prompts ------------------------------------------------------------------------------------------------
 
-    def _share_root(self, samples: Sequence[RunningSample]) -> None:
-        """Evaluate the prefix that all prompts have in common, once."""
+    def _evaluate_beginning(self, samples: Sequence[RunningSample]) -> None:
+        """Evaluate the common beginning of all prompts once."""
         common = common_prefix(samples)
         if not common:
             return
@@ -97,7 +97,7 @@ class SharedCache(Scheduler):
         self.figures.prompt_seconds += time.perf_counter() - started
 
     def _open_prompts(self, queue: Queue) -> None:
-        """Give holders to the prompts that idle slots will need next."""
+        """Give holders to the prompts that slots will need next."""
         for sample in itertools.islice(queue.upcoming(), len(self._free) + self._ahead):
             group = sample.request.group
             if group in self._prompts:
@@ -111,7 +111,7 @@ class SharedCache(Scheduler):
             self._used += len(prompt.tokens) - 1 - self._shared
 
     def _release(self, prompt: Prompt) -> None:
-        """Count one user less of a prompt's cells; the last one frees them."""
+        """Count one user of a prompt's cells less; the last user frees them."""
         prompt.users -= 1
         if prompt.users == 0:
             self._used -= len(prompt.tokens) - 1 - self._shared
@@ -140,7 +140,7 @@ class SharedCache(Scheduler):
         return group in self._prompts and self._prompts[group].ready
 
     def _fits(self, cells: int) -> bool:
-        """Return whether `cells` more can be used while every sample keeps room to grow."""
+        """Return whether `cells` more fit while every sample keeps room to grow."""
         return self._used + cells + _MARGIN * (len(self._samples) + 1) <= self._cells or not self._samples
 
     def _admit(self, sample: RunningSample, prompt: Prompt) -> None:
@@ -149,27 +149,28 @@ class SharedCache(Scheduler):
         sample.admitted = time.perf_counter()
         self.context.share(prompt.holder, slot, len(prompt.tokens) - 1)
         prompt.users += 1
-        self._seat(sample, slot, prompt)
+        self._place(sample, slot, prompt)
 
     def _resume(self, sample: RunningSample) -> None:
-        """Put a preempted sample back where it was."""
+        """Restore a preempted sample."""
         slot = self._free.pop()
         if not self.context.restore(sample.saved, slot):
             raise ModelError("llama.cpp could not restore a sample that had been moved out of the KV cache")
         sample.saved = None
         self._used += sample.position
-        self._seat(sample, slot, None)
+        self._place(sample, slot, None)
 
-    def _seat(self, sample: RunningSample, slot: int, prompt: Prompt | None) -> None:
+    def _place(self, sample: RunningSample, slot: int, prompt: Prompt | None) -> None:
+        """Append a row for a sample in `slot`; `prompt` is the one whose cells it shares, if any."""
         row = len(self._samples)
         self._samples.append(sample)
-        self._dice.append(self._throw(sample))
+        self._dice.append(self._random_numbers(sample))
         self._where.append((slot, prompt))
         self.batch.tokens[row], self.batch.positions[row] = sample.token, sample.position
         self.batch.sequences[row] = slot
 
-    def _leave(self, row: int) -> RunningSample:
-        """Take a sample out of its row and free its slot; the last row moves to the gap."""
+    def _remove(self, row: int) -> RunningSample:
+        """Remove a sample from its row and free its slot; the last row moves into the gap."""
         sample, (slot, prompt) = self._samples[row], self._where[row]
         self.context.forget(slot)
         self._used -= int(self.batch.positions[row])
@@ -190,7 +191,7 @@ class SharedCache(Scheduler):
         row = min(range(len(self._samples)), key=lambda number: len(self._samples[number].out))
         sample, slot = self._samples[row], self._where[row][0]
         sample.saved = self.context.save(slot)
-        self._leave(row)
+        self._remove(row)
         self._waiting.append(sample)
         self.figures.preemptions += 1
 
@@ -223,12 +224,12 @@ class SharedCache(Scheduler):
             yield self._finish(row, queue, finish, reason)
 
     def _finish(self, row: int, queue: Queue, finish: Any, reason: str = "") -> Completion:
-        sample = self._leave(row)
+        sample = self._remove(row)
         queue.finished(sample)
         return self._completion(sample, finish, reason)
 
     def _overflow(self, queue: Queue) -> Iterator[Completion]:
-        """Make room after llama.cpp found none; a sample that is alone and fills the cache has ended."""
+        """Make room after llama.cpp found none; a sample that fills the cache alone has ended."""
         if len(self._samples) > 1:
             self._preempt()
         elif self._samples:
@@ -237,7 +238,7 @@ class SharedCache(Scheduler):
             raise ModelError("a prompt does not fit into the KV cache", hint="raise model.context in publisher.toml")
 
     def _add_prompts(self, rows: int) -> tuple[int, list[tuple[Prompt, int]]]:
-        """Append pieces of the opened prompts to the batch; return the number of rows and the pieces' lengths."""
+        """Append pieces of the opened prompts to the batch; return the number of rows and the lengths of the pieces."""
         end, pieces = rows, []
         for prompt in self._prompts.values():
             room = self.batch.capacity - end
@@ -248,7 +249,7 @@ class SharedCache(Scheduler):
         return end, pieces
 
     def _count(self, steps: int, rows: int, prompt_rows: int, queue: Queue, seconds: float) -> None:
-        """Count steps, or a mixed one; its time is shared out by rows."""
+        """Count steps; the time of a mixed one is split by rows between prompts and samples."""
         share = rows / max(1, rows + prompt_rows)
         self.figures.prompt_tokens += prompt_rows
         self.figures.prompt_seconds += seconds * (1 - share)
@@ -257,6 +258,6 @@ class SharedCache(Scheduler):
 
 
 def _move_last(items: list[Any], index: int) -> None:
-    """Let the last item take the place of the one at `index`."""
+    """Remove the item at `index` and put the last item in its place."""
     items[index] = items[-1]
     items.pop()
