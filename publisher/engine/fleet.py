@@ -58,7 +58,10 @@ class Fleet:
             for engine in self._engines:
                 engine.wait()
             if len({engine.facts.sha256 for engine in self._engines}) > 1:
-                raise ModelError("the model file changed while it was being loaded", hint="run the same command again")
+                raise ModelError(
+                    "the model file changed while it was being loaded",
+                    hint="run the command again while nothing writes to the file",
+                )
         except BaseException:
             self._end()
             raise

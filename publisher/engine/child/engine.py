@@ -72,7 +72,10 @@ class Engine:
             beat=beat,
         )
         if _stamp(descriptor) != before:
-            raise ModelError("the model file changed while it was being loaded", hint="run the same command again")
+            raise ModelError(
+                "the model file changed while it was being loaded",
+                hint="run the command again while nothing writes to the file",
+            )
         if not options.ends:
             self._model.ends = frozenset()
         self._prompts = _prompts(header, options, bos=self._model.bos, eos=self._model.eos)
