@@ -1,4 +1,7 @@
-"""Prove that an address serves exactly the files that a snapshot's manifest lists."""
+"""Prove that an address serves exactly the files that a snapshot's manifest lists.
+
+Whatever the address answers is hostile: every answer is bounded in size and time, and what cannot be read is a finding.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from publisher.errors import DeployError
+from publisher import schema
+from publisher.errors import DeployError, NetworkError, StorageError
 from publisher.files import sha256_hex
+from publisher.schema import Manifest, SnapshotIdentity
 from publisher.web import Web
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PARALLEL = 8
 LARGEST = 64 << 20
+"""Bytes of one file."""
+LARGEST_MANIFEST = 16 << 20
 MOST_FILES = 54_000
+"""Files that Netlify allows in one folder."""
+MOST_UNREADABLE = 16
+"""After so many files that do not come, the others are not asked for: each can take minutes."""
+ATTEMPTS, READ_TIMEOUT = 3, 10.0
 _SAFE = "/-._~!$&'()*+,;=:@"
 _TYPES = {
     ".html": {"text/html"},
@@ -33,34 +42,12 @@ _TYPES = {
 """The types that a browser which is told `nosniff` insists on."""
 
 
-class ManifestEntry(msgspec.Struct, frozen=True):
-    """One file of a deploy: its SHA-256 and its size in bytes."""
-
-    sha256: str
-    size: int
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """`manifest.json`: every file of a deploy that can be fetched."""
-
-    schema: int
-    files: dict[str, ManifestEntry]
-    headers: dict[str, dict[str, str]] = {}
-
-    def headers_of(self, path: str) -> dict[str, str]:
-        """Return the headers that a file has to come with; of two rules for one name the later counts."""
-        found: dict[str, str] = {}
-        for pattern, headers in self.headers.items():
-            if f"/{path}" == pattern or (pattern.endswith("/*") and f"/{path}".startswith(pattern[:-1])):
-                found |= headers
-        return found
-
-
 @dataclass(slots=True)
 class Verification:
     """What was found at an address; nothing is wrong when `problems` is 0.
 
-    `missing`, `changed` and `private` are paths, `headers` are sentences: path, header, what is wrong with it.
+    `missing`, `changed`, `unreadable` (too slow, or broken off) and `private` are paths, `headers` are sentences: path,
+    header, what is wrong with it.
     """
 
     address: str
@@ -68,13 +55,14 @@ class Verification:
     files: int = 0
     missing: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     private: list[str] = field(default_factory=list)
     headers: list[str] = field(default_factory=list)
 
     @property
     def damaged(self) -> int:
         """How many files are not as the manifest says, byte for byte."""
-        return len(self.missing) + len(self.changed) + len(self.private)
+        return len(self.missing) + len(self.changed) + len(self.unreadable) + len(self.private)
 
     @property
     def problems(self) -> int:
@@ -82,32 +70,43 @@ class Verification:
         return self.damaged + len(self.headers)
 
 
-def verify(address: str, *, record_sha256: str, commit: str = "", manifest_sha256: str = "") -> Verification:
+def _web() -> Web:
+    return Web(attempts=ATTEMPTS, read_timeout=READ_TIMEOUT)
+
+
+def verify(
+    address: str, *, record_sha256: str, commit: str = "", manifest_sha256: str = "", web: Callable[[], Web] = _web
+) -> Verification:
     """Fetch the manifest and every file that it lists from `address` and compare digests and headers.
 
     `record_sha256` and `commit` are the record and the snapshot commit that `snapshot.json` has to name;
-    `manifest_sha256`, where known, is the only manifest that will do. Raises DeployError when there is no manifest to
-    go by, NetworkError when the host cannot be reached.
+    `manifest_sha256`, where known, is the only manifest that will do. `web` makes the clients, one per thread. Raises
+    DeployError when there is no manifest to go by, NetworkError when the host cannot be reached.
     """
     report = Verification(address)
-    manifest = _manifest(address, report, manifest_sha256)
+    manifest = _manifest(web(), address, report, manifest_sha256)
     if manifest is None:
         return report
     local = threading.local()
 
     def look(path: str) -> tuple[str, str, list[str]]:
         if not hasattr(local, "web"):
-            local.web = Web()
+            local.web = web()
         return path, *_look(local.web, address, path, manifest)
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
+    pool = ThreadPoolExecutor(PARALLEL)
+    try:
         for path, fault, headers in pool.map(look, sorted(manifest.files)):
+            report.files += 1
             if fault:
                 getattr(report, fault).append(path)
             report.headers += headers
-    report.files = len(manifest.files)
+            if len(report.unreadable) >= MOST_UNREADABLE:
+                return report
+    finally:
+        pool.shutdown(cancel_futures=True)
     if not report.damaged:
-        _check_record(address, record_sha256, commit)
+        _check_record(web(), address, record_sha256, commit)
     return report
 
 
@@ -123,7 +122,7 @@ def require(report: Verification) -> Verification:
             f"{report.address} is private: it asks for a login",
             hint="Netlify → Access control → make branch deploys public, then run it again",
         )
-    listing = [f"missing: {path}" for path in report.missing] + [f"changed: {path}" for path in report.changed]
+    listing = [f"{kind}: {path}" for kind in ("missing", "changed", "unreadable") for path in getattr(report, kind)]
     raise DeployError(
         f"{report.address} does not serve what was rendered: {report.damaged} of {report.files} files",
         detail="\n".join(listing[:20]),
@@ -131,9 +130,9 @@ def require(report: Verification) -> Verification:
     )
 
 
-def _manifest(address: str, report: Verification, wanted: str) -> Manifest | None:
+def _manifest(web: Web, address: str, report: Verification, wanted: str) -> Manifest | None:
     """Fetch and check the manifest; None where the address is private."""
-    answer = Web().request("GET", f"{address}/manifest.json", what="the manifest", limit=LARGEST)
+    answer = web.request("GET", f"{address}/manifest.json", what="the manifest", limit=LARGEST_MANIFEST)
     if _is_private(answer.status):
         report.private.append("manifest.json")
         return None
@@ -143,19 +142,37 @@ def _manifest(address: str, report: Verification, wanted: str) -> Manifest | Non
     if wanted and report.manifest_sha256 != wanted:
         report.changed.append("manifest.json")
     try:
-        manifest = msgspec.json.decode(answer.body, type=Manifest)
-    except msgspec.MsgspecError as error:
-        raise DeployError(f"{address}/manifest.json cannot be understood: {error}") from error
+        manifest = schema.decode(answer.body, Manifest, f"{address}/manifest.json")
+    except StorageError as error:
+        raise DeployError(error.message, hint="publisher verify --repair") from error
     if len(manifest.files) > MOST_FILES:
         raise DeployError(f"{address}/manifest.json lists {len(manifest.files)} files, more than {MOST_FILES}")
     return manifest
 
 
+def _headers_of(manifest: Manifest, path: str) -> dict[str, str]:
+    """Return the headers that a file has to come with; of two rules for one name the later counts."""
+    found: dict[str, str] = {}
+    for pattern, headers in manifest.headers.items():
+        if f"/{path}" == pattern or (pattern.endswith("/*") and f"/{path}".startswith(pattern[:-1])):
+            found |= headers
+    return found
+
+
 def _look(web: Web, address: str, path: str, manifest: Manifest) -> tuple[str, list[str]]:
-    """Fetch one file; return what is wrong with it, or nothing, and what is wrong with its headers."""
+    """Fetch one file; return what is wrong with it, or nothing, and what is wrong with its headers.
+
+    Raises NetworkError where not even the manifest comes any more: then it is the host, not the file.
+    """
     entry = manifest.files[path]
     url = f"{address}/{urllib.parse.quote(path, safe=_SAFE)}"
-    answer = web.request("GET", url, what=path, limit=min(LARGEST, entry.size + (1 << 20)))
+    limit = min(LARGEST, max(0, entry.size) + (1 << 20))
+    try:
+        answer = web.request("GET", url, what=path, limit=limit)
+    except NetworkError as error:
+        if error.status is None:
+            web.request("GET", f"{address}/manifest.json", what="the manifest", limit=LARGEST_MANIFEST)
+        return "unreadable", []
     if _is_private(answer.status):
         return "private", []
     # 404.html is a page like any other here, but is served with its own status.
@@ -163,7 +180,7 @@ def _look(web: Web, address: str, path: str, manifest: Manifest) -> tuple[str, l
     if answer.status not in expected:
         return "missing", []
     same = len(answer.body) == entry.size and sha256_hex(answer.body) == entry.sha256
-    return "" if same else "changed", _wrong_headers(path, manifest.headers_of(path), answer.headers)
+    return "" if same else "changed", _wrong_headers(path, _headers_of(manifest, path), answer.headers)
 
 
 def _wrong_headers(path: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
@@ -184,14 +201,14 @@ def _directives(value: str) -> list[str]:
     return sorted(" ".join(part.split()).lower() for part in re.split("[,;]", value))
 
 
-def _check_record(address: str, record_sha256: str, commit: str) -> None:
-    """Refuse a site that is whole but shows another record or another snapshot commit."""
-    body = Web().request("GET", f"{address}/snapshot.json", what="snapshot.json", limit=LARGEST).body
+def _check_record(web: Web, address: str, record_sha256: str, commit: str) -> None:
+    """Raise DeployError for a site that is whole but shows another record or another snapshot commit."""
+    body = web.request("GET", f"{address}/snapshot.json", what="snapshot.json", limit=LARGEST).body
     try:
-        shown = msgspec.json.decode(body, type=dict[str, object])
-    except msgspec.MsgspecError:
-        shown = {}
-    if shown.get("record_sha256") != record_sha256 or (commit and shown.get("snapshot") != commit):
+        shown = schema.decode(body, SnapshotIdentity, f"{address}/snapshot.json")
+    except StorageError as error:
+        raise DeployError(error.message, hint="did somebody push to the snapshot branch?") from error
+    if shown.record_sha256 != record_sha256 or (commit and shown.snapshot != commit):
         raise DeployError(
             f"{address} shows another record than the snapshot's", hint="did somebody push to the snapshot branch?"
         )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import urllib3
 
 from publisher import __version__
 from publisher.errors import ModelError, NetworkError
@@ -88,7 +89,8 @@ class Web:
                 return outcome
             refused = isinstance(outcome, _Fault) and not outcome.sent
             limited = isinstance(outcome, Answer) and outcome.status == 429
-            again = method in _REPEATABLE or refused or limited
+            final = isinstance(outcome, _Fault) and outcome.final
+            again = (method in _REPEATABLE or refused or limited) and not final
             pause = _pause(outcome, attempt)
             if not again or attempt >= self.attempts or pause > LONGEST_PAUSE:
                 raise _failure(what, url, outcome, ambiguous=not (refused or limited) and method not in {"GET", "HEAD"})
@@ -126,17 +128,20 @@ class Web:
                 return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
         except requests.ConnectTimeout:
             return _Fault("no connection in time", sent=False)
-        except requests.Timeout:
+        except (requests.Timeout, urllib3.exceptions.ReadTimeoutError):
             return _Fault("no answer in time", sent=True)
         except requests.exceptions.SSLError:
             return _Fault("the TLS certificate or connection is not valid", sent=False)
         except requests.ConnectionError as error:
             refused = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
             return _Fault("the connection was refused" if refused else "the connection broke", sent=not refused)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             return _Fault(f"the answer broke off ({type(error).__name__})", sent=True)
         except _TooLargeError:
-            return _Fault(f"the answer is larger than {limit} bytes", sent=True)
+            # It would be as large the next time.
+            return _Fault(f"the answer is larger than {limit} bytes", sent=True, final=True)
+        except _TooSlowError:
+            return _Fault("the answer came too slowly", sent=True, final=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,24 +150,33 @@ class _Fault:
 
     reason: str
     sent: bool
+    final: bool = False
+    """Whether asking again cannot help."""
 
 
 class _TooLargeError(Exception):
     """An answer's body passed its cap."""
 
 
+class _TooSlowError(Exception):
+    """An answer's body was not whole at its deadline."""
+
+
 def _read(response: requests.Response, limit: int, deadline: float) -> bytes:
-    """Return the body, at most `limit` bytes of it and before `deadline` (a server may drip a byte at a time)."""
+    """Return the body, at most `limit` bytes of it and before `deadline` on the monotonic clock."""
     pieces: list[bytes] = []
     size = 0
-    for piece in response.iter_content(1 << 16):
+    while True:
+        # `read1` returns what has come so far: to wait for a whole piece is to wait for a server that drips bytes.
+        piece = response.raw.read1(1 << 16, decode_content=True)
+        if not piece:
+            return b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
         if size > limit:
             raise _TooLargeError
         if time.monotonic() > deadline:
-            raise requests.Timeout
-    return b"".join(pieces)
+            raise _TooSlowError
 
 
 def _loopback(url: str) -> tuple[str, str]:

@@ -23,7 +23,9 @@ command = "mkdir -p dist && cp -r site/. dist/ && printf '{\\"deploy_id\\": \\"%
 publish = "dist"
 """
 PAGE = b"<p>hello</p>"
-SNAPSHOT = canonical_json({"run_id": "run-1", "record_sha256": "a" * 64})
+SNAPSHOT = canonical_json(
+    {"schema": 1, "run_id": "run-1", "branch": "b", "snapshot": "s", "commit": "c", "record_sha256": "a" * 64}
+)
 MANIFEST = canonical_json(
     {
         "schema": 1,

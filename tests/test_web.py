@@ -78,6 +78,13 @@ def test_a_large_body_is_cut_off() -> None:
         Web(attempts=1).request("GET", server.url, what="the test", limit=1000)
 
 
+def test_a_body_over_its_cap_is_asked_for_once() -> None:
+    """It would be as large the next time."""
+    with scripted(answer(200, b"x" * 70_000)) as server, pytest.raises(NetworkError):
+        Web(attempts=3).request("GET", server.url, what="the test", limit=1000)
+    assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize("fault", [answer(404), answer(500), "reset", "hang"])
 def test_no_failure_shows_a_secret_address(fault: bytes | str, caplog: pytest.LogCaptureFixture) -> None:
     """Message, hint, traceback and debug logs of every failure are free of the hook's id."""

@@ -51,6 +51,7 @@ def command(
                     "files": report.files,
                     "missing": report.missing,
                     "changed": report.changed,
+                    "unreadable": report.unreadable,
                     "private": report.private,
                     "headers": report.headers,
                 }
@@ -82,13 +83,16 @@ def _show(report: Verification, *, known: bool) -> None:
     counts = [
         (len(report.missing), "missing"),
         (len(report.changed), "changed"),
+        (len(report.unreadable), "unreadable"),
         (len(report.private), "private"),
         (len(report.headers), "wrong headers"),
     ]
     words = ", ".join([f"{report.files} files", *(f"{count} {word}" for count, word in counts)])
     before = " (looked at before the interruption)" if known else ""
     echo(f"{'✗' if report.problems else '✓'} {report.address}: {words}{before}")
-    faults = [f"{word}: {path}" for word in ("missing", "changed", "private") for path in getattr(report, word)]
+    faults = [
+        f"{word}: {path}" for word in ("missing", "changed", "unreadable", "private") for path in getattr(report, word)
+    ]
     faults += [f"header: {sentence}" for sentence in report.headers]
     for fault in faults[:SHOWN]:
         echo(f"    {fault}")
