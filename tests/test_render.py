@@ -394,18 +394,6 @@ def test_the_first_snapshot_stands_alone(tmp_path: Path) -> None:
     assert links.check(site) == []
 
 
-def test_a_pruned_snapshot_is_named_and_not_linked(own: Path) -> None:
-    """Where a deploy was given up, the history says when, and no link leads nowhere."""
-    path = own / "ledger" / "history.json"
-    history = json.loads(path.read_text(encoding="utf-8"))
-    older = next(line for line in history["lines"] if line["address"])
-    older["pruned"] = "2026-11-20T20:11:33Z"
-    path.write_bytes(canonical_json(history))
-    page = build(source(own))["history/index.html"].decode()
-    assert "pruned 20 Nov 2026" in page
-    assert older["address"] not in page
-
-
 def test_the_first_screen_says_what_changed_and_what_the_words_mean(tree: Path, files: dict[str, bytes]) -> None:
     """Beside the score stand the verdict and the change since the last snapshot, with "within the noise" explained."""
     page = files["index.html"].decode()
@@ -428,3 +416,69 @@ def test_a_caption_says_what_is_drawn_at_its_width(tmp_path: Path) -> None:
     page = build(source(snapshot_tree(tmp_path, runs=40)))["index.html"].decode()
     assert 'class="for-wide">words: score of 41 runs (' in page
     assert 'class="for-narrow">words: score of 24 runs (' in page
+
+
+def test_a_rule_shows_its_unit_its_change_and_whether_it_can_reject(own: Path) -> None:
+    """Figures other than points have their unit; a comparison has its interval; an alert is marked as one."""
+    path = own / "ledger/verdict.json"
+    verdict = json.loads(path.read_bytes())
+    verdict["stopped_early"] = "words cannot reach 60.0 any more"
+    verdict["rules"] += [
+        {"rule": "budget", "suite": "words", "outcome": "fail", "effect": "alert", "reason": "too slow"}
+        | {"measured": 900.0, "limit": 1100.0, "unit": "tokens/s", "difference": -300.0},
+        {"rule": "regression", "suite": "words", "outcome": "pass", "reason": "no loss is shown", "detectable": 2.5}
+        | {"measured": 80.0, "difference": -1.25, "interval": {"low": -3.5, "high": 1.0}},
+    ]
+    path.write_bytes(canonical_json(verdict))
+    page = build(source(own))["index.html"].decode()
+    gate = page[page.index('class="rules"') :].partition("</table>")[0]
+    for shown in (
+        "900.0 tokens/s",
+        "−300.0 tokens/s",
+        '<span class="tag">alert</span>',
+        "−1.2 [−3.5, 1.0]",
+        "This test finds a loss of 2.5 points in four runs of five",
+    ):
+        assert shown in gate, shown
+    assert "stopped before it was complete: words cannot reach 60.0 any more" in page
+
+
+def test_a_verdict_that_was_overruled_says_so(own: Path) -> None:
+    """Where a maintainer kept what the gate rejected, the page shows their word, their name and their reason."""
+    for name, change in (("verdict", {"verdict": "rejected"}), ("history", None)):
+        path = own / f"ledger/{name}.json"
+        value = json.loads(path.read_bytes())
+        if change:
+            value |= change
+        else:
+            value["lines"][-1]["decision"] = {
+                "schema": 1,
+                "run_id": value["lines"][-1]["run_id"],
+                "number": 1,
+                "verdict": "kept",
+                "reason": "the suite has a mistake <b>",
+                "who": "Grace",
+                "time": "2026-11-20T21:00:00Z",
+            }
+        path.write_bytes(canonical_json(value))
+    site = build(source(own))
+    page = site["index.html"].decode()
+    assert "The gate said rejected. Grace decided kept: the suite has a mistake &lt;b&gt;" in page
+    assert "kept" in page[page.index('class="outcome"') :].partition("</p>")[0]
+    assert "kept by Grace: the suite has a mistake" in site["history/index.html"].decode()
+
+
+@pytest.mark.parametrize(
+    ("field", "word"), [("pruned", "pruned"), ("taken_down", "taken down"), ("given_up", "given up")]
+)
+def test_a_snapshot_that_is_gone_is_named_and_not_linked(own: Path, field: str, word: str) -> None:
+    """Where pages were removed, the history says when, and no link of any page or feed leads there."""
+    path = own / "ledger" / "history.json"
+    history = json.loads(path.read_text(encoding="utf-8"))
+    older = next(line for line in history["lines"] if line["address"])
+    older[field] = "2026-11-20T20:11:33Z"
+    path.write_bytes(canonical_json(history))
+    site = build(source(own))
+    assert f"{word} 20 Nov 2026" in site["history/index.html"].decode()
+    for name in ("index.html", "history/index.html", "compare/index.html", "feed.xml"):
+        assert older["address"] not in site[name].decode()

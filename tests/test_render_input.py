@@ -159,10 +159,6 @@ def _climbing(tree: Path) -> None:
     (tree / "ledger/samples.jsonl.gz").write_bytes(pack_samples(samples))
 
 
-def _no_config(tree: Path) -> None:
-    (tree / "publisher.toml").unlink()
-
-
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
@@ -171,7 +167,6 @@ def _no_config(tree: Path) -> None:
         (_cut, "samples.jsonl.gz"),
         (_no_line, "no line"),
         (_climbing, "names a suite"),
-        (_no_config, "publisher.toml is missing"),
     ],
 )
 def test_broken_parts_are_named(own: Path, break_it: Callable[[Path], None], message: str) -> None:

@@ -92,7 +92,7 @@ def badge(snapshot: Snapshot) -> BadgeView:
     """Return the badge: the headline suite and its score with the standard error."""
     result = snapshot.headline
     message = f"{text.points(result.score)} ± {text.points(result.stderr)}"
-    colour = _COLOURS.get(snapshot.verdict.verdict, _GREY)
+    colour = _COLOURS.get(snapshot.word, _GREY)
     left, right = _width(result.suite), _width(message)
     return BadgeView(
         result.suite, message, colour, left + right, left, right, number(left / 2), number(left + right / 2)

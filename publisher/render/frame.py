@@ -46,7 +46,7 @@ def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...])
         commit=text.line(record.commit.sha),
         short=text.line(record.commit.sha[:12]),
         headline=f"{result.suite} {text.points(result.score)} ± {text.points(result.stderr)}",
-        verdict=snapshot.verdict.verdict,
+        verdict=snapshot.word,
         published=text.time(record.finished),
         published_machine=text.machine_time(record.finished),
         tier=text.line(record.tier, 40),

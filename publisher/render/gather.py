@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from publisher import schema
-from publisher.config import FILE, Config, Threshold, parse
 from publisher.errors import StorageError, UsageError
 from publisher.files import sha256_hex, walk_files
 from publisher.render import text
 from publisher.samples import FILE as SAMPLES
 from publisher.samples import unpack_samples, without_text
-from publisher.schema import History, HistoryLine, HistoryScore, Record, Sample, SuiteIdentity, SuiteResult, Verdict
+from publisher.schema import (
+    History,
+    HistoryLine,
+    HistoryScore,
+    Record,
+    Sample,
+    SuiteIdentity,
+    SuiteResult,
+    Verdict,
+    VerdictWord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +63,6 @@ class Snapshot:
     own: HistoryLine
     """This run's line in the history."""
     samples: tuple[Sample, ...]
-    config: Config
     commit: str
     branch: str
     main: str
@@ -70,10 +78,18 @@ class Snapshot:
 
     @property
     def threshold(self) -> float | None:
-        """The score that the gate demands of the headline suite, where it has such a rule."""
-        wanted = [rule for rule in self.config.gate.rules if isinstance(rule, Threshold)]
-        fitting = [rule.min for rule in wanted if (rule.suite or self.config.headline) == self.headline.suite]
-        return max(fitting, default=None)
+        """The score that the gate asked of the headline suite, where it had such a rule."""
+        asked = (
+            rule.limit
+            for rule in self.verdict.rules
+            if rule.rule == "threshold" and rule.effect == "block" and rule.suite == self.headline.suite
+        )
+        return max((limit for limit in asked if limit is not None), default=None)
+
+    @property
+    def word(self) -> VerdictWord:
+        """What became of the run: the gate's verdict, or that of a maintainer who overruled it."""
+        return self.own.decision.verdict if self.own.decision else self.verdict.verdict
 
     def identity(self, suite: str) -> SuiteIdentity:
         """Return how a suite was used."""
@@ -100,7 +116,7 @@ def gather(source: Source) -> Snapshot:
     """Read the snapshot in `source.tree`; nothing is written.
 
     Raises UsageError where the tree holds no snapshot, StorageError where a part of it cannot be read or does not fit
-    the others, ConfigError where its publisher.toml has mistakes.
+    the others.
     """
     folder = source.tree / FOLDER
     if not (folder / "record.json").is_file():
@@ -125,7 +141,6 @@ def gather(source: Source) -> Snapshot:
         history_bytes=history_bytes,
         own=own,
         samples=tuple(_shown(samples, record)),
-        config=parse(_read(source.tree / FILE)),
         commit=source.commit,
         branch=branch,
         main=main,

@@ -35,8 +35,13 @@ class RuleView:
     suite: str
     outcome: str
     reason: str
+    effect: str
+    """`alert` or `note` for a rule that never rejects a run; empty for one that does."""
     measured: str
     limit: str
+    change: str
+    """Against the runs before, with its 95 % interval; empty where the rule compares nothing."""
+    detectable: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class HomeView:
     facts: tuple[Facts, ...]
     reproduce: tuple[Command, ...]
     pinning: tuple[Command, ...]
-    dirty: bool
+    notes: tuple[str, ...]
+    """What a reader has to know before believing the figures."""
 
 
 def pages(snapshot: Snapshot) -> Iterator[Draft]:
@@ -98,7 +104,7 @@ def home(snapshot: Snapshot) -> HomeView:
         basis=basis(snapshot, result),
         gauge=gauge(result, limit),
         threshold="" if limit is None else text.points(limit),
-        verdict=snapshot.verdict.verdict,
+        verdict=snapshot.word,
         change=change,
         meaning=meaning,
         noisy=any(said == WITHIN_NOISE for *_, said in changes),
@@ -112,7 +118,7 @@ def home(snapshot: Snapshot) -> HomeView:
         facts=tuple(facts(snapshot)),
         reproduce=tuple(reproducing(snapshot)),
         pinning=tuple(pinning(snapshot)),
-        dirty=record.commit.dirty,
+        notes=tuple(_notes(snapshot)),
     )
 
 
@@ -122,6 +128,43 @@ def _rule(snapshot: Snapshot, rule: RuleResult) -> RuleView:
         suite=text.line(rule.suite or snapshot.headline.suite, 64),
         outcome=rule.outcome,
         reason=text.line(rule.reason, 400),
-        measured=text.NONE if rule.measured is None else text.points(rule.measured),
-        limit=text.NONE if rule.limit is None else text.points(rule.limit),
+        effect="" if rule.effect == "block" else rule.effect,
+        measured=_figure(rule.measured, rule.unit),
+        limit=_figure(rule.limit, rule.unit),
+        change=_change(rule),
+        detectable="" if rule.detectable is None else text.points(rule.detectable),
     )
+
+
+def _figure(value: float | None, unit: str) -> str:
+    """Return a figure with its unit; scores go without, since all of the page is about points."""
+    if value is None:
+        return text.NONE
+    return text.points(value) if unit == "points" else f"{text.points(value)} {text.line(unit, 20)}"
+
+
+def _change(rule: RuleResult) -> str:
+    if rule.difference is None:
+        return ""
+    interval = f" [{text.points(rule.interval.low)}, {text.points(rule.interval.high)}]" if rule.interval else ""
+    unit = "" if rule.unit == "points" else f" {text.line(rule.unit, 20)}"
+    return f"{text.change(rule.difference)}{interval}{unit}"
+
+
+def _notes(snapshot: Snapshot) -> Iterator[str]:
+    if snapshot.record.commit.dirty:
+        yield "The working tree differed from this commit while it was measured; what was read is the commit."
+    if snapshot.verdict.stopped_early:
+        why = text.line(snapshot.verdict.stopped_early, 400).rstrip(".")
+        yield f"The run was stopped before it was complete: {why}."
+    if overruled := _overruled(snapshot):
+        yield overruled
+
+
+def _overruled(snapshot: Snapshot) -> str:
+    """Return who overruled the gate and why; empty where nobody did."""
+    decision = snapshot.own.decision
+    if decision is None:
+        return ""
+    who, why = text.line(decision.who, 80), text.line(decision.reason, 400)
+    return f"The gate said {snapshot.verdict.verdict}. {who} decided {decision.verdict}: {why}"

@@ -40,8 +40,8 @@ class HistoryRow:
     detail: str
     why: str
     own: bool
-    pruned: str
-    """The day on which its deploy was given up, where it was."""
+    gone: str
+    """Why its pages are not there any more, with the day; empty where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ class Comparison:
 
 
 def permanent(snapshot: Snapshot, line: HistoryLine) -> str:
-    """Return a line's permanent address; nothing where it has none, it is not an address, or the snapshot is pruned."""
+    """Return a line's permanent address; nothing where it has none that leads anywhere."""
     if line.run_id == snapshot.record.run_id:
         return snapshot.pin
-    return "" if line.pruned else text.address(line.address)
+    return "" if line.pruned or line.taken_down or line.given_up else text.address(line.address)
 
 
 def history_rows(snapshot: Snapshot, lines: Iterable[HistoryLine]) -> list[HistoryRow]:
@@ -105,10 +105,22 @@ def _row(snapshot: Snapshot, line: HistoryLine) -> HistoryRow:
         interval=text.interval(score.low, score.high) if score else "",
         gauge=figures.gauge(score.score, score.low, score.high) if score else None,
         detail=" · ".join([_basis(snapshot, line), *others]),
-        why=text.line(line.why, 400),
+        why=_why(line),
         own=own,
-        pruned=text.date(line.pruned) if line.pruned and not own else "",
+        gone="" if own else _gone(line),
     )
+
+
+def _why(line: HistoryLine) -> str:
+    """Return the reason for a line's verdict: the gate's, or that of a maintainer who overruled it."""
+    if line.decision is None:
+        return text.line(line.why, 400)
+    return text.line(f"{line.decision.verdict} by {line.decision.who}: {line.decision.reason}", 400)
+
+
+def _gone(line: HistoryLine) -> str:
+    ends = (("taken down", line.taken_down), ("given up", line.given_up), ("pruned", line.pruned))
+    return next((f"{word} {text.date(when)}" for word, when in ends if when), "")
 
 
 def _basis(snapshot: Snapshot, line: HistoryLine) -> str:
