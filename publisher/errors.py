@@ -76,16 +76,25 @@ class NetworkError(PublisherError):
     """An HTTP request failed, was refused, or answered with something that cannot be believed.
 
     `ambiguous` is true when the request may have had its effect although no good answer came back (a timeout, a reset
-    or a 5xx after sending): the caller has to look before it sends again.
+    or a 5xx after sending): the caller has to look before it sends again. `retry_after` are the seconds that the
+    server asked to wait, None where it asked for none.
     """
 
     def __init__(
-        self, message: str, *, hint: str = "", detail: str = "", status: int | None = None, ambiguous: bool = False
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        detail: str = "",
+        status: int | None = None,
+        ambiguous: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         """Keep the HTTP status (None where no answer came) and whether the effect is in doubt."""
         super().__init__(message, hint=hint, detail=detail)
         self.status = status
         self.ambiguous = ambiguous
+        self.retry_after = retry_after
 
 
 class ModelError(PublisherError):

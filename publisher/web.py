@@ -198,17 +198,28 @@ def _pause(outcome: Answer | _Fault, attempt: int) -> float:
 
 
 def _asked_pause(headers: dict[str, str]) -> float | None:
-    """Return the pause that `Retry-After` (seconds or a date) or `X-RateLimit-Reset` (Unix time) asks for."""
+    """Return the pause that `Retry-After` (seconds or a date) or `X-RateLimit-Reset` (Unix time) asks for.
+
+    Both moments are the server's, so they are compared with its own `Date`: this machine's clock may be wrong.
+    """
     value = headers.get("retry-after", "")
     if value.isdigit():
         return float(value)
+    sent = http_date(headers.get("date", ""))
+    now = time.time() if sent is None else sent
     if value:
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-        except ValueError:
-            return None
+        moment = http_date(value)
+        return None if moment is None else max(0.0, moment - now)
     reset = headers.get("x-ratelimit-reset", "")
-    return max(1.0, float(reset) - time.time()) if reset.isdigit() else None
+    return max(1.0, float(reset) - now) if reset.isdigit() else None
+
+
+def http_date(value: str) -> float | None:
+    """Return the Unix time that an HTTP header gives, None where it is no date."""
+    try:
+        return email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _failure(what: str, url: str | Secret, outcome: Answer | _Fault, *, ambiguous: bool) -> NetworkError:
@@ -226,6 +237,7 @@ def _failure(what: str, url: str | Secret, outcome: Answer | _Fault, *, ambiguou
         f"{what}: {host} answered {outcome.status}{wait}",
         status=outcome.status,
         ambiguous=ambiguous,
+        retry_after=asked,
         hint="run the same command again later",
     )
 

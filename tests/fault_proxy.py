@@ -26,7 +26,11 @@ FAULTS = (
     "wrong-length",
     "redirect",
 )
-"""What can be done to a request; those with `-after`, `truncated` and `wrong-length` let it have its effect first."""
+"""What can be done to a request; those with `-after`, `truncated` and `wrong-length` let it have its effect first.
+
+Three more take seconds: `wait 3` answers 429 and asks for a pause, `late 2` answers 200 now and has its effect later,
+`lost 2` breaks the connection now and has its effect later.
+"""
 
 
 @dataclass
@@ -36,6 +40,9 @@ class Proxy:
     port: int = 0
     faults: list[tuple[str, str]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    stale: float = 0.0
+    """By how many seconds lists of deploys are older than the moment in which they are asked for."""
+    lists: dict[str, list[tuple[float, bytes]]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -52,6 +59,14 @@ class Proxy:
                     del self.faults[number]
                     return fault
         return ""
+
+    def outdated(self, path: str, data: bytes) -> bytes:
+        """Keep a list of deploys, and return the one that was true `stale` seconds ago."""
+        now = time.monotonic()
+        with self.lock:
+            known = self.lists.setdefault(path, [(0.0, b"[]")])
+            known.append((now, data))
+            return next(old for at, old in reversed(known) if at <= now - self.stale or at == 0.0)
 
 
 @contextmanager
@@ -73,16 +88,28 @@ def fault_proxy(target_port: int) -> Iterator[Proxy]:  # noqa: C901 - one handle
             elif fault == "hang":
                 time.sleep(1.5)
                 self.reset()
+            elif fault.startswith("wait "):
+                self.reply(429, {"Retry-After": fault.split()[1]}, b"")
+            elif fault.startswith(("late ", "lost ")):
+                self.reply(200, {}, b"") if fault.startswith("late ") else self.reset()
+                time.sleep(float(fault.split()[1]))
+                self.fetch(body)
             else:
                 self.forward(body, fault)
 
-        def forward(self, body: bytes, fault: str) -> None:
+        def fetch(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
             link = http.client.HTTPConnection("127.0.0.1", target_port, timeout=30)
             headers = {key: value for key, value in self.headers.items() if key.lower() != "connection"}
             link.request(self.command, self.path, body, headers)
             response = link.getresponse()
             data = response.read()
             link.close()
+            return response, data
+
+        def forward(self, body: bytes, fault: str) -> None:
+            response, data = self.fetch(body)
+            if proxy.stale and self.command == "GET" and "/deploys?" in self.path:
+                data = proxy.outdated(self.path, data)
             own = {"content-length", "transfer-encoding", "connection"}
             kept = {key: value for key, value in response.getheaders() if key.lower() not in own}
             if fault == "reset-after":

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,8 @@ from publisher import cli, files
 from publisher.bench import measure, plan
 from publisher.bench.journal import Journal
 from publisher.git import Repository
-from publisher.netlify import deploys
 from publisher.publishing.project import Pending
+from publisher.publishing.turns import Patience
 from publisher.web import Web
 from tests.project import Done
 
@@ -106,9 +106,16 @@ def install(order: Order) -> None:
         if getattr(module, "atomic_write", None) is original:
             steps.wrap(module, "atomic_write", lambda path, *_, **__: [f"write {_short(path.name)}"])
     if order.hurried:
-        for kind, old, new in ((deploys.WantedDeploy, 20.0, DOUBT), (Web, 30.0, READ_TIMEOUT)):
-            function: Any = kind.__init__
-            function.__defaults__ = tuple(new if value == old else value for value in function.__defaults__)
+        hurry(Patience, doubt=DOUBT, settle=0.2, retry=0.2)
+        hurry(Web, read_timeout=READ_TIMEOUT)
+
+
+def hurry(kind: Any, **defaults: Any) -> None:
+    """Give the fields of a dataclass other defaults."""
+    names = [one.name for one in fields(kind) if one.init]
+    known = kind.__init__.__defaults__
+    shift = len(names) - len(known)
+    kind.__init__.__defaults__ = tuple(defaults.get(names[shift + number], value) for number, value in enumerate(known))
 
 
 def _short(name: str) -> str:

@@ -103,7 +103,7 @@ class Oracle:
         found = self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}*").split()
         steps = [name for name in run if name.startswith(("snapshot", "request", "receipt"))]
         if word != "kept":
-            assert (found, steps) == ([], []), f"{commit} was refused and still has {found} {steps}"
+            assert (found, steps) == ([], []), f"{commit} was rejected and still has {found} {steps}"
             return ""
         assert found == [run["snapshot.json"]["commit"]], f"{branch} is {found}"
         assert self.git("rev-parse", f"{branch}^") == commit

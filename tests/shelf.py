@@ -6,8 +6,9 @@ Everything else is real: git with a remote, a host, the build hook, deploys, ver
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from publisher.files import canonical_json
@@ -17,12 +18,13 @@ from publisher.ledger.store import author
 from publisher.netlify.client import Netlify, Settings
 from publisher.publishing import deliver, live
 from publisher.publishing import project as opened
+from publisher.publishing.turns import Patience
 from publisher.web import Web
 from tests.made import GitFolder, record, verdict
 from tests.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from publisher.schema import Receipt
@@ -63,6 +65,8 @@ class Shelf:
     user: Project
     info: HostInfo
     notes: list[str] = field(default_factory=list)
+    patience: Patience = field(default_factory=Patience)
+    clock: Callable[[], float] = time.time
 
     @property
     def folder(self) -> GitFolder:
@@ -72,18 +76,20 @@ class Shelf:
     @property
     def project(self) -> opened.Project:
         """The project as the product opens it, anew each time."""
-        return opened.Project.open(self.folder.path, self.user.environment)
+        project = opened.Project.open(self.folder.path, self.user.environment)
+        return replace(project, patience=self.patience, clock=self.clock)
 
     @property
     def netlify(self) -> Netlify:
         """A client of the host."""
         return Netlify(Settings.of("demo", self.user.environment))
 
-    def enter(self, word: str = "kept", *, right: int = 30, more: str = "") -> str:
+    def enter(self, word: str = "kept", *, right: int = 30, more: str = "", started: str = "") -> str:
         """Commit something, put a run of it into the ledger, and return the run's id."""
         number = len(self.project.runs())
         commit = self.folder.commit({"publisher.toml": CONFIG.format(more=more), "n": str(number)}, f"Number {number}")
-        run = record(commit, started=f"202611{number // 24 + 1:02d}T{number % 24:02d}0000Z", right=right)
+        moment = started or f"202611{number // 24 + 1:02d}T{number % 24:02d}0000Z"
+        run = record(commit, started=moment, right=right)
         self.project.ledger.append(history.run_files(run, verdict(run, word), b"samples"), f"{word}\n")
         return run.run_id
 
@@ -91,11 +97,17 @@ class Shelf:
         """Publish one more snapshot, show it live and return its receipt."""
         run_id = self.enter(right=right, more=more)
         project = self.project
-        made = project.record(run_id)
-        config, _ = project.config(made.commit.sha)
-        receipt = deliver.deliver(project, self.netlify, made, config, self.notes.append)
-        live.show_live(project, self.netlify, receipt, config, why="newest kept run", note=self.notes.append)
+        desk = self.desk(run_id)
+        receipt = deliver.deliver(desk, project.record(run_id))
+        live.show_live(desk, receipt, why="newest kept run")
         return receipt
+
+    def desk(self, run_id: str) -> deliver.Desk:
+        """Return what publishing a run needs."""
+        project = self.project
+        run = project.run(run_id)
+        assert run is not None
+        return deliver.Desk.of_run(project, run, self.notes.append)
 
     def forge(self, files: dict[str, Any]) -> None:
         """Write anything into the ledger, as everybody can who may push to it."""

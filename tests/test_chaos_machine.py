@@ -76,7 +76,7 @@ class Publishing(RuleBasedStateMachine):
     def roll_back(self, data: st.DataObject) -> None:
         """Show any published snapshot live; publishing what is published does not undo that."""
         commit = data.draw(st.sampled_from(sorted(self.on.oracle.published())))
-        done = self.on.run("rollback", f"snapshot-{commit[:12]}")
+        done = self.on.run("rollback", f"snapshot-{commit[:12]}", "--why", "any order")
         assert done.code == 0, done.err
         self.live = commit
         self.look()

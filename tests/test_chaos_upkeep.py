@@ -37,14 +37,15 @@ def shown(on: Stage, name: str) -> str:
 
 def recorded(on: Stage, part: str) -> list[str]:
     """Return the ledger's files that have `part` in their path."""
-    return [path for path in on.oracle.git("ls-tree", "-r", "--name-only", "ledger").splitlines() if part in path]
+    listing = on.oracle.git("ls-tree", "-r", "--name-only", "ledger").splitlines()
+    return [path for path in listing if part in path and not path.startswith("calls/")]
 
 
 def roll(on: Stage) -> tuple[list[str], Callable[[], None]]:
     """Show the one of two snapshots that is not live."""
     live = on.oracle.git("rev-parse", "live^")
     target = next(commit for commit in on.expected if commit != live)
-    return ["rollback", branch(target)], lambda: on.oracle.check(on.expected, target)
+    return ["rollback", branch(target), "--why", "a test"], lambda: on.oracle.check(on.expected, target)
 
 
 def pin(on: Stage) -> tuple[list[str], Callable[[], None]]:

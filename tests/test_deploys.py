@@ -2,16 +2,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from publisher.config import NetlifyConfig
 from publisher.errors import DeployError, NetworkError
 from publisher.files import canonical_json, sha256_hex
 from publisher.host import HostOptions, running
 from publisher.netlify import deploys
 from publisher.netlify.client import Netlify, Settings
+from publisher.publishing.deliver import Desk, build
+from publisher.publishing.project import Project
+from publisher.publishing.turns import Patience
 from publisher.verify import require, verify
 from publisher.web import Web
 from tests.fault_proxy import FAULTS, Proxy, fault_proxy
@@ -23,6 +27,7 @@ command = "mkdir -p dist && cp -r site/. dist/ && printf '{\\"deploy_id\\": \\"%
 publish = "dist"
 """
 PAGE = b"<p>hello</p>"
+HURRIED = Patience(doubt=2.0, retry=0.1, settle=0.1)
 SNAPSHOT = canonical_json(
     {"schema": 1, "run_id": "run-1", "branch": "b", "snapshot": "s", "commit": "c", "record_sha256": "a" * 64}
 )
@@ -45,10 +50,14 @@ class Stage:
     proxy: Proxy
     folder: GitFolder
     wanted: deploys.WantedDeploy
+    project: Project
+    notes: list[str] = field(default_factory=list)
 
     def ensure(self) -> deploys.Deployed:
-        """Ask for the deploy, without notes."""
-        return deploys.ensure(self.netlify, self.wanted, may_call=lambda _: True, note=lambda _: None)
+        """Bring the deploy about."""
+        limits = NetlifyConfig(site="demo", timeout=self.wanted.timeout, builds_per_minute=0)
+        desk = Desk(self.project, self.netlify, limits, self.notes.append)
+        return build(desk, self.wanted, desk.turns("calls/test"))
 
     def ready(self) -> list[str]:
         """Return the ids of the branch's ready deploys, asked past the proxy's faults."""
@@ -71,8 +80,9 @@ def stage(tmp_path: Path, build: str = BUILD, *, token: bool = True) -> Iterator
             "NETLIFY_BUILD_HOOK": info.hook_url.replace(str(info.port), str(proxy.port)),
         }
         netlify = Netlify(Settings.of("demo", environment), Web(read_timeout=1.0))
-        wanted = deploys.WantedDeploy("snapshot-1", folder.git("rev-parse", "HEAD"), "run-1", "title", 60.0, doubt=2.0)
-        yield Stage(netlify, proxy, folder, wanted)
+        wanted = deploys.WantedDeploy("snapshot-1", folder.git("rev-parse", "HEAD"), "run-1", "title", 60.0)
+        project = replace(Project.open(folder.path, environment), patience=HURRIED)
+        yield Stage(netlify, proxy, folder, wanted, project)
 
 
 def test_a_deploy_is_asked_for_once(tmp_path: Path) -> None:

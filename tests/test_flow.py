@@ -109,7 +109,7 @@ def test_rendering_again_gives_the_bytes_that_are_served(stage: tuple[Project, H
     assert sha256_file(tmp_path / "dist" / "manifest.json") == run["receipt"]["manifest_sha256"]
 
 
-def test_a_worse_commit_is_refused_and_calls_nothing(stage: tuple[Project, HostInfo]) -> None:
+def test_a_worse_commit_is_rejected_and_calls_nothing(stage: tuple[Project, HostInfo]) -> None:
     """The early checkpoint is recorded with its reasons, exits 1 and starts no build."""
     project, info = stage
     project.folder.commit({"publisher.toml": config("builtin:abacus@early")}, "Worse")
@@ -122,11 +122,11 @@ def test_a_worse_commit_is_refused_and_calls_nothing(stage: tuple[Project, HostI
     assert project.run("gate").code == 1
 
 
-def test_a_refused_commit_stays_refused(stage: tuple[Project, HostInfo]) -> None:
+def test_a_rejected_commit_stays_rejected(stage: tuple[Project, HostInfo]) -> None:
     """Running it again neither measures nor records it again."""
     project, _ = stage
     done = project.run("publish")
-    assert (done.code, "already refused" in done.out) == (1, True)
+    assert (done.code, "already rejected" in done.out) == (1, True)
     assert len(project.log()) == 2
 
 
@@ -151,7 +151,7 @@ def test_the_live_site_can_be_rolled_back_and_forward(stage: tuple[Project, Host
     shown = Web().request("GET", info.site_url + "/snapshot.json", what="live").json("live")
     assert shown["run_id"] == first["run_id"]
     assert "a test" in project.run("live").out
-    assert project.run("rollback", third["snapshot"]).code == 0
+    assert project.run("rollback", third["snapshot"], "--why", "back").code == 0
     assert project.run("live", "--json").json["run_id"] == third["run_id"]
 
 

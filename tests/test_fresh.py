@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from publisher.publishing.pipeline import _measured, bench, enter, publish
+from publisher.publishing.pipeline import bench, enter, measure_target, publish
 from publisher.publishing.project import Project
 from tests.made import GitFolder
 from tests.measuring import Notes, job, model
@@ -44,7 +44,7 @@ def test_a_fresh_measurement_that_was_interrupted_continues(repository: GitFolde
 def test_a_fresh_publication_that_was_killed_makes_one_run(repository: GitFolder, steps: str) -> None:
     """Before or after the ledger has its run, the same command continues with that; the next one makes another."""
     project, commit = project_of(repository)
-    killed = _measured(project, commit, "full", Notes(), fresh=True)
+    killed = measure_target(project, project.target(commit, "full"), Notes(), fresh=True)
     if steps == "entered":
         enter(project, killed)
     notes = Notes()

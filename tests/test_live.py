@@ -103,7 +103,7 @@ def test_production_deploys_keep_to_the_months_budget(tmp_path: Path) -> None:
 
 
 def test_a_live_move_that_was_missed_is_made_up_for(tmp_path: Path) -> None:
-    """When publishing broke off just before the live move, the next publish makes it, even of a refused commit."""
+    """When publishing broke off just before the live move, the next publish makes it, even of a rejected commit."""
     with published(tmp_path) as (project, proxy):
         proxy.faults += [("/restore", "500")] * 3
         assert project.run("publish").code == 3

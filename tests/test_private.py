@@ -113,7 +113,7 @@ def test_a_private_run_is_reproduced_by_its_proofs(repository: GitFolder) -> Non
     """The machine that measured it compares the texts by their proofs; another one says what it could not compare."""
     project = Project.open(repository.path, {})
     work = job(repository, samples=1, public="false", max_tokens=60)
-    record, _, _ = enter(project, bench(project, work.commit, "full", Notes()))
+    record = enter(project, bench(project, work.commit, "full", Notes())).record
     found = reproduce(project, record.run_id, Notes())
     assert (found.same, found.unproven, found.different) == (12, 0, [])
     (project.workspace / "samples" / "key").unlink()

@@ -134,7 +134,7 @@ def rolls_back_to_what_is_gone(site: Site, middle: str, newest: str) -> None:
     assert (kept.code, "locked" in kept.err) == (0, True)
     assert site.shown(site.info.site_url) == middle
     assert site.run("live", "--unlock").code == 0
-    assert site.run("rollback", newest).code == 0
+    assert site.run("rollback", newest, "--why", "back").code == 0
 
 
 def prunes(site: Site, oldest: str, middle: str, newest: str) -> None:
@@ -151,7 +151,7 @@ def prunes(site: Site, oldest: str, middle: str, newest: str) -> None:
     assert site.shown(site.netlify.settings.address_of(middle)) == ""
     assert site.project.folder.git("ls-remote", "origin", middle) == ""
     assert [run["snapshot"] for run in site.project.log()] == [oldest, middle, newest]
-    assert site.run("rollback", middle).code == 0
+    assert site.run("rollback", middle, "--reason", "back").code == 0
     assert site.shown(site.info.site_url) == middle
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from publisher.cli.shared import Notes, open_project
-from publisher.cli.terminal import echo
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, note
 from publisher.publishing import pipeline
 
 
@@ -20,8 +20,9 @@ def command(ctx: click.Context, dry_run: bool) -> None:
         for run in pipeline.unfinished(project):
             echo(f"would finish {run.run_id}")
         return
-    receipts = pipeline.reconcile(project, Notes())
-    for receipt in receipts:
+    done = pipeline.reconcile(project, note)
+    for receipt in done.receipts:
         echo(f"published: {receipt.address}")
-    if not receipts:
+    done.failures.check("finished")
+    if not done.receipts:
         echo("nothing to finish: every kept run is published")

@@ -9,6 +9,7 @@ import click
 
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, note
+from publisher.ledger.snapshots import shown_by
 from publisher.render import Source, render
 
 
@@ -24,7 +25,8 @@ def command(ctx: click.Context, into: Path, address: str, strict: bool) -> None:
         tree=repository.root,
         address=address,
         branch=os.environ.get("HEAD", ""),
-        commit=repository.resolve("HEAD"),
+        # On a remote that accepts fast-forwards only, `live` is at a commit of its own and still shows a snapshot.
+        commit=shown_by(repository, repository.resolve("HEAD")),
         deploy_id=os.environ.get("DEPLOY_ID", ""),
         deploy_url=os.environ.get("DEPLOY_URL", ""),
     )

@@ -12,7 +12,7 @@ from publisher.publishing.find import find_snapshot
 
 @click.command("rollback", context_settings={"ignore_unknown_options": True})
 @click.argument("snapshot")
-@click.option("--why", default="rollback", show_default=True, help="The reason that the ledger keeps.")
+@click.option("--why", "--reason", default="", metavar="TEXT", help="The reason, which the ledger keeps: required.")
 @click.option("--lock", is_flag=True, help="Also stop Netlify from publishing builds by itself.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be shown.")
 @click.pass_context

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from publisher.errors import GitError, LostRaceError, StorageError
+from publisher.errors import GitError, LostRaceError, RemoteRejectedError, StorageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.ledger.history import folder, read_part, read_runs
 from publisher.ledger.store import Ledger, author
@@ -20,6 +20,8 @@ from publisher.schema import History, HistoryLine, Record, SnapshotName, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from publisher.git import Repository
 
 LIVE = "refs/heads/live"
 FOLDER = "ledger"
@@ -60,11 +62,14 @@ def ensure_snapshot(ledger: Ledger, run_id: str, *, site: str, address: Callable
 
 def _existing(ledger: Ledger, ref: str) -> str | None:
     """Return the commit of a branch as the remote has it (fetched here), or as it is here without a remote."""
+    repository = ledger.repository
     if ledger.remote is None:
-        return ledger.repository.ref(ref)
-    theirs = ledger.repository.remote_refs(ledger.remote, ref).get(ref)
-    if theirs and theirs != ledger.repository.ref(ref):
-        ledger.repository.fetch(ledger.remote, f"+{ref}:{ref}")
+        return repository.ref(ref)
+    theirs = repository.remote_refs(ledger.remote, ref).get(ref)
+    if theirs and theirs != repository.ref(ref):
+        # Git does not fetch into a branch that is checked out in a worktree, and that is left as it is here, too.
+        target = f"refs/publisher/{ledger.remote}/{ref.rsplit('/', 1)[-1]}" if _is_checked_out(repository, ref) else ref
+        repository.fetch(ledger.remote, f"+{ref}:{target}")
     return theirs
 
 
@@ -150,16 +155,64 @@ def _message(record: Record, verdict: Verdict, entered: str, digest: str) -> str
 def move_live(ledger: Ledger, commit: str, before: str | None) -> None:
     """Move the `live` branch from `before` to a snapshot commit, here and on the remote, by compare-and-swap.
 
-    Raises LostRaceError when somebody else has moved it.
+    `before` is where the branch is, which is not always a snapshot commit: a remote that accepts fast-forwards only
+    gets a commit on top of `before` that has the snapshot's tree. Raises LostRaceError when somebody else has moved it.
     """
+    if before == commit:
+        return
+    if ledger.remote:
+        commit = _push_live(ledger, ledger.remote, commit, before)
     repository = ledger.repository
-    repository.require_movable([LIVE])
-    if before != commit and ledger.remote:
-        # `live` moves between unrelated commits, so this is the one push that need not be a fast-forward.
-        repository.push(ledger.remote, {LIVE: (commit, before)})
     here = repository.ref(LIVE)
-    if here != commit:
+    if here != commit and not (ledger.remote and _is_checked_out(repository, LIVE)):
         repository.move_refs({LIVE: (commit, here)})
+
+
+def _push_live(ledger: Ledger, remote: str, commit: str, before: str | None) -> str:
+    """Push `live` to the remote and return the commit that it is at now."""
+    repository = ledger.repository
+    try:
+        # `live` moves between unrelated commits, so this is the one push that need not be a fast-forward.
+        repository.push(remote, {LIVE: (commit, before)})
+    except RemoteRejectedError:
+        if before is None:
+            raise
+        # `receive.denyNonFastForwards`, the default of shared repositories, or a protected branch.
+        on_top = _on_top(ledger, commit, before)
+        repository.push(remote, {LIVE: (on_top, before)})
+        return on_top
+    return commit
+
+
+def _on_top(ledger: Ledger, commit: str, before: str) -> str:
+    """Write a commit with the tree of a snapshot and the parents `before` and the snapshot; return it."""
+    repository = ledger.repository
+    shown = repository.commit(commit)
+    message = f"Live: {shown.subject}\n\nSnapshot-commit: {commit}\n"
+    return repository.write_commit(
+        {}, message=message, author=author(shown.time), parents=[before, commit], tree=commit
+    )
+
+
+def shown_by(repository: Repository, commit: str) -> str:
+    """Return the snapshot commit that a commit shows: itself, or what a commit on `live` was made to show.
+
+    Such a commit has two parents, the second of which is the snapshot and has the same tree; a snapshot has one parent.
+    """
+    made = repository.commit(commit)
+    if len(made.parents) != 2:
+        return commit
+    try:
+        shown = repository.commit(made.parents[1])
+    except GitError:
+        return commit  # a shallow clone does not have it
+    return shown.sha if shown.tree == made.tree else commit
+
+
+def _is_checked_out(repository: Repository, ref: str) -> bool:
+    """Return whether a branch is checked out in a worktree: moving it would make every file there look changed."""
+    listing = repository.text("worktree", "list", "--porcelain").splitlines()
+    return f"branch {ref}" in listing
 
 
 def remaining(ledger: Ledger, branches: Iterable[str]) -> set[str]:
@@ -197,6 +250,23 @@ def branch_commit(ledger: Ledger, branch: str) -> str | None:
     return _existing(ledger, f"refs/heads/{branch}")
 
 
-def live_commit(ledger: Ledger) -> str | None:
-    """Return the snapshot commit that `live` points to, None before the first."""
+def live_at(ledger: Ledger) -> str | None:
+    """Return where `live` is, on the remote if there is one; None before the first move."""
     return _existing(ledger, LIVE)
+
+
+def live_commit(ledger: Ledger) -> str | None:
+    """Return the snapshot commit that `live` shows, None before the first."""
+    there = live_at(ledger)
+    return shown_by(ledger.repository, there) if there else None
+
+
+def entered_after(ledger: Ledger, run_id: str) -> set[str]:
+    """Return the runs that came into the ledger after a run: the ledger's own order, whatever clocks said.
+
+    Raises StorageError when the run is not in the ledger.
+    """
+    head = ledger.head
+    entered = _entered(ledger, f"{folder(run_id)}/verdict.json")
+    changes = ledger.repository.changes(entered, head) if head else {}
+    return {path.split("/")[1] for path, blob in changes.items() if blob and path.endswith("/verdict.json")}

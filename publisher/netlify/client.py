@@ -7,15 +7,16 @@ Where the settings come from: `NETLIFY_BUILD_HOOK` and `NETLIFY_AUTH_TOKEN` are 
 from __future__ import annotations
 
 import re
+import time
 import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from publisher.errors import NetworkError, UsageError
 from publisher.secret import Secret
-from publisher.web import Answer, Web, is_loopback
+from publisher.web import READ_TIMEOUT, Answer, Web, http_date, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +105,7 @@ class Settings:
 
 
 def _check_hook(hook: str, *, local: bool) -> None:
-    """Refuse a build hook that is not one: whoever holds the address can spend the team's builds."""
+    """Refuse a build hook that is not one: anybody who knows the address can spend the team's builds."""
     if not hook:
         return
     hint = "set NETLIFY_BUILD_HOOK to https://api.netlify.com/build_hooks/ and 24 hexadecimal digits"
@@ -122,26 +123,52 @@ def _check_hook(hook: str, *, local: bool) -> None:
         )
 
 
+@dataclass(slots=True)
+class HostClock:
+    """The host's time of day, as the `Date` header of its answers gives it.
+
+    Between two answers it advances with this machine's monotonic clock, so a wrong wall clock here changes nothing.
+    """
+
+    _heard: float | None = None
+    _at: float = 0.0
+
+    def hear(self, headers: Mapping[str, str]) -> None:
+        """Take the time from an answer, if it gives one."""
+        sent = http_date(headers.get("date", ""))
+        if sent is not None:
+            self._heard, self._at = sent, time.monotonic()
+
+    def now(self) -> float | None:
+        """Return the host's time as Unix time, None before its first answer."""
+        return None if self._heard is None else self._heard + time.monotonic() - self._at
+
+
 @dataclass(frozen=True, slots=True)
 class Netlify:
     """One site on Netlify, or on a host that speaks the same API."""
 
     settings: Settings
     web: Web = field(default_factory=Web)
+    clock: HostClock = field(default_factory=HostClock, compare=False)
 
     # -- the build hook ------------------------------------------------------------------------------------------
 
-    def call_hook(self, branch: str, title: str) -> None:
-        """Ask for a build of `branch`; a 2xx means accepted, and the body means nothing.
+    def call_hook(self, branch: str, title: str, *, longest: float = READ_TIMEOUT) -> None:
+        """Ask once for a build of `branch`, and wait at most `longest` seconds for the answer.
 
-        Raises UsageError without a hook, NetworkError otherwise: `ambiguous` where the build may have been started.
+        A 2xx means accepted; the body means nothing. Raises UsageError without a hook, NetworkError otherwise:
+        `ambiguous` where the build may have been started. Nothing is tried again here, because a turn to call must
+        not be used after it has expired: the caller decides.
         """
         if not self.settings.hook:
             raise UsageError("there is no build hook to call", hint="set NETLIFY_BUILD_HOOK")
         parameters = {"trigger_branch": branch, "trigger_title": title}
-        answer = self.web.request(
+        once = replace(self.web, attempts=1, read_timeout=min(longest, self.web.read_timeout))
+        answer = once.request(
             "POST", self.settings.hook, what="the build hook", parameters=parameters, body={}, limit=1 << 16
         )
+        self.clock.hear(answer.headers)
         if 300 <= answer.status < 400:
             raise NetworkError(
                 "the build hook answered with a redirect, which is never followed",
@@ -206,7 +233,7 @@ class Netlify:
         return self._call("POST", f"/deploys/{_checked(deploy_id)}/lock", Deploy, "lock")
 
     def unlock(self, deploy_id: str) -> Deploy:
-        """Let automatic publishing go on."""
+        """Let automatic publishing continue."""
         return self._call("POST", f"/deploys/{_checked(deploy_id)}/unlock", Deploy, "unlock")
 
     def cancel(self, deploy_id: str) -> Deploy:
@@ -243,6 +270,7 @@ class Netlify:
         base = self.settings.api_url
         prefix = "" if urllib.parse.urlsplit(base).path else "/api/v1"
         answer = self.web.request(method, f"{base}{prefix}{path}", what=what, headers=headers, parameters=query)
+        self.clock.hear(answer.headers)
         if answer.status in {401, 403}:
             raise NetworkError(
                 f"{what}: the API refused the token ({answer.status})",

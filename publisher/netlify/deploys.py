@@ -1,8 +1,11 @@
-"""Bring one snapshot branch to exactly one ready deploy: look first, call the hook once, wait, look again.
+"""What there is of one wanted deploy, asking for it, and watching until it is ready: look, call, wait.
 
 A build hook takes no commit and gives no id back, and a call whose answer was lost may still have had its effect. So
-every call is preceded by a look, by the API where there is a token and otherwise at the branch's own address, and a
-call in doubt is followed by a look before the next.
+these functions only look, call once and watch, and return what they found as values. Whether another call may be made
+is decided in `publishing/deliver.py`, which knows the turns in the ledger.
+
+Where there is a token the API is asked, otherwise the deploy's own address. Ages of builds are differences of the
+host's own times; this machine's clock is never compared with the host's.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -21,8 +25,11 @@ if TYPE_CHECKING:
 
     from publisher.netlify.client import Deploy, Netlify
 
+    Note = Callable[[str], None]
+
 TRIES = 3
-"""How often a deploy is waited for, and where need be asked for, before publishing gives up."""
+"""How often a deploy is restored whose answer was lost."""
+NEVER = float("inf")
 _POLL_FIRST, _POLL_LONGEST = 0.2, 5.0
 
 
@@ -35,11 +42,11 @@ class WantedDeploy:
     run_id: str
     title: str
     timeout: float
-    """Seconds to wait for a build."""
-    doubt: float = 20.0
-    """Seconds to look for the effect of a call whose answer was lost before it is made again."""
-    replacing: str = ""
-    """The id of a deploy that will not do any more, because it is damaged."""
+    """Seconds that a build may take."""
+    address: str = ""
+    """Where the result is to be seen, if that is not the branch's own address but the site's main one."""
+    damaged: frozenset[str] = frozenset()
+    """The ids of deploys that will not do, because what they serve is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,132 +58,171 @@ class Deployed:
     via: Literal["api", "hook"]
 
 
-def ensure(
-    netlify: Netlify, wanted: WantedDeploy, *, may_call: Callable[[int], bool], note: Callable[[str], None]
-) -> Deployed:
-    """Return the ready deploy of a snapshot, asking for a build only where there is none.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What there was of a wanted deploy at one moment."""
 
-    `may_call` is asked before each call of the hook, with the number of deploys that the branch has: it writes the
-    intent down, or says that another call, made by somebody else or by a publisher that crashed, may still take effect.
-    A deploy that is not ready after `wanted.timeout` is cancelled and asked for again, `TRIES` times in all. Raises
-    DeployError when the build fails or never ends, NetworkError when the hook or the API cannot be used.
-    """
-    for _ in range(TRIES):
-        older = _ids(netlify, wanted)
-        found = find(netlify, wanted)
-        if isinstance(found, Deployed):
-            return found
-        if found is None and may_call(len(older)):
-            note(f"calling the build hook for {wanted.branch}")
-            _call(netlify, wanted)
-        deployed = _wait(netlify, wanted, older - {found.id if found else ""}, note)
-        if deployed is not None:
-            return deployed
-    raise DeployError(
-        f"{wanted.branch} is not deployed after {TRIES} tries of {wanted.timeout:.0f} s",
-        hint="does the build hook belong to this site?  publisher reconcile tries again",
+    deployed: Deployed | None = None
+    under_way: Deploy | None = None
+    """A build of it that has neither failed nor become ready."""
+    age: float = 0.0
+    """How many seconds that build has been under way, by the host's own times."""
+    ids: tuple[str, ...] = ()
+    """The branch's deploys, newest first; without a token the one that the address shows, if any."""
+    newest: Deploy | None = None
+    """The branch's newest deploy; None without a token."""
+    alike: tuple[Deploy, ...] = ()
+    """Every deploy of the same snapshot, ready or under way: more than one are duplicates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What became of a call of the build hook."""
+
+    outcome: Literal["accepted", "not made", "lost"]
+    """`lost`: no believable answer came, so the call may or may not have its effect."""
+    error: NetworkError | None = None
+    """Why it was not accepted."""
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which the call may be made again; None where that cannot help."""
+        if self.error is None or self.error.status not in {None, 429, 503}:
+            return None
+        return self.error.retry_after or 0.0
+
+
+def look(netlify: Netlify, wanted: WantedDeploy) -> Look:
+    """Return what there is of a deploy: by the API where there is a token, otherwise at its address."""
+    by_address = bool(wanted.address) or not netlify.settings.token
+    shown = _look_at_address(netlify, wanted) if by_address else Look()
+    if not netlify.settings.token:
+        return shown
+    known = netlify.deploys(branch=wanted.branch)
+    ours = [deploy for deploy in known if _is_of(deploy, wanted)]
+    # The branch's address shows its newest ready deploy: an older one of ours (of a pin that was moved back) will not
+    # do. Of several in a row that are ours, every publisher takes the oldest and so removes the same duplicates.
+    leading = list(takewhile(lambda deploy: _is_of(deploy, wanted), [deploy for deploy in known if deploy.ready]))
+    chosen = leading[-1] if leading else None
+    pending = [deploy for deploy in ours if not (deploy.failed or deploy.ready)]
+    api = Deployed(chosen.id, netlify.settings.address_of(chosen.id), "api") if chosen else None
+    return Look(
+        deployed=shown.deployed if by_address else api,
+        under_way=pending[-1] if pending else None,
+        age=_age(netlify, pending[-1]) if pending else 0.0,
+        ids=tuple(deploy.id for deploy in known),
+        newest=known[0] if known else None,
+        alike=(*leading, *pending),
     )
 
 
-def find(netlify: Netlify, wanted: WantedDeploy) -> Deployed | Deploy | None:
-    """Look for the snapshot's deploy: the branch's newest ready one where it is ours, else one under way, else None."""
-    if not netlify.settings.token:
-        return find_by_address(netlify, wanted)
-    known = netlify.deploys(branch=wanted.branch)
-    # A branch's address shows its newest ready deploy: an older one of ours (a pin that was moved back) will not do.
-    shown = next((deploy for deploy in known if deploy.ready), None)
-    if shown is not None and _shows(shown, wanted):
-        return Deployed(shown.id, netlify.settings.address_of(shown.id), "api")
-    return next((deploy for deploy in known if _shows(deploy, wanted) and not (deploy.failed or deploy.ready)), None)
+def _look_at_address(netlify: Netlify, wanted: WantedDeploy) -> Look:
+    """Look at an address for the snapshot: all that can be done without a token."""
+    address = wanted.address or netlify.settings.address_of(wanted.branch)
+    run_id = shown_run(netlify, address)
+    if not run_id:
+        return Look()
+    deploy_id = str(_fetch_json(netlify, f"{address}/deploy.json").get("deploy_id") or "")
+    ids = (deploy_id,) if deploy_id else ()
+    if run_id != wanted.run_id or deploy_id in wanted.damaged:
+        return Look(ids=ids)
+    permalink = netlify.settings.address_of(deploy_id) if deploy_id else address
+    return Look(Deployed(deploy_id, permalink, "hook"), ids=ids)
 
 
-def find_by_address(netlify: Netlify, wanted: WantedDeploy) -> Deployed | None:
-    """Look at the branch's own address for the snapshot: all that can be done without a token."""
-    address = netlify.settings.address_of(wanted.branch)
-    if shown_run(netlify, address) != wanted.run_id:
-        return None
-    own = _fetch_json(netlify, f"{address}/deploy.json")
-    deploy_id = str(own.get("deploy_id") or "")
-    if wanted.replacing and deploy_id == wanted.replacing:
-        return None
-    return Deployed(deploy_id, netlify.settings.address_of(deploy_id) if deploy_id else address, "hook")
-
-
-def _call(netlify: Netlify, wanted: WantedDeploy) -> None:
-    """Call the hook; an answer that was lost is no failure yet, because the wait that follows looks for the effect."""
+def call(netlify: Netlify, wanted: WantedDeploy, *, longest: float) -> Called:
+    """Call the build hook once for a deploy; an answer that takes more than `longest` seconds is lost."""
     try:
-        netlify.call_hook(wanted.branch, wanted.title)
+        netlify.call_hook(wanted.branch, wanted.title, longest=longest)
     except NetworkError as error:
-        if not error.ambiguous:
-            raise
+        return Called("lost" if error.ambiguous else "not made", error)
+    return Called("accepted")
 
 
-def _wait(netlify: Netlify, wanted: WantedDeploy, older: set[str], note: Callable[[str], None]) -> Deployed | None:
-    """Wait for the deploy; None when none has appeared (the call was lost) or the one that did was stuck and cancelled.
+def wait(netlify: Netlify, wanted: WantedDeploy, before: Look, appear: float, note: Note) -> Look:
+    """Watch until a deploy is ready, is stuck, or has not appeared within `appear` seconds; return the last look.
 
-    `older` are deploys whose failure is not news. Raises DeployError, with the build's own words, when ours fails.
+    A failed deploy that is not in the look `before` raises DeployError with the build's own words. A build is stuck,
+    and still under way in the look that is returned, when it takes more than `wanted.timeout` seconds.
     """
     started = time.monotonic()
-    pause, seen = _POLL_FIRST, ""
+    older = set(before.ids) - ({before.under_way.id} if before.under_way else set())
+    first_seen: dict[str, float] = {}
+    pause, state = _POLL_FIRST, ""
     while True:
-        found = find(netlify, wanted)
-        if isinstance(found, Deployed):
+        found = look(netlify, wanted)
+        if found.deployed:
             return found
-        waited = time.monotonic() - started
-        if found is None and netlify.settings.token:
-            _raise_failed(netlify, wanted, older)
-            if waited > wanted.doubt:
-                return None
-        if found is not None and found.state != seen:
-            note(f"{wanted.branch}: {found.state}")
-            seen = found.state
-        if waited > wanted.timeout or (found is not None and _age(found) > wanted.timeout):
-            _give_up(netlify, wanted, found, note)
-            return None
+        now = time.monotonic()
+        if found.under_way is None:
+            _raise_failed(wanted, found, older)
+            if now - started > appear:
+                return found
+        else:
+            # A host that gives no times is timed from the first look.
+            watched = now - first_seen.setdefault(found.under_way.id, now)
+            if max(found.age, watched) > wanted.timeout:
+                return found
+            if found.under_way.state != state:
+                state = found.under_way.state
+                note(f"{wanted.branch}: {state}")
         time.sleep(pause)
         pause = min(_POLL_LONGEST, pause * 1.3)
 
 
-def _give_up(netlify: Netlify, wanted: WantedDeploy, found: Deploy | None, note: Callable[[str], None]) -> None:
-    """Cancel a deploy that is stuck; without a token there is nothing to cancel and nothing more to see."""
-    if found is None:
-        raise DeployError(
-            f"{netlify.settings.address_of(wanted.branch)} did not show the snapshot within {wanted.timeout:.0f} s",
-            hint="look at the build's log in Netlify; with NETLIFY_AUTH_TOKEN its failure would be seen here",
-        )
-    note(f"{wanted.branch}: stuck in {found.state} for more than {wanted.timeout:.0f} s; cancelling deploy {found.id}")
-    netlify.cancel(found.id)
-
-
-def _age(deploy: Deploy) -> float:
-    """Return the seconds since a deploy was created, 0 where it does not say."""
+def cancel(netlify: Netlify, deploy_id: str) -> None:
+    """Cancel a build; one that has ended or gone meanwhile is no error."""
     try:
-        return time.time() - dt.datetime.fromisoformat(deploy.created_at or "").timestamp()
-    except ValueError:
+        netlify.cancel(deploy_id)
+    except NetworkError as error:
+        if error.status not in {404, 409, 422}:
+            raise
+
+
+def remove(netlify: Netlify, found: tuple[Deploy, ...], *, keep: str, note: Note) -> None:
+    """Cancel or delete duplicates of a deploy, but never the one to `keep` and never the published one."""
+    if not any(deploy.id != keep for deploy in found):
+        return
+    published = netlify.site().published_deploy
+    for deploy in found:
+        if deploy.id == keep or (published is not None and deploy.id == published.id):
+            continue
+        note(f"removing deploy {deploy.id}, a duplicate of {keep}")
+        if not deploy.ready:
+            cancel(netlify, deploy.id)
+            continue
+        try:
+            netlify.delete(deploy.id)
+        except NetworkError as error:
+            if error.status not in {404, 422}:
+                raise
+
+
+def _age(netlify: Netlify, deploy: Deploy) -> float:
+    """Return the seconds since a deploy was created, both times being the host's; 0 where it does not say."""
+    now = netlify.clock.now()
+    try:
+        created = dt.datetime.fromisoformat(deploy.created_at or "").timestamp()
+    except (ValueError, OverflowError):
         return 0.0
+    return 0.0 if now is None else max(0.0, now - created)
 
 
-def _ids(netlify: Netlify, wanted: WantedDeploy) -> set[str]:
-    """Return the ids of the branch's deploys, empty without a token."""
-    return {deploy.id for deploy in netlify.deploys(branch=wanted.branch)} if netlify.settings.token else set()
-
-
-def _shows(deploy: Deploy, wanted: WantedDeploy) -> bool:
+def _is_of(deploy: Deploy, wanted: WantedDeploy) -> bool:
     """Return whether a deploy of the branch is of the snapshot's commit; one not yet cloned has no commit."""
     same = deploy.branch == wanted.branch and deploy.commit_ref in {wanted.commit, None, ""}
-    return same and deploy.id != wanted.replacing
+    return same and deploy.id not in wanted.damaged
 
 
-def _raise_failed(netlify: Netlify, wanted: WantedDeploy, older: set[str]) -> None:
+def _raise_failed(wanted: WantedDeploy, found: Look, older: set[str]) -> None:
     """Raise DeployError when a new deploy of the branch has failed, with what the build said."""
-    news = [deploy for deploy in netlify.deploys(branch=wanted.branch, pages=1) if deploy.id not in older]
-    newest = next(iter(news), None)
-    if newest is None:
+    newest = found.newest
+    if newest is None or newest.id in older:
         return
-    if newest.commit_ref not in {wanted.commit, None, ""}:
+    if newest.commit_ref not in {wanted.commit, None, ""} and not wanted.address:
         raise DeployError(
             f"{wanted.branch} was built at {newest.commit_ref}, not at {wanted.commit}",
-            hint="did somebody push to the snapshot branch?",
+            hint=f"did somebody push to the branch {wanted.branch}?",
         )
     if newest.failed:
         raise DeployError(
@@ -187,7 +233,7 @@ def _raise_failed(netlify: Netlify, wanted: WantedDeploy, older: set[str]) -> No
 
 
 def publish_live(netlify: Netlify, deployed: Deployed) -> None:
-    """Show a deploy at the site's main address and wait until it is there; NetworkError when Netlify refuses."""
+    """Show a deploy at the site's main address and wait until it is there; NetworkError when Netlify says no."""
     if not netlify.settings.token:
         raise UsageError("moving the live site by the API needs a token", hint="set NETLIFY_AUTH_TOKEN")
     if _is_published(netlify, deployed.deploy_id):
@@ -222,20 +268,6 @@ def _restore(netlify: Netlify, deploy_id: str) -> None:
             return
 
 
-def wait_live(netlify: Netlify, run_id: str, timeout: float) -> None:
-    """Wait until the site's main address shows a run: how a move by build hook is seen without a token."""
-    deadline = time.monotonic() + timeout
-    pause = _POLL_FIRST
-    while time.monotonic() < deadline:
-        if shown_run(netlify, netlify.settings.main_address()) == run_id:
-            return
-        time.sleep(pause)
-        pause = min(_POLL_LONGEST, pause * 1.3)
-    raise DeployError(
-        f"the live site did not show {run_id} within {timeout:.0f} s", hint="is `live` the site's production branch?"
-    )
-
-
 def shown_run(netlify: Netlify, address: str) -> str:
     """Return the id of the run that an address shows, empty where it shows none."""
     return str(_fetch_json(netlify, f"{address}/snapshot.json").get("run_id") or "")
@@ -244,9 +276,10 @@ def shown_run(netlify: Netlify, address: str) -> str:
 def _fetch_json(netlify: Netlify, url: str) -> dict[str, Any]:
     """Return the JSON object at a public address, empty where there is none yet."""
     answer = netlify.web.request("GET", url, what="the deployed site", limit=32 << 20)
+    netlify.clock.hear(answer.headers)
     if answer.status != 200:
         return {}
     try:
         return msgspec.json.decode(answer.body, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return {}

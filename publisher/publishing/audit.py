@@ -12,7 +12,7 @@ from publisher import verify
 from publisher.errors import DeployError
 from publisher.files import sha256_hex, storage_error
 from publisher.ledger import history
-from publisher.publishing.deliver import check_settings, repair
+from publisher.publishing.deliver import Desk, check_settings, repair
 from publisher.verify import Verification
 
 if TYPE_CHECKING:
@@ -142,6 +142,6 @@ def record_digest(project: Project, run: Run) -> str:
 
 def restore_snapshot(project: Project, run: Run, note: Note) -> Receipt:
     """Deploy a damaged or lost snapshot again from git, byte for byte; the live site is not touched."""
-    netlify, config = project.client_of(run)
-    check_settings(netlify)
-    return repair(project, netlify, project.record(run.run_id), config, note)
+    desk = Desk.of_run(project, run, note)
+    check_settings(desk.netlify)
+    return repair(desk, project.record(run.run_id))

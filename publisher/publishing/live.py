@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Literal
 
-from publisher.errors import LostRaceError, NetworkError
-from publisher.ledger import history, snapshots
+from publisher import verify
+from publisher.errors import LostRaceError, NetworkError, PublisherError, UsageError
+from publisher.files import sha256_hex
+from publisher.ledger import calls, history, snapshots
 from publisher.netlify import budget, deploys
-from publisher.publishing.deliver import check_settings, repair
+from publisher.publishing.deliver import Desk, build, check_settings, repair
 from publisher.publishing.find import find_snapshot
-from publisher.publishing.project import now
-from publisher.schema import LiveMove, Receipt
+from publisher.schema import LiveEvidence, LiveMove, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from publisher.config import Config
+    from publisher.ledger.history import Run
     from publisher.netlify.client import Netlify
     from publisher.publishing.project import Project
 
@@ -24,48 +24,50 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 12
 """How often a move of the live site that others overtook is tried again."""
+MOST_PROBLEMS = 20
+"""Damaged files of the snapshot that was live before which a move records."""
 
 
-def show_live(
-    project: Project, netlify: Netlify, receipt: Receipt, config: Config, *, why: str, note: Note, by_hand: bool = False
-) -> LiveMove | None:
+def show_live(desk: Desk, receipt: Receipt, *, why: str, by_hand: bool = False) -> LiveMove | None:
     """Show a snapshot at the site's main address and record the move; None where there is nothing to do.
 
-    With a token Netlify restores the deploy; without one, or where it refuses, the `live` branch is pushed and built.
+    With a token Netlify restores the deploy; without one, or where it says no, the `live` branch is pushed and built.
     A site that somebody locked is only moved `by_hand`; where `[netlify] lock` is set, the lock is ours and follows.
     Only `by_hand` does an older snapshot come back, or one that was rolled back from.
     """
+    project, netlify = desk.project, desk.netlify
     locked = is_locked(netlify)
-    if locked and not (by_hand or config.netlify.lock):
-        note("the live site is locked and stays where it is: publisher live --unlock, or publisher rollback SNAPSHOT")
+    if locked and not (by_hand or desk.limits.lock):
+        desk.note(
+            "the live site is locked and stays where it is: publisher live --unlock, or publisher rollback SNAPSHOT"
+        )
         return None
-    previous, moved = _move_ref(project, netlify, receipt, by_hand=by_hand)
-    if not moved:
+    if not _move_ref(desk, receipt, by_hand=by_hand):
         return None
-    via: Literal["api", "hook"] = _restore(project, netlify, receipt, note) if netlify.settings.token else "hook"
-    if via == "hook" and not _shows(netlify, receipt):
-        built = [move.time for move in history.live_moves(project.ledger) if move.via == "hook"]
-        budget.check_production(built, time.time(), per_month=config.netlify.production_per_month)
-        note("moving the live site by building the branch `live`: a second deploy of the same snapshot")
-        netlify.call_hook("live", f"live {receipt.snapshot}")
-        deploys.wait_live(netlify, receipt.run_id, config.netlify.timeout)
-    if (config.netlify.lock or locked) and via == "api" and _is_last(project, receipt.commit):
+    moves = history.live_moves(project.ledger)
+    via: Literal["api", "hook"] = _restore(project, netlify, receipt, desk.note) if netlify.settings.token else "hook"
+    if via == "hook":
+        _build_live(desk, receipt, moves)
+    if (desk.limits.lock or locked) and via == "api" and _is_last(project, receipt.commit):
         # Whether a lock survives a restore is not documented, so it is set again.
         netlify.lock(receipt.deploy_id)
+    before = moves[-1] if moves and moves[-1].commit != receipt.commit else None
     move = LiveMove(
         snapshot=receipt.snapshot,
         commit=receipt.commit,
         run_id=receipt.run_id,
         deploy_id=receipt.deploy_id,
-        previous=previous or "",
+        previous=moves[-1].commit if moves else "",
         who=project.who,
         why=why,
-        time=now(),
+        time=desk.moment(),
         via=via,
+        # Looked at when the site has moved already: a rollback must not wait for it.
+        evidence=_evidence(project, before, receipt) if by_hand and before else None,
     )
     if not _record(project, move):
         return None
-    note(f"live: {netlify.settings.main_address()} shows {receipt.snapshot}")
+    desk.note(f"live: {netlify.settings.main_address()} shows {receipt.snapshot}")
     return move
 
 
@@ -75,33 +77,65 @@ def is_locked(netlify: Netlify) -> bool:
     return published is not None and bool(published.locked)
 
 
-def _move_ref(project: Project, netlify: Netlify, receipt: Receipt, *, by_hand: bool) -> tuple[str | None, bool]:
-    """Point `live`, which decides who was last, at a snapshot; return where it was and whether more is to be done."""
+def _move_ref(desk: Desk, receipt: Receipt, *, by_hand: bool) -> bool:
+    """Point `live`, which decides who was last, at a snapshot; return whether more is to be done."""
+    ledger = desk.project.ledger
     for _ in range(ATTEMPTS):
-        previous = snapshots.live_commit(project.ledger)
+        there = snapshots.live_at(ledger)
+        shown = snapshots.shown_by(ledger.repository, there) if there else None
         # Asked after `live` was read: whoever moves it in between makes the push below fail.
-        if not (by_hand or _is_due(project, receipt)):
-            return previous, False
-        if previous == receipt.commit and _recorded(project, receipt.commit) and _shows(netlify, receipt):
-            return previous, False
+        if not (by_hand or _is_due(desk, receipt)):
+            return False
+        if shown == receipt.commit:
+            return not (_recorded(desk.project, receipt.commit) and _shows(desk.netlify, receipt))
         try:
-            snapshots.move_live(project.ledger, receipt.commit, previous)
+            snapshots.move_live(ledger, receipt.commit, there)
         except LostRaceError:
             continue
-        return previous, True
+        return True
     raise LostRaceError("other publishers keep moving the live site", hint="run the same command again")
 
 
-def _is_due(project: Project, receipt: Receipt) -> bool:
-    """Return whether a snapshot goes live by itself: none published is newer, and it never was live before."""
+def _is_due(desk: Desk, receipt: Receipt) -> bool:
+    """Return whether a snapshot goes live by itself: none published is newer, and it never was live before.
+
+    Newer is what came into the ledger later. A machine whose clock is wrong gives its runs other names than their order
+    says, which is told.
+    """
+    project = desk.project
     project.ledger.sync()
-    newer = any(run.run_id > receipt.run_id for run in project.runs() if run.receipt is not None)
-    return not newer and all(move.run_id != receipt.run_id for move in history.live_moves(project.ledger))
+    if any(move.run_id == receipt.run_id for move in history.live_moves(project.ledger)):
+        return False
+    published = {run.run_id: run for run in project.runs() if run.receipt is not None}
+    newer = sorted(snapshots.entered_after(project.ledger, receipt.run_id) & set(published))
+    if newer:
+        desk.note(f"{published[newer[-1]].line.snapshot} is newer and published already, so the live site stays")
+    return not newer
 
 
 def _is_last(project: Project, commit: str) -> bool:
     """Return whether nobody has moved the live site on from a snapshot commit."""
     return snapshots.live_commit(project.ledger) == commit
+
+
+def _build_live(desk: Desk, receipt: Receipt, moves: list[LiveMove]) -> None:
+    """Show a snapshot at the main address by a build of the branch `live`, which the ledger gives turns for."""
+    netlify, ledger = desk.netlify, desk.project.ledger
+    address = netlify.settings.main_address()
+    if deploys.shown_run(netlify, address) == receipt.run_id:
+        return
+    built = [move.time for move in moves if move.via == "hook"]
+    budget.check_production(built, desk.project.now(netlify), per_month=desk.limits.production_per_month)
+    desk.note("moving the live site by building the branch `live`: a second deploy of the same snapshot")
+    wanted = deploys.WantedDeploy(
+        "live",
+        snapshots.live_at(ledger) or receipt.commit,
+        receipt.run_id,
+        f"live {receipt.snapshot}",
+        desk.limits.timeout,
+        address=address,
+    )
+    build(desk, wanted, desk.turns(calls.live_folder(len(moves) + 1, receipt.commit)))
 
 
 def _record(project: Project, move: LiveMove) -> bool:
@@ -125,8 +159,49 @@ def _recorded(project: Project, commit: str) -> bool:
     return bool(moves) and moves[-1].commit == commit
 
 
+def _evidence(project: Project, before: LiveMove, receipt: Receipt) -> LiveEvidence:
+    """Return what was live before a move: what its permanent address serves, its verdict, and how scores differ."""
+    runs = {run.run_id: run for run in project.runs()}
+    old, new = runs.get(before.run_id), runs.get(receipt.run_id)
+    scores = (old.line.scores, new.line.scores) if old and new else ({}, {})
+    found = _served(project, old) if old else None
+    state: Literal["whole", "damaged", "private", "unknown"] = "unknown"
+    if found is not None:
+        state = "private" if found.private else "damaged" if found.damaged else "whole"
+    return LiveEvidence(
+        snapshot=before.snapshot,
+        run_id=before.run_id,
+        verdict=old.line.verdict if old else "unreadable",
+        state=state,
+        files=found.files if found else 0,
+        problems=[*found.missing, *found.changed, *found.unreadable][:MOST_PROBLEMS] if found else [],
+        difference={
+            suite: round(scores[1][suite].score - scores[0][suite].score, 2)
+            for suite in scores[1]
+            if suite in scores[0]
+        },
+    )
+
+
+def _served(project: Project, run: Run) -> verify.Verification | None:
+    """Return what a snapshot's permanent address serves; None where that cannot be found out."""
+    receipt = run.receipt
+    record = project.ledger.read(f"{history.folder(run.run_id)}/record.json")
+    if receipt is None or record is None:
+        return None
+    try:
+        return verify.verify(
+            receipt.address,
+            record_sha256=sha256_hex(record),
+            commit=receipt.commit,
+            manifest_sha256=receipt.manifest_sha256,
+        )
+    except PublisherError:
+        return None
+
+
 def _restore(project: Project, netlify: Netlify, receipt: Receipt, note: Note) -> Literal["api", "hook"]:
-    """Restore the snapshot's deploy by the API; say so and fall back to the hook where Netlify refuses to.
+    """Restore the snapshot's deploy by the API; say so and fall back to the hook where Netlify says no.
 
     Another publisher may move `live` while this one restores, and its own restore may come first: so what the branch
     says is restored until the branch stays where it is.
@@ -153,25 +228,31 @@ def _shows(netlify: Netlify, receipt: Receipt) -> bool:
     """Return whether the site's main address already shows the snapshot."""
     if netlify.settings.token:
         published = netlify.site().published_deploy
-        return published is not None and published.id == receipt.deploy_id
+        if published is not None and published.id == receipt.deploy_id:
+            return True
     return deploys.shown_run(netlify, netlify.settings.main_address()) == receipt.run_id
 
 
 def rollback(project: Project, wanted: str, *, why: str, lock: bool, note: Note) -> tuple[Receipt, LiveMove | None]:
     """Show an older (or newer) snapshot live and return its receipt and the move; None where it is live already.
 
-    A snapshot whose deploy is gone is repaired first.
+    A snapshot whose deploy is gone is repaired first. Raises UsageError without a reason: the ledger keeps it for ever.
     """
     project.ledger.sync()
     run = find_snapshot(project, wanted)
-    netlify, config = project.client_of(run)
+    if not why.strip():
+        raise UsageError(
+            "a rollback needs a reason, which the ledger keeps",
+            hint=f'publisher rollback {wanted} --why "the newest answers are cut off"',
+        )
+    desk = Desk.of_run(project, run, note)
     receipt = run.receipt
-    if receipt is None or (netlify.settings.token and not netlify.has(receipt.deploy_id)):
+    if receipt is None or (desk.netlify.settings.token and not desk.netlify.has(receipt.deploy_id)):
         note(f"{run.line.snapshot} is not deployed any more: repairing it first")
-        check_settings(netlify)
-        receipt = repair(project, netlify, project.record(run.run_id), config, note)
-    move = show_live(project, netlify, receipt, config, why=why, note=note, by_hand=True)
+        check_settings(desk.netlify)
+        receipt = repair(desk, project.record(run.run_id))
+    move = show_live(desk, receipt, why=why, by_hand=True)
     if lock:
-        netlify.lock(receipt.deploy_id)
+        desk.netlify.lock(receipt.deploy_id)
         note("locked: no build is published by itself until  publisher live --unlock")
     return receipt, move

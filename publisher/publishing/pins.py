@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from publisher import verify
 from publisher.errors import LostRaceError, UsageError
-from publisher.ledger import history, snapshots
+from publisher.ledger import calls, history, snapshots
 from publisher.netlify import deploys
-from publisher.publishing.deliver import check_settings
+from publisher.publishing.deliver import Desk, build, check_settings
 from publisher.publishing.find import find_snapshot
 from publisher.publishing.project import now
 from publisher.schema import Pin
@@ -61,7 +61,9 @@ def pin(project: Project, wanted: str, name: str, *, move: bool, note: Note) -> 
     _push_pin(project, name, snapshot.commit, known.commit if known else None)
     address = netlify.settings.address_of(name)
     wish = deploys.WantedDeploy(name, snapshot.commit, run.run_id, f"pin {name} {run.run_id}", config.netlify.timeout)
-    deploys.ensure(netlify, wish, may_call=lambda _: True, note=note)
+    number = known.number + 1 if known and known.run_id != run.run_id else known.number if known else 1
+    desk = Desk(project, netlify, config.netlify, note)
+    build(desk, wish, desk.turns(calls.pin_folder(name, number)))
     verify.require(verify.verify(address, record_sha256=snapshot.record_sha256, commit=snapshot.commit))
     if known is not None and known.run_id == run.run_id:
         return known

@@ -1,7 +1,7 @@
-"""The order of things, and nothing else: measure, decide, append, deliver, show live.
+"""The order of things, and nothing else: commit, bench, gate, ledger, deploy, live.
 
 Each step leaves its result in the ledger (or in the pending folder while there is no verdict yet), so a run that was
-interrupted anywhere goes on from there, and a step that finds its result already there does nothing.
+interrupted anywhere continues from there, and a step that finds its result already there does nothing.
 """
 
 from __future__ import annotations
@@ -12,27 +12,33 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from publisher.bench.workspace import end_fresh, fresh_salt
-from publisher.errors import DeployError, GitError, LostRaceError, NetworkError
+from publisher.errors import LostRaceError, PublisherError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
-from publisher.ledger import history
+from publisher.ledger import history, snapshots
 from publisher.publishing import takedown
-from publisher.publishing.deliver import check_settings, deliver
+from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
 from publisher.publishing.failures import Failures
 from publisher.publishing.live import show_live
-from publisher.publishing.project import Project, now
+from publisher.publishing.project import Project, Target, now
 from publisher.schema import Receipt, Record, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from publisher.bench.measure import Observer
     from publisher.ledger.history import Run
+
+    Note = Callable[[str], None]
 
 MOST_REQUESTS = 5
 """How many calls of the build hook `publish` makes for a run of somebody else's before it leaves it to `reconcile`."""
 ATTEMPTS = 12
 NEWEST = "newest kept run"
 """Why the live site moves by itself."""
-News = Literal["published", "already published", "refused", "already refused", "inconclusive", "given up", "taken down"]
+News = Literal[
+    "published", "already published", "rejected", "already rejected", "inconclusive", "given up", "taken down"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,59 @@ class Outcome:
     news: News
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run that is in the ledger with its verdict; `known` is its state there, where it was there before."""
+
+    record: Record
+    verdict: Verdict
+    known: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What `reconcile` came to: the new receipts, and what could not be finished."""
+
+    receipts: list[Receipt]
+    failures: Failures
+
+
+def publish(project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool = False) -> Outcome:
+    """Take a commit all the way: measured, compared, recorded and, when kept, published and shown live."""
+    target = project.target(revision, tier)
+    desk = Desk(project, project.netlify(target.config), target.config.netlify, observer.note)
+    check_settings(desk.netlify)
+    project.ledger.sync()
+    finish_others(project, target.commit, observer.note, patient=False)
+    record = measure_target(project, target, observer, fresh=fresh)
+    entry = enter(project, record)
+    receipt, news = publish_entry(desk, entry)
+    if fresh:
+        end_fresh(project.workspace, target.commit, target.tier)
+    finish_others(project, target.commit, observer.note)
+    return Outcome(entry.record, entry.verdict, receipt, news)
+
+
+def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
+    """Publish a run that is in the ledger, if it is kept, and show it live; return its receipt and what is new."""
+    known, word = entry.known, entry.verdict.verdict
+    if word == "inconclusive":
+        return None, "inconclusive"
+    if word != "kept":
+        return None, "already rejected" if known else "rejected"
+    if known is not None and known.is_over:
+        return None, _ended(known, desk.note)
+    if known is not None and known.line.pruned:
+        desk.note(f"its deploy was pruned {known.line.pruned}: publisher verify {known.line.snapshot} --repair")
+        return known.last_receipt, "already published"
+    before = known.receipt if known else None
+    if before is not None and known is not None and len(known.requests) > before.number:
+        remove_duplicates(desk, before)
+    receipt = before or deliver(desk, entry.record)
+    show_live(desk, receipt, why=NEWEST)
+    return receipt, "already published" if before else "published"
+
+
 def bench(
     project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool = False, reuse: bool = True
 ) -> Record:
@@ -53,23 +112,23 @@ def bench(
     With `fresh` it is measured with new seeds; without `reuse` every sample is generated, whatever earlier runs have.
     A fresh measurement that was interrupted continues.
     """
-    record = _measured(project, revision, tier, observer, fresh=fresh, reuse=reuse)
+    target = project.target(revision, tier)
+    record = measure_target(project, target, observer, fresh=fresh, reuse=reuse)
     if fresh:
-        end_fresh(project.workspace, record.commit.sha, record.tier)
+        end_fresh(project.workspace, target.commit, target.tier)
     return record
 
 
-def _measured(
-    project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool, reuse: bool = True
+def measure_target(
+    project: Project, target: Target, observer: Observer, *, fresh: bool = False, reuse: bool = True
 ) -> Record:
-    """Do what `bench` does, but leave it to the caller to say when a fresh measurement has served its purpose."""
-    commit = project.repository.resolve(revision)
-    config, digest = project.config(commit)
-    tier = tier or config.publishing_tier
-    config.tier(tier)
-    started = dt.datetime.now(dt.UTC)
-    salt = fresh_salt(project.workspace, commit, tier, started.isoformat()) if fresh else ""
-    known = project.measured(commit, tier, salt=salt) if reuse or fresh else None
+    """Do what `bench` does for a commit whose configuration is read already.
+
+    The caller says (`end_fresh`) when a fresh measurement has served its purpose: until then, it is this one again.
+    """
+    started = dt.datetime.fromtimestamp(project.clock(), dt.UTC)
+    salt = fresh_salt(project.workspace, target.commit, target.tier, started.isoformat()) if fresh else ""
+    known = project.measured(target.commit, target.tier, salt=salt) if reuse or fresh else None
     if known is not None:
         again = "by the same command, which was interrupted later" if fresh else "already (--fresh measures it again)"
         observer.note(f"{known.run_id} measured this commit {again}")
@@ -80,10 +139,10 @@ def _measured(
 
     job = Job(
         project.repository,
-        commit,
-        config,
-        digest,
-        tier,
+        target.commit,
+        target.config,
+        target.digest,
+        target.tier,
         project.repository.is_dirty(),
         salt,
         started,
@@ -94,7 +153,7 @@ def _measured(
         workspace=project.workspace,
         reusable=project.reusable if reuse else lambda _: (),
         observer=observer,
-        lengths=lambda: project.lengths(tier),
+        lengths=lambda: project.lengths(target.tier),
     )
     project.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()
@@ -107,69 +166,35 @@ def verdict_of(project: Project, record: Record) -> Verdict:
     if any(run.run_id == record.run_id and run.line.verdict != "unreadable" for run in runs):
         return stored_verdict(project, record.run_id)
     config, _ = project.config(record.commit.sha)
-    earlier = [run.line for run in runs if run.run_id < record.run_id]
+    # Whatever is in the ledger came before a run that is not, whatever their machines' clocks said.
+    earlier = [run.line for run in runs]
     run = Measured(history.summarize(record), record)
     return decide(run, earlier, config, records=project.records(needed(run, earlier, config)), decided=now())
 
 
-def publish(project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool = False) -> Outcome:
-    """Take a commit all the way: measured, decided on, recorded and, when kept, published and shown live."""
-    outcome = _published(project, revision, tier, observer, fresh=fresh)
-    if fresh:
-        end_fresh(project.workspace, outcome.record.commit.sha, outcome.record.tier)
-    return outcome
-
-
-def _published(project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool) -> Outcome:
-    """Do what `publish` does; every step looks first whether it is done already."""
-    commit = project.repository.resolve(revision)
-    config, _ = project.config(commit)
-    netlify = project.netlify(config)
-    check_settings(netlify)
-    project.ledger.sync()
-    finish_others(project, commit, observer)
-    record = _measured(project, revision, tier, observer, fresh=fresh)
-    record, verdict, known = enter(project, record)
-    if verdict.verdict != "kept":
-        refused: News = "already refused" if known else "refused"
-        return Outcome(record, verdict, None, "inconclusive" if verdict.verdict == "inconclusive" else refused)
-    if known is not None and (known.taken_down or known.given_up):
-        return Outcome(record, verdict, None, _ended(known, observer))
-    if known is not None and known.line.pruned:
-        observer.note(f"its deploy was pruned {known.line.pruned}: publisher verify {known.line.snapshot} --repair")
-        return Outcome(record, verdict, known.last_receipt, "already published")
-    before = known.receipt if known else None
-    receipt = before or deliver(project, netlify, record, config, observer.note)
-    show_live(project, netlify, receipt, config, why=NEWEST, note=observer.note)
-    return Outcome(record, verdict, receipt, "already published" if before else "published")
-
-
-def _ended(run: Run, observer: Observer) -> News:
+def _ended(run: Run, note: Note) -> News:
     """Say that a run is never published any more, by whose decision, and return the word for it."""
     news: News = "taken down" if run.taken_down else "given up"
     entry = run.taken_down or run.given_up
     if entry is not None:
-        observer.note(f"{run.run_id} was {news} by {entry.who or 'somebody'} on {entry.time}: {entry.why}")
-    observer.note("publisher publish --fresh   measures the commit again")
+        note(f"{run.run_id} was {news} by {entry.who or 'somebody'} on {entry.time}: {entry.why}")
+    note("publisher publish --fresh   measures the commit again")
     return news
 
 
-def enter(project: Project, record: Record) -> tuple[Record, Verdict, Run | None]:
-    """Judge a run and put it into the ledger, unless an equal one of the same commit is there: then that one counts.
-
-    Returns the record that counts, its verdict, and its run where it was there before.
-    """
+def enter(project: Project, record: Record) -> Entry:
+    """Decide on a run and put it into the ledger, unless an equal one of the same commit is there: that one counts."""
     for _ in range(ATTEMPTS):
         known = equal_run(project, record)
         if known is not None:
             project.pending.discard(record.run_id)
-            return project.record(known.run_id), stored_verdict(project, known.run_id), known
+            return Entry(project.record(known.run_id), stored_verdict(project, known.run_id), known)
         verdict = verdict_of(project, record)
         files = history.run_files(record, verdict, project.pending.samples(record.run_id))
         overtaken = partial(_is_overtaken, project, record, verdict)
         if project.ledger.append(files, f"{verdict.verdict}: {record.run_id}\n", unless=overtaken):
             project.pending.discard(record.run_id)
-            return record, verdict, None
+            return Entry(record, verdict, None)
     raise LostRaceError("other publishers keep changing the history", hint="run the same command again")
 
 
@@ -180,7 +205,7 @@ def equal_run(project: Project, record: Record) -> Run | None:
 
 
 def _is_overtaken(project: Project, record: Record, verdict: Verdict) -> bool:
-    """Return whether the ledger has changed so that a run is there already or would be judged in another way now."""
+    """Return whether the ledger has changed so that a run is there already or its verdict would be another now."""
     return equal_run(project, record) is not None or verdict_of(project, record).rules != verdict.rules
 
 
@@ -189,32 +214,43 @@ def stored_verdict(project: Project, run_id: str) -> Verdict:
     return history.read_part(project.ledger, run_id, "verdict.json", Verdict)
 
 
-def finish_others(project: Project, commit: str, observer: Observer) -> None:
-    """Finish other commits' runs that were left half published; one that cannot be does not hold up the next."""
+def finish_others(project: Project, commit: str, note: Note, *, patient: bool = True) -> None:
+    """Finish other commits' runs that were left half published; none of them holds up anything else.
+
+    What another publisher is at is only waited for where `patient`.
+    """
     for run in unfinished(project):
         if run.line.commit == commit:
             continue
         if len(run.requests) >= MOST_REQUESTS:
-            observer.note(f"{run.run_id} was asked for {len(run.requests)} times in vain: publisher reconcile")
+            note(f"{run.run_id} was asked for {len(run.requests)} times in vain: publisher reconcile")
             continue
         try:
-            finish(project, run, observer)
-        except (DeployError, NetworkError, GitError) as error:
-            observer.note(f"{run.run_id} is still not published: {error.message}")
+            finish(Desk.of_run(project, run, note, patient=patient), run)
+        except PublisherError as error:
+            note(f"{run.run_id} is still not published: {error.message}")
     try:
-        finish_move(project, observer)
-    except (DeployError, NetworkError, GitError) as error:
-        observer.note(f"the live site is still not moved: {error.message}")
+        finish_move(project, note)
+    except PublisherError as error:
+        note(f"the live site is still not moved: {error.message}")
+    if not unfinished(project):
+        project.marks.forget()
 
 
-def finish_move(project: Project, observer: Observer) -> None:
+def finish_move(project: Project, note: Note) -> None:
     """Show the newest published run live, where its publisher was interrupted just before that."""
-    newest = next((run for run in reversed(project.runs()) if run.receipt and not run.is_over), None)
-    if newest is None or newest.receipt is None:
-        return
-    if all(move.run_id != newest.run_id for move in history.live_moves(project.ledger)):
-        config, _ = project.config(newest.line.commit)
-        show_live(project, project.netlify(config), newest.receipt, config, why=NEWEST, note=observer.note)
+    published = {run.run_id: run for run in project.runs() if run.receipt and not run.is_over}
+    moved = {move.run_id for move in history.live_moves(project.ledger)}
+    newest = max(published, default="")
+    while newest:
+        # Names begin with a time that a wrong clock may have given; the ledger's order is asked until nothing is newer.
+        later = snapshots.entered_after(project.ledger, newest) & set(published)
+        if not later:
+            break
+        newest = max(later)
+    receipt = published[newest].receipt if newest and newest not in moved else None
+    if receipt is not None:
+        show_live(Desk.of_run(project, published[newest], note), receipt, why=NEWEST)
 
 
 def unfinished(project: Project) -> list[Run]:
@@ -224,23 +260,29 @@ def unfinished(project: Project) -> list[Run]:
     ]
 
 
-def finish(project: Project, run: Run, observer: Observer) -> Receipt:
+def finish(desk: Desk, run: Run) -> Receipt:
     """Bring one kept run to its end."""
-    record = project.record(run.run_id)
-    config, _ = project.config(record.commit.sha)
-    netlify = project.netlify(config)
-    check_settings(netlify)
-    receipt = deliver(project, netlify, record, config, observer.note)
-    show_live(project, netlify, receipt, config, why=NEWEST, note=observer.note)
+    check_settings(desk.netlify)
+    receipt = deliver(desk, desk.project.record(run.run_id))
+    show_live(desk, receipt, why=NEWEST)
     return receipt
 
 
-def reconcile(project: Project, observer: Observer) -> list[Receipt]:
-    """Finish every kept run that was not published to the end, oldest first, and return the new receipts."""
+def reconcile(project: Project, note: Note) -> Reconciled:
+    """Finish every kept run that was not published to the end, oldest first; one that cannot be holds up no other."""
     project.ledger.sync()
-    failures = Failures(observer.note)
-    takedown.finish_all(project, failures, observer.note)
-    receipts = [finish(project, run, observer) for run in unfinished(project)]
-    finish_move(project, observer)
-    failures.check("finished")
-    return receipts
+    failures = Failures(note)
+    takedown.finish_all(project, failures, note)
+    receipts = []
+    for run in unfinished(project):
+        with failures.of(run.run_id):
+            receipts.append(finish(Desk.of_run(project, run, note), run))
+    for run in project.runs():
+        if run.receipt is not None and not run.is_over and len(run.requests) > run.receipt.number:
+            with failures.of(run.run_id):
+                remove_duplicates(Desk.of_run(project, run, note), run.receipt)
+    with failures.of("the live site"):
+        finish_move(project, note)
+    if not unfinished(project):
+        project.marks.forget()
+    return Reconciled(receipts, failures)

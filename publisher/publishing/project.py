@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from publisher.graders import GRADERS
 from publisher.ledger import history
 from publisher.ledger.store import Ledger
 from publisher.netlify.client import Netlify, Settings
+from publisher.publishing.turns import Marks, Patience
 from publisher.samples import FILE as SAMPLES
 from publisher.samples import unpack_samples
 from publisher.schema import Record
@@ -35,9 +37,14 @@ _LENGTH = 4
 """Bytes that hold the length of a pending record."""
 
 
+def timestamp(moment: float) -> str:
+    """Return a Unix time as every stored file writes it: UTC, to the second."""
+    return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def now() -> str:
-    """Return the time as every stored file writes it: UTC, to the second."""
-    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return the time by this machine's clock, as every stored file writes it."""
+    return timestamp(time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,16 @@ def _head(path: Path) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """The commit that a command is about, with its configuration and that file's digest, and the tier to run."""
+
+    commit: str
+    config: Config
+    digest: str
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A repository, its ledger and pending runs, and the environment that the secrets come from."""
 
@@ -102,6 +119,17 @@ class Project:
     ledger: Ledger
     pending: Pending
     environment: Mapping[str, str]
+    clock: Callable[[], float] = time.time
+    """This machine's wall clock: Unix time, which may be wrong."""
+    patience: Patience = field(default_factory=Patience)
+    """How long other publishers are waited for."""
+    marks: Marks = field(init=False)
+    """When this machine first saw what it waits for."""
+    _said: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Keep the marks beside the pending runs."""
+        object.__setattr__(self, "marks", Marks(self.workspace / "seen"))
 
     @classmethod
     def open(
@@ -144,6 +172,29 @@ class Project:
         if data is None:
             raise UsageError(f"commit {commit[:12]} has no {FILE}", hint="publisher init   writes one; then commit it")
         return parse(data, f"{FILE} of {commit[:12]}", graders=GRADERS), sha256_hex(data)
+
+    def now(self, netlify: Netlify) -> float:
+        """Return the host's time where it was heard, otherwise this machine's, as Unix time."""
+        heard = netlify.clock.now()
+        return self.clock() if heard is None else heard
+
+    def moment(self, netlify: Netlify) -> str:
+        """Return the time to write down: the host's where it was heard, for machines' clocks differ."""
+        return timestamp(self.now(netlify))
+
+    def say_once(self, what: str) -> bool:
+        """Return whether this is the first time that `what` is to be said."""
+        first = what not in self._said
+        self._said.add(what)
+        return first
+
+    def target(self, revision: str, tier: str) -> Target:
+        """Return what a revision names, with its configuration; an empty `tier` means the one that is published."""
+        commit = self.repository.resolve(revision)
+        config, digest = self.config(commit)
+        chosen = tier or config.publishing_tier
+        config.tier(chosen)
+        return Target(commit, config, digest, chosen)
 
     def netlify(self, config: Config) -> Netlify:
         """Return the client of the site that a configuration names."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from publisher.schema.published import (
     RECEIPT_SCHEMA,
+    BuildAnswer,
     BuildRequest,
     GivenUp,
     Label,
+    LiveEvidence,
     LiveMove,
     Notice,
     Pin,
@@ -71,6 +73,7 @@ __all__ = [
     "RECORD_SCHEMA",
     "SUMMARY_SCHEMA",
     "VERDICT_SCHEMA",
+    "BuildAnswer",
     "BuildRequest",
     "CommitIdentity",
     "Confinement",
@@ -84,6 +87,7 @@ __all__ = [
     "HistoryScore",
     "Interval",
     "Label",
+    "LiveEvidence",
     "LiveMove",
     "MachineIdentity",
     "Manifest",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from publisher.schema.stored import Struct
 
 RECEIPT_SCHEMA = 1
@@ -19,6 +21,23 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     attempt: int
     by: str
     """A random word of the publisher that makes the call, so that two of them cannot write the same request."""
+    time: str
+    """When it was written, by the host's clock where that was heard."""
+    receipt: int = 1
+    """The number of the receipt that the deploy will get: a repair has calls of its own."""
+    patience: float = 0.0
+    """Seconds for which others leave this turn alone while they see no answer to it; 0 is an older publisher's."""
+    before: list[str] = msgspec.field(default_factory=list)
+    """The branch's newest deploys before the call, newest first: any other shows that the call had its effect."""
+
+
+class BuildAnswer(Struct, frozen=True, kw_only=True):
+    """What became of a call of the build hook, where that is known: a call whose answer was lost has no such file."""
+
+    schema: int = 1
+    attempt: int
+    outcome: Literal["accepted", "not made"]
+    """`accepted` is believed for as long as a build may take; after `not made` anybody may call at once."""
     time: str
 
 
@@ -55,6 +74,21 @@ class SnapshotName(Struct, frozen=True, kw_only=True):
     address: str
 
 
+class LiveEvidence(Struct, frozen=True, kw_only=True):
+    """What was live before a move, as it was found then, and what the move changes."""
+
+    snapshot: str
+    run_id: str
+    verdict: str
+    state: Literal["whole", "damaged", "private", "unknown"]
+    """What its permanent address served; `unknown` where that could not be looked at."""
+    files: int = 0
+    problems: list[str] = msgspec.field(default_factory=list)
+    """The first paths that were missing or changed."""
+    difference: dict[str, float] = msgspec.field(default_factory=dict)
+    """By suite: the score that is live now minus the score that was live before, in points."""
+
+
 class LiveMove(Struct, frozen=True, kw_only=True):
     """The live site moved to a snapshot: who did it, when and why."""
 
@@ -68,6 +102,8 @@ class LiveMove(Struct, frozen=True, kw_only=True):
     why: str
     time: str
     via: Literal["api", "hook"]
+    evidence: LiveEvidence | None = None
+    """What was live before; None for the first move, and for moves that older publishers recorded."""
 
 
 class Pin(Struct, frozen=True, kw_only=True):
