@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.engine.doctor import inspect_engine, install_command
+from publisher.engine.devices import install_command
+from publisher.engine.doctor import inspect_engine
 from tests.gguf_maker import BUILTIN, builtin_with
 
 if TYPE_CHECKING:

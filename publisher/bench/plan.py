@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from publisher.bench.inputs import model_file as models
 from publisher.bench.inputs import suites
 from publisher.bench.inputs.sources import Inputs, cache_folder
-from publisher.engine import machine
+from publisher.engine import devices, machine
 from publisher.errors import ModelError
 from publisher.files import canonical_json, compact_json, sha256_file, sha256_hex
 from publisher.graders import GRADERS
@@ -146,7 +146,7 @@ def conditions(config: Config) -> dict[str, object]:
         "recipe": RECIPE,
         "instructions": machine.instructions(),
         "gpu_layers": str(model.gpu_layers),
-        "gpus": machine.gpus() if model.gpu_layers else [],
+        "gpus": devices.deciding() if model.gpu_layers else [],
     }
     if engine.mode == "fast" or engine.flash_attention is True or parts["gpus"]:
         # Only there do the shapes of a step, and so the rounding of its sums, follow from these.

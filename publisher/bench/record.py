@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from publisher import __version__
 from publisher.config import FILE
-from publisher.engine import machine
+from publisher.engine import devices, machine
 from publisher.schema import (
     CommitIdentity,
     Counts,
@@ -63,7 +63,7 @@ def build_record(
         sampling=sampling_of(job),
         suites=[_suite(part) for part in plan.suites],
         engine=engine,
-        machine=machine.identify(),
+        machine=machine.identify(devices.names()),
         versions={"publisher": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},
         salt=job.salt,
         generation=plan.generation,

@@ -111,7 +111,7 @@ def gpu_devices() -> list[str]:
 
 
 def library_folders() -> list[str]:
-    """Return the folders that Python and its libraries are loaded from.
+    """Return the folders and files that Python, its libraries and drivers are loaded from.
 
     An installation that is a checkout is on the module path too; only its package is among them, so that what lies
     beside it (a `.git` folder with credentials, say) stays closed.
@@ -119,7 +119,8 @@ def library_folders() -> list[str]:
     package = Path(__file__).parents[1]
     checkout = package.parent if package.parent.name not in {"site-packages", "dist-packages"} else None
     prefixes = {Path(prefix) for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)}
-    loader = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    listed = ("LD_LIBRARY_PATH", "VK_DRIVER_FILES", "VK_ICD_FILENAMES")
+    loader = [entry for name in listed for entry in os.environ.get(name, "").split(":")]
     found = {prefix / folder for prefix in prefixes for folder in ("lib", "lib64")}
     found |= {Path(entry) for entry in [*sys.path, *loader] if entry and Path(entry) not in {checkout, Path("/")}}
     # A folder that this user cannot reach counts as absent.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from publisher import confine
-from publisher.engine.process import EngineProcess, child_environment
+from publisher.engine import devices
+from publisher.engine.devices import TIMEOUT, install_command
+from publisher.engine.process import EngineProcess
 from publisher.engine.protocol import EngineOptions, Library, SampleRequest
 from publisher.errors import ModelError
 from publisher.schema import Sampling, Struct
@@ -18,7 +15,6 @@ from publisher.schema import Sampling, Struct
 if TYPE_CHECKING:
     from publisher.schema import Confinement
 
-_TIMEOUT = 120.0
 _TRIAL = "Leo has 12 apples. He buys 30 more apples. How many apples does Leo have now?"
 _DRIVERS = (
     ("NVIDIA", Path("/proc/driver/nvidia/version"), "-DGGML_CUDA=on"),
@@ -83,12 +79,6 @@ def confinement_lines(found: Confinement) -> list[str]:
     return [first, *(f"  NOT confined: {reason}" for reason in found.missing)]
 
 
-def install_command(flag: str = "-DGGML_CUDA=on") -> str:
-    """Return the command that rebuilds llama-cpp-python with a backend."""
-    wanted = "'llama-cpp-python==0.3.36'"
-    return f'CMAKE_ARGS="{flag}" pip install --force-reinstall --no-deps --no-cache-dir --no-binary :all: {wanted}'
-
-
 class _Trial(Struct, frozen=True):
     """The outcome of a trial run."""
 
@@ -101,29 +91,12 @@ class _Trial(Struct, frozen=True):
 
 
 def _library(problems: list[tuple[str, str]]) -> Library | None:
-    """Ask llama.cpp about itself, in a child process: it may be missing, or compiled for another processor."""
-    command = [sys.executable, "-P", "-s", "-m", "publisher.engine.child.probe"]
-    confine.hide()
+    """Return what llama.cpp says about itself, or None with a problem more."""
     try:
-        done = subprocess.run(command, capture_output=True, check=False, env=child_environment(), timeout=_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        problems.append((f"llama.cpp did not start within {_TIMEOUT:g} seconds", install_command("-DGGML_NATIVE=OFF")))
+        return devices.ask()
+    except ModelError as error:
+        problems.append((error.message, error.hint))
         return None
-    try:
-        return msgspec.json.decode(done.stdout, type=Library)
-    except msgspec.MsgspecError:
-        problems.append(_why_not(done))
-        return None
-
-
-def _why_not(done: subprocess.CompletedProcess[bytes]) -> tuple[str, str]:
-    """Return why llama.cpp could not answer, and what to do."""
-    last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1]
-    if "No module named 'llama_cpp'" in last:
-        return "llama-cpp-python is not installed", "pip install 'snapshot-publisher[bench]'"
-    if done.returncode == -4:  # SIGILL
-        return "llama.cpp was compiled for another processor", install_command("-DGGML_NATIVE=OFF")
-    return f"llama.cpp cannot be loaded: {last[:300]}", install_command("-DGGML_NATIVE=OFF")
 
 
 def _try_out(model: Path, problems: list[tuple[str, str]]) -> _Trial:
@@ -138,7 +111,7 @@ def _try_out(model: Path, problems: list[tuple[str, str]]) -> _Trial:
         threads=0,
         batch=0,
         flash_attention=False,
-        timeout=_TIMEOUT,
+        timeout=TIMEOUT,
         sampling=Sampling(temperature=1.0, max_tokens=64),
         system="",
         template="{problem}",

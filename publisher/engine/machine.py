@@ -5,31 +5,29 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from publisher import __version__
 from publisher.engine import nvidia
 from publisher.schema import MachineIdentity
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _INSTRUCTIONS = ("sse4_2", "avx", "avx2", "avx512", "amx", "fma", "f16c", "avx_vnni", "asimd", "sve", "i8mm", "bf16")
 
 
-def identify() -> MachineIdentity:
-    """Return what this machine is; what cannot be found out is an empty string or 0."""
+def identify(gpus: Sequence[str]) -> MachineIdentity:
+    """Return what this machine is, with GPUs of these names; what cannot be found out is an empty string or 0."""
     return MachineIdentity(
         cpu=_cpu_field("model name") or platform.processor() or platform.machine(),
         cores=len(os.sched_getaffinity(0)),
-        gpu=", ".join(gpus()),
+        gpu=", ".join(gpus),
         memory=int(_memory().total),
         system=_system(),
         python=platform.python_version(),
         publisher=__version__,
     )
-
-
-def gpus() -> list[str]:
-    """Return the product names of the NVIDIA GPUs."""
-    return [card.name for card in nvidia.cards()]
 
 
 def visible_gpus() -> list[nvidia.Card]:

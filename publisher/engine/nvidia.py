@@ -37,6 +37,12 @@ def cards() -> tuple[Card, ...]:
     return tuple(found)
 
 
+def driver() -> str:
+    """Return the driver's version; "" where there is none."""
+    nvml, handles = _opened()
+    return str(nvml.nvmlSystemGetDriverVersion()) if handles else ""
+
+
 def millijoules() -> int | None:
     """Return what all GPUs have used since their driver was loaded; None where none of them tells."""
     nvml, handles = _opened()

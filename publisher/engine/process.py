@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from publisher.engine.protocol import Completion, EngineOptions, ModelFacts, SampleRequest
     from publisher.schema import EngineIdentity
 
-KEPT = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "TZ")
+KEPT = (
+    *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),
+    *("ONEAPI_DEVICE_SELECTOR", "ZE_AFFINITY_MASK", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"),
+    *("LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "TZ"),
+)
 """The variables that a child inherits; none of them holds a secret."""
 _LOG_LINES = 25
 _GRACE = 2.0

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from publisher.engine import devices
+from publisher.engine.protocol import Device
+from publisher.errors import ModelError
+
+pytestmark = pytest.mark.model
+pytest.importorskip("llama_cpp")
+
+
+def device(name: str, description: str, free: int = 1) -> Device:
+    """Return a GPU as llama.cpp describes it."""
+    return Device(name=name, description=description, kind="GPU", memory=2 << 30, free=free)
+
+
+def test_llama_cpp_finds_the_processor() -> None:
+    """The devices are llama.cpp's own, asked in a confined child."""
+    found = devices.ask()
+    assert "CPU" in {one.kind for one in found.devices}
+    assert found.confinement.user != 0
+
+
+def test_backends_are_told_by_their_libraries(tmp_path: Path) -> None:
+    """A build with a GPU backend has a library for it; parts for the processor do not count."""
+    for name in ("base.so", "cpu.so.0", "cpu-haswell.so", "blas.so", "vulkan.so", "vulkan.so.0.25.3", "cuda.so"):
+        (tmp_path / f"libggml-{name}").touch()
+    assert devices.backends_in([tmp_path]) == ["cuda", "vulkan"]
+    assert devices.backends_in([tmp_path / "missing"]) == []
+
+
+def test_a_build_for_the_processor_has_no_gpus() -> None:
+    """Then nothing of a device enters the generation digest, whatever graphics card the machine has."""
+    if devices.gpu_backends():
+        pytest.skip("this llama.cpp was built with a GPU backend")
+    assert devices.deciding() == []
+
+
+def test_backend_product_and_driver_decide_and_number_and_memory_do_not() -> None:
+    """The same card as another device or with less free memory generates the same texts."""
+    first = devices.deciding_part(device("CUDA0", "NVIDIA H200"), "570.1")
+    assert first == devices.deciding_part(device("CUDA3", "NVIDIA H200", free=7), "570.1")
+    others = [
+        devices.deciding_part(device("Vulkan0", "NVIDIA H200"), "570.1"),
+        devices.deciding_part(device("CUDA0", "NVIDIA H100"), "570.1"),
+        devices.deciding_part(device("CUDA0", "NVIDIA H200"), "580.2"),
+    ]
+    assert len({first, *others}) == 4
+
+
+def test_a_library_that_cannot_be_loaded_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter without the package, say, is a ModelError with what to install."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'llama_cpp'\" >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(ModelError, match="not installed") as caught:
+        devices.ask()
+    assert "snapshot-publisher[bench]" in caught.value.hint
