@@ -1,10 +1,10 @@
 """Samples as they are stored: a line of JSON each, compressed so that equal samples are equal bytes.
 
-Neither way holds all lines at once. A small compressed file can be made to unpack to anything, so a line's length, the
-number of lines and their total size are bounded.
+Neither packing nor unpacking holds all lines at once. A small compressed file can unpack to anything, so the length of
+a line, the number of lines and their total size are bounded.
 
-What a private suite's sample says stays on the machine that measured it. Elsewhere it is *withheld*: a stored sample
-without its words, whose `proof` only that machine can make, so that it can still tell whether a text is the same.
+The words of a private suite's samples stay on the machine that measured them. The ledger gets *withheld* samples:
+without words, but with a `proof` that only that machine can make, so that it can still tell whether a text is the same.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Scores with their standard errors and intervals, from counts of right samples a problem.
+"""Scores with their standard errors and intervals, from the number of right samples per problem.
 
-Below both the bench machine (which writes them down) and the gate (which compares them). Sources: Miller, "Adding Error
+The bench writes them into a record and the gate compares them. Sources: Miller, "Adding Error
 Bars to Evals" (arXiv 2411.00640) for the clustered standard error; Wilson (1927) for the interval; Chen et al. (arXiv
 2107.03374) for the unbiased pass@k.
 """

@@ -131,12 +131,12 @@ def test_a_rejected_commit_stays_rejected(stage: tuple[Project, HostInfo]) -> No
 
 
 def test_a_commit_that_changes_nothing_about_the_model_costs_nothing(stage: tuple[Project, HostInfo]) -> None:
-    """Every sample is taken over from the first run; the record says from which; the history links to it."""
+    """Every sample of the first run is reused; the record says from which; the history links to it."""
     project, _ = stage
     project.folder.commit({"publisher.toml": config(), "notes.txt": "words"}, "Same")
     done = project.run("publish")
     assert done.code == 0, done.err
-    assert "samples are the same as in" in done.err
+    assert "reusing 48 samples of" in done.err
     first, _, third = project.log()
     assert third["scores"] == first["scores"]
     history = Web().request("GET", third["address"] + "/history.json", what="history").body.decode()

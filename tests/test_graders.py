@@ -231,8 +231,8 @@ def test_different_answers_are_wrong(math: MathGrader, answer: str, expected: st
 
 
 @pytest.mark.parametrize("answer", UNMANAGEABLE.strip().splitlines())
-def test_what_nobody_can_evaluate_is_refused_by_its_form(math: MathGrader, answer: str) -> None:
-    """The verdict comes at once and gives a reason, so it cannot depend on how busy the machine is."""
+def test_what_nobody_can_evaluate_is_wrong_by_its_form(math: MathGrader, answer: str) -> None:
+    """The outcome comes at once and with a reason, so it cannot depend on how busy the machine is."""
     begun = time.monotonic()
     found = math.compare(answer, "42")
     assert (found.outcome, found.reason != "") == ("wrong", True)
@@ -339,7 +339,7 @@ def test_rational_expressions_have_exact_values(text: str, value: Fraction) -> N
 
 
 @pytest.mark.parametrize("text", ["", "x", "2x", r"\sqrt{2}", "(1", "1)", "1+", "e", r"\pi", r"\frac{1}"])
-def test_what_is_no_rational_number_is_said_so(text: str) -> None:
+def test_a_text_that_is_not_a_rational_number_has_no_value(text: str) -> None:
     """Irrational values, variables and broken expressions have no value here."""
     with pytest.raises(rationals.NotRational):
         rationals.value(text)

@@ -40,7 +40,7 @@ def filled(path: Path, count: int) -> None:
 
 
 def test_a_journal_gives_back_what_was_appended(tmp_path: Path) -> None:
-    """A later process finds every sample, in order, and goes on after them."""
+    """A later process finds every sample, in order, and continues after them."""
     path = tmp_path / "a" / "b.jsonl"
     filled(path, 3)
     with Journal(path) as journal:

@@ -134,7 +134,7 @@ def test_a_private_suite_shows_neither_statement_nor_answer(repository: GitFolde
 
 @model
 def test_running_out_of_tokens_is_truncated(repository: GitFolder, tmp_path: Path) -> None:
-    """Three tokens are no answer: every sample is truncated, which is counted and no error."""
+    """After three tokens there is no answer: every sample is truncated, which is an outcome and not an error."""
     (result,) = run(job(repository, samples=1, max_tokens=3), tmp_path).record.results
     assert (result.counts.truncated, result.score, result.counts.error) == (12, 0.0, 0)
 
@@ -148,7 +148,7 @@ def with_long_problems(count: int, long: int) -> bytes:
 
 @model
 def test_a_few_errors_are_counted_and_do_not_lower_the_score(repository: GitFolder, tmp_path: Path) -> None:
-    """One prompt of twenty that is too long is an error with its reason; the score is that of the other nineteen."""
+    """A prompt that is too long is an error with its reason; the score is that of the other nineteen problems."""
     done = run(job(repository, with_long_problems(20, 1), samples=1, context=128, max_tokens=60), tmp_path)
     (result,) = done.record.results
     assert (result.counts.error, result.counts.scored, done.samples[0].outcome) == (1, 19, "error")

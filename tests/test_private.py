@@ -52,7 +52,7 @@ def test_a_public_suite_is_published_whole(repository: GitFolder, tmp_path: Path
     assert not whole_samples(tmp_path, done.record.run_id).exists()
 
 
-def test_a_withheld_sample_is_never_taken_over(repository: GitFolder, tmp_path: Path) -> None:
+def test_a_withheld_sample_is_never_reused(repository: GitFolder, tmp_path: Path) -> None:
     """It has no text that could be graded, so the sample is generated; a whole one is graded again."""
     earlier = private(repository, tmp_path / "a")
     again = job(repository, SUITE, grader="math", samples=1, public="false")
@@ -97,7 +97,7 @@ def test_samples_that_cannot_be_read_are_passed_over(repository: GitFolder, tmp_
     notes = Notes()
     later = run(work, tmp_path / "b", notes, start=Parrot(TEXT), reusable=project.reusable)
     assert [one.outcome for one in later.samples] == ["wrong", "right", "wrong"]
-    assert any("are not taken over" in note for note in notes.notes)
+    assert any("are not reused" in note for note in notes.notes)
 
 
 def test_an_error_does_not_quote_a_private_answer(repository: GitFolder, tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ from tests.measuring import SUITE, Notes, essence, job, model, run
 
 
 @model
-def test_an_interrupted_run_goes_on_where_it_was(repository: GitFolder, tmp_path: Path) -> None:
+def test_an_interrupted_run_continues_where_it_was(repository: GitFolder, tmp_path: Path) -> None:
     """What was finished is not generated again, and the result is that of a run without interruption."""
     work = job(repository)
     with pytest.raises(KeyboardInterrupt):
         run(work, tmp_path / "torn", Notes(stop=7))
     notes = Notes()
     done = run(work, tmp_path / "torn", notes)
-    assert notes.notes == ["going on after 7 samples of an interrupted run"]
+    assert notes.notes == ["continuing after 7 samples of an interrupted run"]
     assert (notes.total, len(notes.samples)) == (17, 17)
     assert essence(done.samples) == essence(run(work, tmp_path / "whole").samples)
 
@@ -40,8 +40,8 @@ def test_the_journal_stays_until_it_is_forgotten(repository: GitFolder, tmp_path
 
 
 @model
-def test_samples_of_an_equal_generation_are_taken_over(repository: GitFolder, tmp_path: Path) -> None:
-    """A later commit that changes nothing about the model generates nothing; its record says whose samples it has."""
+def test_samples_of_an_equal_generation_are_reused(repository: GitFolder, tmp_path: Path) -> None:
+    """A later commit that does not change the model generates nothing; its record names the run whose samples it has."""
     earlier = run(job(repository), tmp_path / "a")
     notes = Notes()
     later = run(job(repository), tmp_path / "b", notes, earlier.samples)
@@ -53,7 +53,7 @@ def test_samples_of_an_equal_generation_are_taken_over(repository: GitFolder, tm
 
 @model
 def test_only_what_is_missing_is_generated(repository: GitFolder, tmp_path: Path) -> None:
-    """More samples a problem: those that an earlier run has are kept, the others are drawn."""
+    """With more samples per problem, those of an earlier run are kept and only the others are generated."""
     earlier = run(job(repository, samples=1), tmp_path / "a")
     notes = Notes()
     later = run(job(repository, samples=2), tmp_path / "b", notes, earlier.samples)
@@ -62,8 +62,8 @@ def test_only_what_is_missing_is_generated(repository: GitFolder, tmp_path: Path
 
 
 @model
-def test_samples_that_are_taken_over_are_graded_anew(repository: GitFolder, tmp_path: Path) -> None:
-    """An old verdict is not believed, not even where the text was cut: then the stored answer is compared again."""
+def test_reused_samples_are_graded_again(repository: GitFolder, tmp_path: Path) -> None:
+    """An old outcome is not believed. Where the text was cut, the stored answer is compared again."""
     earlier = run(job(repository), tmp_path / "a")
     false = [msgspec.structs.replace(one, outcome="wrong") for one in earlier.samples]
     assert essence(run(job(repository), tmp_path / "b", None, false).samples) == essence(earlier.samples)
@@ -73,8 +73,8 @@ def test_samples_that_are_taken_over_are_graded_anew(repository: GitFolder, tmp_
 
 
 @model
-def test_other_seeds_are_not_taken_over(repository: GitFolder, tmp_path: Path) -> None:
-    """A changed suite has other seeds, so nothing of the old one is mixed in."""
+def test_samples_of_other_seeds_are_not_reused(repository: GitFolder, tmp_path: Path) -> None:
+    """A changed suite has other seeds, so no sample of the old one is mixed in."""
     earlier = run(job(repository, samples=1), tmp_path / "a")
     notes = Notes()
     run(job(repository, SUITE + b"\n", samples=1), tmp_path / "b", notes, earlier.samples)
@@ -96,7 +96,7 @@ class Killer(Notes):
 
 @model
 def test_a_crash_of_the_engine_keeps_what_was_finished(repository: GitFolder, tmp_path: Path) -> None:
-    """The run ends in a ModelError; the next one goes on after the finished samples."""
+    """The run ends in a ModelError; the next one continues after the finished samples."""
     work = job(repository, samples=8)
     with pytest.raises(ModelError, match="SIGKILL"):
         run(work, tmp_path, Killer())

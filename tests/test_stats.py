@@ -53,7 +53,7 @@ def test_the_error_of_sampling_is_the_binomial_one() -> None:
 
 
 def test_problems_without_a_scored_sample_are_left_out() -> None:
-    """An error is no wrong answer: its problem does not pull the score down."""
+    """An error is not a wrong answer: a problem with errors alone does not lower the score."""
     assert estimate([1, 0], [1, 0]).score == 100
     with pytest.raises(ValueError, match="no scored sample"):
         estimate([0], [0])
@@ -68,7 +68,7 @@ def test_pass_at_k_counts_the_subsets_that_hold_a_right_answer() -> None:
 
 
 def test_pass_at_1_is_the_score() -> None:
-    """With equally many samples a problem, pass@1 and the score are one number."""
+    """With equally many samples per problem, pass@1 and the score are one number."""
     assert pass_at([3, 1, 4], [4, 4, 4], 1) == pytest.approx(estimate([3, 1, 4], [4, 4, 4]).score)
 
 

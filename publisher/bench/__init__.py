@@ -1,1 +1,1 @@
-"""Commit to record: the only part that runs a model."""
+"""From a commit to its record: the only step that runs a model."""

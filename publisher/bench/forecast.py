@@ -1,4 +1,4 @@
-"""How long a run still takes, from the samples that are finished and the tokens of those in progress."""
+"""Estimate how long a run still takes, from its finished samples and the tokens generated so far."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 class Forecast:
-    """Learns how long samples are, relative to what was expected of each, and so how many tokens are left."""
+    """Learns how long samples are relative to their expected lengths, and estimates how many tokens are left."""
 
     def __init__(self, expected: Mapping[int, int]) -> None:
-        """Start with the tokens expected of every sample, by its key; equal numbers where nothing is known."""
+        """Start with the expected tokens per sample, by key; give all the same number where nothing is known."""
         self._expected = dict(expected)
         self._whole = float(sum(expected.values()))
         self._done = 0.0
         self._tokens = 0
         self._ratios: list[float] = []
-        """Lengths relative to what was expected, in ascending order."""
+        """Length divided by expected length, per finished sample, in ascending order."""
         self._sum = self._squares = 0.0
 
     def finished(self, key: int, tokens: int) -> None:
-        """Learn from the sample `key`."""
+        """Learn that the sample `key` ended after `tokens` tokens."""
         self._done += self._expected[key]
         self._tokens += tokens
         ratio = tokens / max(1, self._expected[key])
@@ -33,11 +33,12 @@ class Forecast:
         self._squares += ratio * ratio
 
     def left(self, seconds: float, generated: float, at_once: int) -> float:
-        """Return the seconds left after `seconds`, in which `generated` tokens came out of `at_once` samples a time.
+        """Return the seconds left after `seconds`, in which `at_once` slots generated `generated` tokens.
 
-        What finishes first is shorter than the rest. Renewal theory says by how much: in a long row of samples with
-        mean m and coefficient of variation c, t/m - (1 - c^2)/2 have ended when t tokens are out (Cox, Renewal Theory,
-        1962, section 4.2); here so many rows run side by side as there are slots.
+        Samples that finish early are shorter than the rest, so a plain mean would promise too little time. Renewal
+        theory says by how much: in one slot whose samples have mean length m and coefficient of variation c,
+        t/m - (1 - c^2)/2 samples have ended after t tokens (Cox, Renewal Theory, 1962, section 4.2). The slots are
+        independent renewal processes side by side.
         """
         if not self._ratios or seconds <= 0:
             return 0.0
@@ -54,6 +55,9 @@ class Forecast:
         return seconds * left / max(1.0, generated)
 
     def _tail(self, mean: float, variation: float, running: int) -> float:
-        """Return by how much the last sample outlasts the mean of those that run when no other waits, per token due."""
+        """Return how much longer the last running sample takes than the mean of those running, per expected token.
+
+        It counts once nothing waits any more: then slots fall idle while the longest sample finishes.
+        """
         longest = self._ratios[int(len(self._ratios) * (1 - 1 / running))]
         return max(0.0, longest - mean * (1 + variation**2) / 2)

@@ -1,4 +1,4 @@
-"""What a run asks of its engine: requests in their order, their completions as they are graded, the proof on a GPU."""
+"""Have the engine generate what a run lacks: requests in their order, graded completions, and the proof on a GPU."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from publisher.schema import Sample
 
     Lengths = Callable[[], Mapping[tuple[str, str], float]]
-    """Tokens of an answer by (suite, problem), as an earlier run of whatever model had them."""
+    """Tokens per answer by (suite, problem), as an earlier run had them, whatever its model was."""
 
 _PROOF = 64
 """Tokens of each sample that a GPU has to repeat."""
 _AHEAD = 16
-"""Completions that may wait for their grade, at least; an engine with many slots may have two for each."""
+"""Completions that may wait for their grade; an engine with more than half as many slots may have two per slot."""
 
 
 def requests_for(
@@ -34,8 +34,9 @@ def requests_for(
 ) -> list[SampleRequest]:
     """Return a request for each missing sample, with the length that is expected of it, at most `limit` tokens.
 
-    The longest come first, so that none of them is the last one running; problems of which nothing is known take the
-    typical length, in an order that has nothing to do with the suite's, so that the first answers are like the rest.
+    The longest start first, so that none of them is left running alone at the end. A problem of unknown length counts
+    as typical, and equal lengths come in an order that has nothing to do with the suite's: a suite is often sorted by
+    difficulty, and then its first answers would not be like the rest.
     """
     known = lengths() if missing else {}
     typical = sum(known.values()) / len(known) if known else limit
@@ -57,7 +58,7 @@ def requests_for(
 
 
 def prove(engine: InferenceEngine, requests: Sequence[SampleRequest]) -> dict[str, float]:
-    """On a GPU, in reproducible mode, generate the beginnings of a few samples twice; ModelError when they differ."""
+    """On a GPU in reproducible mode, generate the beginnings of some samples twice; ModelError when they differ."""
     identity = engine.identity
     if not requests or identity.mode != "reproducible" or not identity.gpu_layers_offloaded:
         return {}
@@ -108,7 +109,7 @@ def generated(
 
 
 def options_of(job: Job, planned: Plan, workload: int) -> EngineOptions:
-    """Return how the engine is to run the model."""
+    """Return the engine's options for a run of `workload` samples."""
     config = job.config
     return EngineOptions(
         model=planned.model.path,

@@ -1,7 +1,7 @@
-"""Finished samples of a run that is not finished: appended line by line, so that a killed run goes on where it was.
+"""The journal of an unfinished run: its finished samples, a line each, so that a killed run continues.
 
-A line counts only with its line break, so a line that was cut off by a crash or a full disk is dropped. One process
-at a time may hold a journal.
+A line counts only with its line break, so a line that a crash or a full disk cut off is dropped. Only one process at a
+time may hold a journal.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _SYNC_EVERY = 32
-"""Samples after which what was written is made to survive a power cut (a killed process loses nothing)."""
+"""Samples after which the file is synced. Only a power cut can lose more recent ones: a killed process loses none."""
 
 
 def journal_path(workspace: Path, *, commit: str, tier: str, fingerprint: str, salt: str) -> Path:
-    """Return where the samples of a run wait for its end."""
+    """Return the path of a run's journal: runs that generate or grade differently have different ones."""
     key = "\n".join([str(RECORD_SCHEMA), commit, tier, fingerprint, salt])
     return workspace / "journal" / f"{sha256_hex(key.encode())[:32]}.jsonl"
 
 
 class Journal:
-    """The open journal of one run; `samples` are those that an earlier, interrupted process finished."""
+    """The open journal of one run; `samples` are those that an earlier, interrupted process has finished."""
 
     def __init__(self, path: Path) -> None:
         """Open or create the journal and read what is in it.
@@ -67,7 +67,7 @@ class Journal:
         self.close()
 
     def append(self, sample: Sample) -> None:
-        """Add a finished sample; StorageError when the disk is full, and the journal is as it was before."""
+        """Add a finished sample. On a full disk raise StorageError and leave the journal as it was."""
         size = os.fstat(self._file).st_size
         line = msgspec.json.encode(sample) + b"\n"
         try:
@@ -82,7 +82,7 @@ class Journal:
             raise storage_error(error, self.path) from error
 
     def close(self) -> None:
-        """Make everything durable and let the journal go; it stays on disk unless it is empty."""
+        """Sync the file and release the journal. It stays on disk unless it is empty."""
         if self._file >= 0:
             try:
                 self._sync()
@@ -99,7 +99,7 @@ class Journal:
         self._unsynced = 0
 
     def _recover(self) -> list[Sample]:
-        """Return the whole lines and cut off whatever comes after the first broken one."""
+        """Return the samples of the whole lines, and truncate the file before the first broken line."""
         data = self.path.read_bytes()
         samples, good = [], 0
         while (end := data.find(b"\n", good)) >= 0:

@@ -1,4 +1,4 @@
-"""Commit to record: find what is known already, generate and grade the rest, write down what came of it."""
+"""Measure a commit: reuse the samples that exist, generate and grade the rest, and build the record."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Measurement", "Observer", "Plan", "measure", "plan"]
 
 MAX_ERRORS = 0.05
-"""The share of a suite's samples that may fail before the run does."""
+"""The share of a suite's samples that may be errors. One more ends the run, because a score leaves errors out."""
 _GRADERS_AT_ONCE = 2
 
 
 class Observer(Protocol):
-    """Whoever watches a run."""
+    """Is told how a run progresses."""
 
     def planned(self, model: str, suites: list[tuple[str, int]], total: int) -> None:
-        """Hear the model's name, the samples of each suite, and how many are left to generate."""
+        """Take the model's name, the number of samples per suite, and how many are left to generate."""
 
     def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
-        """Hear of a sample that was generated and graded."""
+        """Take a sample that was generated and graded, and the engine's figures."""
 
     def note(self, text: str) -> None:
-        """Hear a remark."""
+        """Take a remark for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A finished run. Its journal stays until `forget_journal`: until the record is stored somewhere."""
+    """A finished run. Its journal stays until `forget_journal`, which the caller calls once the record is stored."""
 
     record: Record
     samples: list[Sample]
@@ -73,13 +73,13 @@ class Measurement:
         return pack_samples(self.published)
 
     def forget_journal(self) -> None:
-        """Remove the journal; call it once record and samples are stored."""
+        """Remove the journal: from now on the stored record and samples stand for it."""
         self.journal.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)
 class _Run:
-    """A run in progress: what is there already, by (suite, problem, number)."""
+    """A run in progress: its finished samples by suite, problem and number, and where they came from."""
 
     job: Job
     plan: Plan
@@ -89,7 +89,7 @@ class _Run:
     errors: Counter[str] = field(default_factory=Counter)
 
     def missing(self) -> list[PlannedSample]:
-        """Return what is still to be generated."""
+        """Return the planned samples that are still to be generated."""
         return [wanted for wanted in self.plan.wanted if wanted.key not in self.done]
 
 
@@ -105,9 +105,9 @@ def measure(
 ) -> Measurement:
     """Run the model over the suites of a tier and return the record, with every sample in its order.
 
-    Samples that an interrupted run or an earlier one of the same generation has are not generated again; those of
-    problems whose answers were the longest (`lengths`) start first. Raises ModelError or GraderError when more than 5 %
-    of a suite's samples fail; those that were good stay in the journal.
+    Samples of an interrupted run, or of an earlier run of the same generation, are not generated again. Problems whose
+    answers were the longest (`lengths`) start first. Raises ModelError or GraderError when more than 5 % of a suite's
+    samples are errors; the others stay in the journal.
 
     With `watch`, requests go round by round and the run ends after the first look for which it gives a reason. Such a
     run holds just the samples of that look: whatever else had finished by then were the short answers.
@@ -210,7 +210,7 @@ class _Stop:
 
 @contextlib.contextmanager
 def _naming(source: str) -> Iterator[None]:
-    """Put the model's source, as the user wrote it, before what is wrong with the file."""
+    """Begin the message of a ModelError with the model's source as the user wrote it."""
     try:
         yield
     except ModelError as error:
@@ -218,37 +218,37 @@ def _naming(source: str) -> Iterator[None]:
 
 
 def _resume(run: _Run, journal: Journal, observer: Observer) -> None:
-    """Take over what an interrupted run of the same job has finished."""
+    """Reuse what an interrupted run of the same job has finished."""
     known = {(*wanted.key, wanted.seed) for wanted in run.plan.wanted}
     for sample in journal.samples:
         key = (sample.suite, sample.problem, sample.sample)
         if (*key, sample.seed) in known:
             run.done[key] = sample
     if run.done:
-        observer.note(f"going on after {len(run.done)} samples of an interrupted run")
+        observer.note(f"continuing after {len(run.done)} samples of an interrupted run")
 
 
 def _reuse(run: _Run, reusable: Reusable, observer: Observer) -> None:
-    """Take over samples of earlier runs that this run would generate to the letter, graded anew."""
+    """Reuse samples of earlier runs that this run would generate to the letter; they are graded again."""
     missing = {(wanted.problem.id, wanted.sample, wanted.seed): wanted for wanted in run.missing()}
     if not missing:
         return
     for run_id, samples in reusable(run.plan.generation):
         try:
             for sample in samples:
-                _take_over(run, missing, run_id, sample)
+                _reuse_one(run, missing, run_id, sample)
                 if not missing:
                     break
         except StorageError as error:
-            observer.note(f"the samples of {run_id} are not taken over: {error.message}")
+            observer.note(f"the samples of {run_id} are not reused: {error.message}")
         if not missing:
             break
     for run_id, count in run.reused.items():
-        observer.note(f"{count} samples are the same as in {run_id}")
+        observer.note(f"reusing {count} samples of {run_id}")
 
 
-def _take_over(run: _Run, missing: dict[tuple[str, int, int], PlannedSample], run_id: str, sample: Sample) -> None:
-    """Take a sample of the run `run_id` out of what is missing, where it is wanted and can be graded again."""
+def _reuse_one(run: _Run, missing: dict[tuple[str, int, int], PlannedSample], run_id: str, sample: Sample) -> None:
+    """Move a sample of the run `run_id` from what is missing to what is done, where it is wanted and gradable."""
     wanted = missing.get((sample.problem, sample.sample, sample.seed))
     if wanted is None or not is_gradable(sample):
         return
@@ -260,14 +260,17 @@ def _take_over(run: _Run, missing: dict[tuple[str, int, int], PlannedSample], ru
 
 
 def _with_time_left(engine: InferenceEngine, forecast: Forecast) -> dict[str, float]:
-    """Return the engine's figures with the seconds that the run still takes."""
+    """Return the engine's figures and the estimated seconds until the run ends."""
     figures = engine.statistics()
     left = forecast.left(figures.get("seconds", 0.0), figures.get("decode_tokens", 0.0), engine.at_once)
     return {**figures, "seconds_left": left}
 
 
 def _keep(run: _Run, sample: Sample, journal: Journal) -> None:
-    """Take a new sample in; raise once a suite has too many errors."""
+    """Keep a new sample; raise once its suite has too many errors.
+
+    An error is not written to the journal, so that a repeated run tries that sample again.
+    """
     run.done[sample.suite, sample.problem, sample.sample] = sample
     if sample.outcome != "error":
         journal.append(sample)

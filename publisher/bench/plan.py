@@ -1,8 +1,8 @@
-"""What a run will do, worked out before any model is loaded: its files, its seeds, and the digests that name it.
+"""Plan a run before any model is loaded: its files, its seeds, and the digests that name it.
 
-`generation` covers all that decides the text of a sample but the problem and the seed; samples of equal generations are
-interchangeable. `fingerprint` adds suites and graders: runs with one fingerprint measured the same thing. Neither knows
-the commit or the name of the machine, only what of the machine changes how numbers are rounded.
+`generation` covers everything but problem and seed that decides a sample's text; samples of equal generations are
+interchangeable. `fingerprint` adds suites and graders: runs with equal fingerprints measured the same thing. Neither
+includes the commit or the machine's name, only those properties of the machine that change how numbers are rounded.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 ENGINE = "llama-cpp-python"
 RECIPE = 1
-"""Counts up whenever our own engine code changes the bits of what it generates."""
+"""Raise it whenever a change of our own engine code changes the texts that it generates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One tier of one commit, to be measured; a `salt` makes other seeds, so that a run can be repeated afresh."""
+    """One tier of one commit to measure; another `salt` gives other seeds, so that a commit can be measured again."""
 
     repository: Repository
     commit: str
@@ -53,7 +53,7 @@ class Job:
 
 
 class PlannedSuite(NamedTuple):
-    """A suite with the number of samples a problem and the grader that scores them."""
+    """A suite with the number of samples per problem and the grader that scores them."""
 
     suite: Suite
     samples: int
@@ -63,7 +63,7 @@ class PlannedSuite(NamedTuple):
 
 
 class PlannedSample(NamedTuple):
-    """One sample that a run needs."""
+    """One sample that a run consists of."""
 
     suite: str
     problem: Problem
@@ -78,7 +78,7 @@ class PlannedSample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A job with its files at hand."""
+    """A job whose files are on this machine, with every sample it consists of."""
 
     model: ModelFile
     suites: tuple[PlannedSuite, ...]
@@ -96,7 +96,7 @@ class Plan:
 
 
 def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
-    """Return what `job` comes to, fetching the model and the suites where they are not at hand.
+    """Return the plan of `job`, fetching its model and suites where they are not on this machine.
 
     Raises ConfigError (no such tier), ModelError, SuiteError, NetworkError or StorageError.
     """
@@ -119,7 +119,7 @@ def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
 
 
 def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
-    """Return the seed of a sample: the same on every machine, and never the value that llama.cpp takes for random."""
+    """Return the seed of a sample: equal on every machine, and never the value that llama.cpp replaces by a random one."""
     key = hashlib.blake2b(
         "\0".join([suite_sha256, problem, str(sample)]).encode(),
         digest_size=8,

@@ -1,4 +1,4 @@
-"""Samples and identities to the record of a run: identity first, results after."""
+"""Build the record of a run from its samples: identity first, results after."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ def build_record(
 
 
 def run_id(job: Job) -> str:
-    """Return the name of a run: when it started, of which commit, which tier."""
+    """Return the name of a run: start, first 12 digits of the commit, tier."""
     return f"{job.started.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{job.commit[:12]}-{job.tier}"
 
 
 def sampling_of(job: Job) -> Sampling:
-    """Return how tokens are drawn."""
+    """Return the sampling options as they are in effect, defaults included."""
     given = job.config.model.sampling
     return Sampling(
         temperature=given.temperature,
@@ -105,10 +105,10 @@ def sampling_of(job: Job) -> Sampling:
 
 
 def suite_result(part: PlannedSuite, samples: Sequence[Sample], *, slots: int) -> SuiteResult:
-    """Return what a suite measured; samples that are `error` count as errors and nowhere else.
+    """Return what a suite measured; a sample that is an error counts as an error and nowhere else.
 
-    Tokens a second are those of all slots together while every one is busy: a reused sample keeps its latency, so the
-    figure means the same whether a sample was generated in this run or an earlier one.
+    Tokens per second are those of all slots together while all are busy. They follow from the samples' latencies, which
+    a reused sample keeps, so the figure means the same whether this run generated a sample or an earlier one did.
     """
     scored = [sample for sample in samples if sample.outcome != "error"]
     ids = [problem.id for problem in part.suite.problems]
@@ -163,14 +163,14 @@ def _tokens(scored: Sequence[Sample]) -> dict[str, tuple[int, int]]:
 
 
 def _pass_at(right: list[int], drawn: list[int], samples: int) -> dict[str, float]:
-    """Return pass@k for every power of two up to the samples a problem, where errors left enough of them."""
+    """Return pass@k for every power of two up to the samples per problem, where errors left enough of them."""
     powers = [1 << power for power in range(samples.bit_length())]
     found = {k: pass_at(right, drawn, k) for k in powers}
     return {str(k): value for k, value in found.items() if value is not None}
 
 
 def _kinds(part: PlannedSuite, right: Mapping[str, int], drawn: Mapping[str, int]) -> dict[str, float]:
-    """Return the score of each kind of problem that has a scored sample."""
+    """Return the score per kind of problem, for the kinds with a scored sample."""
     groups: dict[str, list[float]] = {}
     for problem in part.suite.problems:
         if problem.kind and drawn[problem.id]:
@@ -215,7 +215,7 @@ def _suite(part: PlannedSuite) -> SuiteIdentity:
 
 
 def _sampling_given(job: Job) -> dict[str, float | int]:
-    """Return the sampling options that the commit's publisher.toml spells out."""
+    """Return the sampling options as the commit's publisher.toml gives them, without defaults."""
     data = job.repository.read(job.commit, FILE) or b""
     given: dict[str, float | int] = tomllib.loads(data.decode()).get("model", {}).get("sampling", {})
     return given

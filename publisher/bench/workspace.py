@@ -1,4 +1,4 @@
-"""What the bench machine keeps beside the repository's objects, and nowhere else: paths below the workspace folder."""
+"""Files that the bench machine keeps in its workspace, beside the repository's objects, and nowhere else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEY = 32
 
 
 def whole_samples(workspace: Path, run_id: str) -> Path:
-    """Return where the samples of a run with a private suite are kept whole, on the machine that measured it."""
+    """Return the path of the whole samples of a run with a private suite, on the machine that measured it."""
     return workspace / "samples" / f"{run_id}.jsonl.gz"
 
 

@@ -1,6 +1,6 @@
-"""Graders: a completion and an expected answer in, an outcome out; each has a name and a version that a record keeps.
+"""Graders: each turns a completion and an expected answer into an outcome; records keep its name and version.
 
-Extraction is our own (`extract`). A grader that fails says `error` with its reason, never wrong.
+Answers are extracted by our own rules (`extract`). When a grader itself fails, the outcome is `error`, never wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Grade(NamedTuple):
-    """How a completion was scored: the outcome, the extracted answer, and why where it is not right."""
+    """How a completion was scored: the outcome, the extracted answer, and the reason where it is not right."""
 
     outcome: Outcome
     answer: str
@@ -30,7 +30,7 @@ class Grade(NamedTuple):
 
 
 class Grader(Protocol):
-    """What every grader offers; it is a context manager, because it may hold worker processes."""
+    """What every grader offers. It is a context manager because it may hold worker processes."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""What a comparison of two answers says, and what graders without processes have in common."""
+"""The result of comparing two answers, and the base of graders that hold no processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WRONG = Match("wrong")
 
 
 class Stateless:
-    """A grader that holds nothing which has to be given back."""
+    """A grader without processes or files: entering and leaving it does nothing."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,8 @@
 r"""The final answer of a completion: the last `\boxed{…}` after the thoughts, or nothing.
 
-The rules are ours alone, so that a change of a library never changes a score: text ends at the first end-of-text token;
-thoughts (everything up to the last `</think>`) hold no answer; the last box counts, whatever stands in it; a box that
-was cut off is no answer, and no earlier one takes its place. An empty box is an echo of the instruction and is skipped.
+The rules are our own, so that no library's update changes a score. Text ends at the first end-of-text token. Thoughts
+(everything up to the last `</think>`) hold no answer. The last box counts, whatever it contains; when it was cut off
+there is no answer, and no earlier box takes its place. An empty box echoes the instruction and is skipped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 LIMIT = 2000
-"""The longest answer that is looked at, in characters."""
+"""Characters of the longest answer that is compared; a longer one is wrong."""
 
 _END = re.compile(
     r"<\|(?:endoftext|end_of_text|im_end|im_start|eot_id|eom_id|end|return|start_header_id)\|>"
@@ -68,7 +68,7 @@ def final_code(text: str) -> tuple[str | None, str]:
 
 
 def spoken(text: str) -> str | None:
-    """Return the part of a completion that is meant for the reader, or None when its thoughts never end."""
+    """Return a completion without its thoughts, or None when its thoughts never end."""
     end = _END.search(text)
     text = text[: end.start()] if end else text
     thoughts, closed = text.rfind("<think>"), text.rfind("</think>")
@@ -92,7 +92,7 @@ def closing(text: str, start: int) -> int:
 
 
 def _content(text: str, start: int) -> str | None:
-    """Return what stands in the box whose argument begins at `start`, or None where it was cut off."""
+    """Return the contents of the box whose argument begins at `start`, or None where it was cut off."""
     if text[start : start + 1] == "{":
         end = closing(text, start)
         return None if end < 0 else text[start + 1 : end]

@@ -1,7 +1,7 @@
 r"""The `integer` grader, for competitions whose answers are whole numbers (AIME): no symbolic algebra at all.
 
-Both sides are brought to plain digits by the notation rules that the `math` grader uses (`\text{025}` is 25, so is
-`25.`); anything that is not a whole number then, such as `\frac{50}{2}` or `2.5`, is wrong.
+The `math` grader's notation rules reduce both sides to plain digits (`\text{025}` is 25, and so is `25.`). An answer
+that is not a whole number then, such as `\frac{50}{2}` or `2.5`, is wrong.
 """
 
 from __future__ import annotations

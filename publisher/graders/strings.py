@@ -8,7 +8,7 @@ from publisher.graders.comparison import RIGHT, WRONG, Match, Stateless
 
 
 class ExactGrader(Stateless):
-    """Compares what stands in the last box, or else the last line, character by character after NFKC."""
+    """Compares the last box, or else the last line, character by character after NFKC normalization."""
 
     name = "exact"
     version = "1"

@@ -221,7 +221,7 @@ class Record(Struct, frozen=True, kw_only=True):
     statistics: dict[str, float] = msgspec.field(default_factory=dict)
     """Figures of the run itself: prompt and decode tokens a second, occupancy, peak memory."""
     reused: dict[str, int] = msgspec.field(default_factory=dict)
-    """How many samples were taken over from which earlier run."""
+    """How many samples were reused from each earlier run, by its id."""
     stopped_early: StoppedEarly | None = None
     """Set where a look ended the run; `None` for a complete one."""
     conditions: dict[str, str] = msgspec.field(default_factory=dict)

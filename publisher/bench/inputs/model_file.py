@@ -1,4 +1,4 @@
-"""The `[model]` section to a local GGUF file and its digest."""
+"""Find the GGUF file that the `[model]` section names, and its digest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BUILTIN = Path(__file__).parent / "builtin"
 CHECKPOINTS = ("early", "middle", "final")
-"""The three checkpoints of the builtin model's training; plain `builtin:abacus` is the last."""
+"""The three checkpoints of the builtin model's training; `builtin:abacus` alone is the last one."""
 
 REINSTALL = "pip install --force-reinstall snapshot-publisher"
 
@@ -32,7 +32,7 @@ class ModelFile:
 
 
 def resolve(section: ModelConfig, inputs: Inputs) -> ModelFile:
-    """Return the file that `source` names, fetched or copied out of the commit where necessary.
+    """Return the model file that `source` names, fetched or copied out of the commit where necessary.
 
     Raises ModelError when there is none or its digest is not the declared one, NetworkError or StorageError.
     """

@@ -1,6 +1,6 @@
-"""Where models and suites come from: the commit itself, Hugging Face, the web; each file known by its digest.
+"""Find the files of models and suites: in the commit itself, on Hugging Face or on the web, each by its digest.
 
-A fetched file is kept under its SHA-256 and checked whenever it is used, so that a damaged cache mends itself.
+A file is cached under its SHA-256 and checked whenever it is used, so that a damaged cache repairs itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _POINTER = 1024
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is being fetched: how to name it, which error says that it is wrong, and how large it may be."""
+    """What a file is for: how messages name it, which error it raises, and how large it may be."""
 
     noun: Literal["model", "suite"]
     section: str
@@ -41,13 +41,13 @@ class Kind:
 
     @property
     def folder(self) -> str:
-        """The folder of the cache that keeps it."""
+        """The folder of the cache that such files are in."""
         return f"{self.noun}s"
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The commit whose files are read, and the folder where fetched and extracted files are kept."""
+    """The commit whose files are read, the cache for fetched and extracted files, and where notes go."""
 
     repository: Repository
     commit: str
@@ -64,7 +64,7 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 
 
 def fetch(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
-    """Return the local file of `source`, whose digest is `sha256` where one is given.
+    """Return the local file of `source`; its digest is `sha256` where one is declared.
 
     Raises the kind's error when there is no such file or it has another digest, NetworkError or StorageError.
     """
@@ -72,12 +72,14 @@ def fetch(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
         return _fetched(source, sha256, kind, inputs)
     if _SCHEME.match(source):
         known = "a path in the repository, builtin:abacus, hf:OWNER/REPO@REVISION/FILE or https://…"
-        raise kind.error(f"{kind.section}.source: {source!r} is no source that publisher knows", hint=f"use {known}")
+        raise kind.error(
+            f"{kind.section}.source: {source!r} is not a kind of source that publisher knows", hint=f"use {known}"
+        )
     return _committed(source, sha256, kind, inputs)
 
 
 def check_digest(found: str, wanted: str, kind: Kind, source: str) -> None:
-    """Raise the kind's error, with both digests and what to type, where a declared digest is not the file's."""
+    """Raise the kind's error, with both digests and what to type, when the declared digest is not the file's."""
     if wanted and wanted != found:
         raise kind.error(
             f"{kind.section}: {source} has the sha256\n  {found}\nbut publisher.toml declares\n  {wanted}",
@@ -139,7 +141,7 @@ def _copied(path: PurePosixPath, sha256: str, kind: Kind, inputs: Inputs, where:
 
 
 def _fetched(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
-    """Return a cached copy of a file from elsewhere, fetching it where there is none."""
+    """Return the cached copy of a file from elsewhere, fetching it first where there is none."""
     if not sha256:
         message = f"{kind.section}.sha256: required, because {source} is fetched from elsewhere"
         raise kind.error(message, hint=f"sha256sum FILE   and write it in [{kind.section}]")
@@ -155,7 +157,7 @@ def _fetched(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
-    """Return whether the cache has the file undamaged; a damaged one is removed."""
+    """Return whether the cache has the file undamaged, and remove a damaged one."""
     try:
         if path.is_file():
             if sha256_file(path) == sha256:

@@ -1,7 +1,7 @@
 r"""A suite file to problems: JSON lines of `id`, `problem`, `answer` and, if wanted, `kind`; other fields are ignored.
 
-All its mistakes are reported at once. A control character is one of them: in mathematics it is almost always an escape
-that was lost on the way (a form feed was `\frac`), and a model would be asked another question than was meant.
+All mistakes of a file are reported at once. A control character is one: in mathematics it is almost always a lost
+escape (a form feed was `\frac`), and the model would be asked another question than was meant.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_LINE = 1_000_000
 MAX_PROBLEMS = 100_000
 MAX_FILE = 256 << 20
 SHOWN = 10
-"""How many mistakes are spelled out; the rest are counted."""
+"""Mistakes that are shown; the rest are counted."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -56,7 +56,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """The problems of a suite in the file's order, and the SHA-256 of the file."""
+    """A suite's problems in the file's order, and the SHA-256 of the file."""
 
     name: str
     sha256: str
@@ -170,7 +170,7 @@ def _unfit(
 
 
 def _problem(line: bytes, *, public: bool) -> tuple[list[str], Problem | None]:
-    """Return the mistakes of one line, and its problem where it can be made out."""
+    """Return the mistakes of one line, and its problem where there are none."""
     if len(line) > MAX_LINE:
         return [f"longer than {MAX_LINE} bytes"], None
     if line.startswith(b"\xef\xbb\xbf"):

@@ -67,7 +67,7 @@ class MathGrader:
         self._pool.close()
 
     def mistake(self, expected: str) -> str:
-        """Return why nothing can be compared with `expected`, or an empty string."""
+        """Return why no answer could be compared with `expected`, or an empty string."""
         if len(expected) > LIMIT:
             return f"it is longer than {LIMIT} characters"
         try:
@@ -111,7 +111,7 @@ class MathGrader:
         return self._shapes(wanted, shape(ungrouped(given) if wanted.kind == "value" else given))
 
     def _shapes(self, gold: Shape, given: Shape) -> Match:
-        """Compare two shapes and, where they agree, their parts."""
+        """Compare two shapes and, where the shapes agree, their parts."""
         kinds = (gold.kind, given.kind)
         if kinds == ("value", "value"):
             return self._values(gold.text, given.text)
@@ -188,7 +188,7 @@ class MathGrader:
         return self._symbolic(gold, given)
 
     def _symbolic(self, gold: str, given: str) -> Match:
-        """Ask a worker process, unless the form alone says that the answer is not finished."""
+        """Compare by algebra in a worker process, unless the form alone shows that the answer was not worked out."""
         if _squeezed(gold) == _squeezed(given):
             return RIGHT
         unfinished = _UNFINISHED.search(given) and not _UNFINISHED.search(gold) and not _short_sums(given)
@@ -240,7 +240,7 @@ def _rational(text: str) -> tuple[Fraction | None, str]:
 
 
 def _unmanageable(text: str) -> str:
-    """Return why an expression must not be evaluated, judged by its form alone."""
+    """Return why an expression must not be evaluated, going by its form alone; empty where it may be."""
     depth = deepest = 0
     for character in text:
         depth += (character in "{([") - (character in "})]")
@@ -260,7 +260,7 @@ def _equations(text: str) -> int:
 
 
 def _short_sums(text: str) -> bool:
-    """Return whether every unfinished operation of `text` is a sum or product of at most a thousand terms."""
+    """Return whether every sum, product, integral and limit in `text` is a sum or product of at most 1,000 terms."""
     bounds = _BOUNDS.findall(text)
     return len(bounds) == len(_UNFINISHED.findall(text)) and all(int(b) - int(a) <= 1000 for a, b in bounds)
 
@@ -305,7 +305,7 @@ def _called(kind: str) -> str:
 
 
 def _all(verdicts: Iterable[Match]) -> Match:
-    """Return the first that is wrong; otherwise an error; otherwise right."""
+    """Return the first match that is wrong; else an error if there is one; else right."""
     doubt = None
     for verdict in verdicts:
         if verdict.outcome == "wrong":
@@ -315,7 +315,7 @@ def _all(verdicts: Iterable[Match]) -> Match:
 
 
 def _any(verdicts: Iterable[Match]) -> Match:
-    """Return right where one is; otherwise an error; otherwise the last reason."""
+    """Return right if one match is; else an error if there is one; else the last match."""
     doubt, last = None, WRONG
     for verdict in verdicts:
         if verdict.outcome == "right":

@@ -1,7 +1,8 @@
-r"""One spelling for what people and models write in a box: Unicode to LaTeX, spacing and decoration removed.
+r"""Reduce what people and models write in a box to one spelling: LaTeX instead of Unicode, no spacing or decoration.
 
-Nothing here decides whether two answers are equal. What a reader would see stays: bidirectional controls, which show
-text in another order than it is stored, are refused; characters without any mark (zero width, NUL) are dropped.
+Nothing here decides whether two answers are equal. A text keeps the meaning that a reader would see in it: characters
+without any mark (zero width, NUL) are dropped, and bidirectional controls, which show a text in another order than it
+is stored, make it unusable (`Refused`).
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ _TRAILING = re.compile(r"(?:\\\\|\\(?=\Z)|\s)*(?:(?<!\.)[.,;:])?(?:\\\\|\\(?=\Z)
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, not a failure
-    """The text may look like something else than it is."""
+    """A text that may look different from what it is."""
 
 
 def tidy(text: str) -> str:
@@ -130,7 +131,7 @@ def ungrouped(text: str) -> str:
 
 
 def unwrapped(text: str) -> str:
-    """Return `text` without the braces or round brackets that enclose all of it, unless they mean something."""
+    """Return `text` without the braces that enclose all of it."""
     while text.startswith("{") and closing(text, 0) == len(text) - 1:
         text = text[1:-1].strip()
     return text

@@ -1,7 +1,7 @@
-r"""A value with what stands around it: `x = `, `$`, `%`, a unit, degrees.
+r"""Separate a value from what surrounds it: `x = `, `$`, `%`, a unit, degrees.
 
-A unit on one side only is not held against an answer ("give the length in cm": `5` and `5\text{ cm}`); two different
-units are. A percentage equals both its number and its share.
+Where only one side has a unit it is ignored ("give the length in cm": `5` and `5\text{ cm}`); two different units make
+an answer wrong. A percentage equals both its number and its share.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _UNITS = {
 
 
 class Quantity(NamedTuple):
-    """A value, its unit (`%` for a percentage) or an empty string."""
+    """A value and its unit: `%` for a percentage, empty where it has none."""
 
     value: str
     unit: str
@@ -72,7 +72,7 @@ def quantity(text: str) -> Quantity:
 
 
 def unassigned(text: str) -> str:
-    r"""Return what `text` says of its variable: `x = 4` gives `4`, `x \in [0,1]` gives `[0,1]`; a chain stays whole."""
+    r"""Return the value that `text` gives a variable: `4` for `x = 4`, `[0,1]` for `x \in [0,1]`; a chain is kept."""
     member = _MEMBER.match(text)
     if member:
         return text[member.end() :]

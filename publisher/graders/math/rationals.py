@@ -1,7 +1,8 @@
-r"""Exact arithmetic on LaTeX: the value of an expression as a `Fraction`, with nothing evaluated that could explode.
+r"""Exact arithmetic on LaTeX: return the value of an expression as a `Fraction`, within bounds on its size.
 
-Understands numbers (`1.5e3`, `0.\overline{3}`), `+ - * / ^ !`, `\frac`, `\binom`, roots of perfect powers, brackets,
-mixed numbers and juxtaposition. A recursive-descent parser of our own: no `eval`, no library, bounded size and depth.
+It reads numbers (`1.5e3`, `0.\overline{3}`), `+ - * / ^ !`, `\frac`, `\binom`, roots of perfect powers, brackets,
+mixed numbers and juxtaposition. The recursive-descent parser is our own: no `eval`, no library, and sizes are checked
+before a power or a factorial is calculated.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
 class NotRational(Exception):  # noqa: N818 - an outcome, not a failure
-    """The text is no rational number that we can read."""
+    """The text is not a rational number in a form that this parser reads."""
 
 
 class Unmanageable(Exception):  # noqa: N818 - an outcome, not a failure

@@ -1,7 +1,7 @@
 r"""The shape of an answer: a single value, a list, a set, a tuple or interval, a union, a matrix.
 
-Shapes are compared here, their values by whoever compares single values; so no library decides whether `1, 2` is a
-pair, and every leaf goes through the same exact path.
+Only the structure is read here; single values are compared elsewhere, all in the same way. So no library decides
+whether `1, 2` is a pair.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _closes(text: str) -> bool:
 
 
 def _list(text: str) -> Shape:
-    """Return the parts that commas, `and`, `or` separate, with both signs of a plus-or-minus; or one value."""
+    """Return the parts between commas, `and` and `or`, with both readings of a plus-or-minus; or one value."""
     pieces = [piece for piece in split(text, _JOINERS) if piece]
     pieces = [reading for piece in pieces for reading in signed(piece)]
     if len(pieces) == 1:
