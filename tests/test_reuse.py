@@ -41,7 +41,7 @@ def test_the_journal_stays_until_it_is_forgotten(repository: GitFolder, tmp_path
 
 @model
 def test_samples_of_an_equal_generation_are_reused(repository: GitFolder, tmp_path: Path) -> None:
-    """A later commit that does not change the model generates nothing; its record names the run whose samples it has."""
+    """A later commit that does not change the model generates nothing; its record names the run that did."""
     earlier = run(job(repository), tmp_path / "a")
     notes = Notes()
     later = run(job(repository), tmp_path / "b", notes, earlier.samples)

@@ -119,7 +119,7 @@ def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
 
 
 def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
-    """Return the seed of a sample: equal on every machine, and never the value that llama.cpp replaces by a random one."""
+    """Return the seed of a sample: equal on every machine, and never the one that means "random" to llama.cpp."""
     key = hashlib.blake2b(
         "\0".join([suite_sha256, problem, str(sample)]).encode(),
         digest_size=8,
