@@ -6,14 +6,17 @@ import msgspec
 import pytest
 
 from publisher.errors import DeployError
+from publisher.host import HostOptions, running
 from publisher.ledger.store import Ledger
 from publisher.publishing.notify import VARIABLE, announce, failure, messages, send
 from publisher.schema import Notice, RuleResult, Verdict
 from tests.made import GitFolder, record, verdict
+from tests.project import Project, config
 from tests.scripted import OK, answer, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 SECRET = "canary-5f1e7"
 RULE = RuleResult(rule="threshold", suite="abacus", outcome="fail", reason="abacus 39.6 is below the threshold 50.0")
@@ -125,3 +128,18 @@ def test_without_targets_nothing_is_written(repository: GitFolder) -> None:
     ledger = Ledger(repository.opened, None)
     announce(ledger, messages(record(), said("rejected", RULE), "", ""), {}, now="", note=print)
     assert ledger.head is None
+
+
+@pytest.mark.model
+def test_publish_tells_about_a_rejection_once(tmp_path: Path) -> None:
+    """A rejected commit is news, and the same command again is none; nothing that is printed names the target."""
+    project = Project.create(tmp_path)
+    project.folder.commit({"publisher.toml": config(source="builtin:abacus@early")}, "Worse")
+    options = HostOptions(state=tmp_path / "host", site="demo", repository=str(tmp_path / "origin.git"), port=0)
+    with scripted(answer(200)) as server, running(options) as host:
+        project.connect(host)
+        target = f"json://127.0.0.1:{server.port}/{SECRET}"
+        first = project.run("publish", PUBLISHER_NOTIFY=target)
+        again = project.run("publish", PUBLISHER_NOTIFY=target)
+        assert (first.code, again.code, len(server.asked)) == (1, 1, 1)
+    assert SECRET not in first.out + first.err + again.out + again.err

@@ -15,8 +15,10 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from publisher.errors import DeployError
 from publisher.files import canonical_json
 from publisher.ledger import history
+from publisher.publishing.project import now
 from publisher.publishing.report import one_line, score_words
 from publisher.schema import Notice
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from publisher.errors import PublisherError
     from publisher.ledger.store import Ledger
+    from publisher.publishing.project import Project
     from publisher.schema import Record, Verdict
 
 VARIABLE = "PUBLISHER_NOTIFY"
@@ -98,6 +101,29 @@ def _safe(text: str, width: int = 300) -> str:
     return one_line(text, width).replace("@", "＠").replace("<!", "‹!")
 
 
+@contextlib.contextmanager
+def about(
+    project: Project, record: Record, verdict: Verdict, note: Callable[[str], None], *, is_news: bool
+) -> Iterator[None]:
+    """Tell people what the gate said of a run, and if what follows fails to deploy it, that too.
+
+    A verdict that `is_news` no more was told when it was. What follows comes first: a kept run then has its address.
+    """
+    earlier = [run.line for run in project.runs() if run.line.tier == record.tier and run.run_id != record.run_id]
+    before = earlier[-1].verdict if earlier else ""
+    try:
+        yield
+    except DeployError as error:
+        announce(project.ledger, [failure(record, error)], project.environment, now=now(), note=note)
+        raise
+    finally:
+        if is_news:
+            run = project.run(record.run_id)
+            address = run.receipt.address if run and run.receipt else ""
+            found = messages(record, verdict, before, address)
+            announce(project.ledger, found, project.environment, now=now(), note=note)
+
+
 def announce(
     ledger: Ledger,
     found: Iterable[Message],
@@ -107,14 +133,15 @@ def announce(
     note: Callable[[str], None],
     deadline: float = DEADLINE,
 ) -> None:
-    """Send messages to every target and write into the ledger how many could be reached."""
+    """Send messages to every target, each kind once per run, and write into the ledger how many could be reached."""
     targets = environment.get(VARIABLE, "").split()
     for message in found if targets else ():
+        path = f"{history.folder(message.run_id)}/notice-{message.kind}.json"
+        if ledger.read(path) is not None:
+            continue
         reached = send(message, targets, note=note, deadline=deadline)
         notice = Notice(run_id=message.run_id, kind=message.kind, targets=len(targets), reached=reached, time=now)
-        path = f"{history.folder(message.run_id)}/notice-{message.kind}.json"
-        if ledger.read(path) is None:
-            ledger.append({path: canonical_json(notice)}, f"Notify: {message.kind} {message.run_id}\n")
+        ledger.append({path: canonical_json(notice)}, f"Notify: {message.kind} {message.run_id}\n")
 
 
 def send(message: Message, targets: Sequence[str], *, note: Callable[[str], None], deadline: float = DEADLINE) -> int:

@@ -16,7 +16,7 @@ from publisher.errors import LostRaceError, PublisherError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
 from publisher.ledger import history, snapshots
-from publisher.publishing import takedown
+from publisher.publishing import notify, takedown
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
 from publisher.publishing.failures import Failures
 from publisher.publishing.live import show_live
@@ -77,7 +77,8 @@ def publish(project: Project, revision: str, tier: str, observer: Observer, *, f
     finish_others(project, target.commit, observer.note, patient=False)
     record = measure_target(project, target, observer, fresh=fresh)
     entry = enter(project, record)
-    receipt, news = publish_entry(desk, entry)
+    with notify.about(project, entry.record, entry.verdict, observer.note, is_news=entry.known is None):
+        receipt, news = publish_entry(desk, entry)
     if fresh:
         end_fresh(project.workspace, target.commit, target.tier)
     finish_others(project, target.commit, observer.note)
