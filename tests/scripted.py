@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -23,11 +24,19 @@ def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+Step = bytes | str | tuple[bytes, ...]
+
+
+def drip(data: bytes) -> tuple[bytes, ...]:
+    """Return the step that sends `data` byte by byte."""
+    return tuple(data[index : index + 1] for index in range(len(data)))
+
+
 @dataclass
 class Scripted:
     """The server's script (one step a request; the last repeats) and what it was asked."""
 
-    script: list[bytes | str]
+    script: list[Step]
     port: int = 0
     asked: list[str] = field(default_factory=list)
     """The first line of each request."""
@@ -41,8 +50,11 @@ class Scripted:
 
 
 @contextmanager
-def scripted(*script: bytes | str) -> Iterator[Scripted]:
-    """Serve `script`: bytes are sent as they are, "reset" breaks the connection, "hang" never answers."""
+def scripted(*script: Step) -> Iterator[Scripted]:
+    """Serve `script`: bytes are sent as they are, "reset" breaks the connection, "hang" never answers.
+
+    A tuple of bytes is sent piece by piece, a twentieth of a second apart, so that a whole head or body drips.
+    """
     state = Scripted(list(script))
 
     class Handler(socketserver.BaseRequestHandler):
@@ -61,8 +73,14 @@ def scripted(*script: bytes | str) -> Iterator[Scripted]:
                 time.sleep(3)
             elif step == "reset":
                 self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            elif isinstance(step, tuple):
+                with contextlib.suppress(OSError):
+                    for piece in step:
+                        self.request.sendall(piece)
+                        time.sleep(0.05)
             elif isinstance(step, bytes):
-                self.request.sendall(step)
+                with contextlib.suppress(OSError):
+                    self.request.sendall(step)
 
     class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address = True

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import pickle
+import time
 import traceback
 from pathlib import Path
 
 import pytest
 
-from publisher.errors import ModelError, NetworkError
-from publisher.files import sha256_hex
+from publisher.errors import NetworkError
 from publisher.secret import Secret
 from publisher.web import Web, download
-from tests.scripted import OK, answer, scripted
+from tests.scripted import OK, Step, answer, drip, scripted
 
 CANARY = "0123456789abcdef01234567"
 
@@ -113,38 +114,93 @@ def test_a_secret_never_shows_itself() -> None:
     assert secret.reveal() == CANARY
 
 
-def test_a_download_has_the_declared_digest(tmp_path: Path) -> None:
-    """The file is there, whole, when its digest is right."""
-    with scripted(answer(200, b"model")) as server:
-        download(server.url, tmp_path / "m.gguf", sha256=sha256_hex(b"model"), limit=100)
-    assert (tmp_path / "m.gguf").read_bytes() == b"model"
+LONG_HEAD = b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 4000
 
 
-def test_a_download_with_another_digest_leaves_nothing(tmp_path: Path) -> None:
-    """Both digests are named, and no file, whole or partial, stays."""
-    with scripted(answer(200, b"other")) as server, pytest.raises(ModelError, match=sha256_hex(b"other")):
-        download(server.url, tmp_path / "m.gguf", sha256=sha256_hex(b"model"), limit=100)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("step", [drip(LONG_HEAD), drip(answer(200, b"x" * 4000))])
+def test_a_drip_ends_at_the_deadline(step: Step) -> None:
+    """A head or a body that comes byte by byte is given up in time, and not asked for again."""
+    started = time.monotonic()
+    with scripted(step) as server, pytest.raises(NetworkError, match="too slowly"):
+        Web(read_timeout=2.0, total=0.5).request("GET", server.url, what="the test")
+    assert time.monotonic() - started < 2.5
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("header", "value"),
     [
-        answer(404),
-        "reset",
-        answer(302, Location="http://127.0.0.1:1/"),
-        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut",
-        answer(200, b"x" * 200),
+        ("Retry_After", "\u00b2"),
+        ("Retry_After", "9" * 400),
+        ("Retry_After", "-1"),
+        ("Retry_After", "Thu, 99 Foo 99999999999999 99:99:99 +9999"),
+        ("Retry_After", "()"),
+        ("Retry_After", ""),
+        ("X_RateLimit_Reset", "\u0663"),
+        ("X_RateLimit_Reset", "1e9"),
+        ("X_RateLimit_Reset", "9" * 5000),
     ],
 )
-def test_a_broken_download_leaves_nothing(tmp_path: Path, fault: bytes | str) -> None:
-    """A refused, cut, redirected or too large download is an error and leaves no file."""
-    with scripted(fault) as server, pytest.raises(NetworkError):
-        download(server.url, tmp_path / "m.gguf", sha256="0" * 64, limit=100)
-    assert list(tmp_path.iterdir()) == []
+def test_an_odd_pause_is_ignored(header: str, value: str) -> None:
+    """A header that asks for no readable pause leads to our own pause and another attempt."""
+    odd = f"HTTP/1.1 503 X\r\nContent-Length: 0\r\n{header.replace('_', '-')}: {value}\r\n\r\n".encode()
+    with scripted(odd, OK) as server:
+        assert get(server.url) == 200
 
 
-def test_a_download_needs_https(tmp_path: Path) -> None:
-    """Plain http to another machine is refused before anything is sent."""
-    with pytest.raises(NetworkError, match="https"):
-        download("http://example.invalid/m", tmp_path / "m", sha256="0" * 64, limit=1)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[::1",
+        "https://host:99999/",
+        "https://me:pass@host/",
+        "https://good\\@evil/",
+        "http://\u00e4/",
+        "https:///x",
+        "file:///etc/passwd",
+        "ftp://host/",
+        "",
+        "https://a b/",
+        "https://a\r\nX: y/",
+        "//host/",
+        "https://" + "a" * 3000,
+    ],
+)
+def test_a_malformed_address_is_an_error(url: str, tmp_path: Path) -> None:
+    """An address that programs read in different ways is refused before anything is sent."""
+    with pytest.raises(NetworkError, match="address"):
+        get(url)
+    with pytest.raises(NetworkError):
+        download(url, tmp_path / "m", sha256="0" * 64, limit=1, loopback=True)
+
+
+def test_a_header_that_cannot_be_sent_is_an_error() -> None:
+    """A secret with a line break or a letter outside Latin-1 is one message that does not show it."""
+    for wrong in (f"{CANARY}\n", f"{CANARY}\u20ac"):
+        with scripted(OK) as server, pytest.raises(NetworkError, match="cannot be sent") as caught:
+            Web().request("GET", server.url, what="the test", headers={"Authorization": Secret(wrong)})
+        assert CANARY not in str(caught.value)
+        assert server.asked == []
+
+
+def test_a_netrc_does_not_replace_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for the host in the user's .netrc leaves our own credentials as they are."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password other\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    with scripted(OK) as server:
+        Web().request("GET", server.url, what="the test", headers={"Authorization": Secret("Bearer ours")})
+    assert "Authorization: Bearer ours" in server.heads[0]
+
+
+@pytest.mark.parametrize("location", ["https://[::1", "http://a\x00b", "//\xff", "https://h:x/"])
+def test_an_odd_redirect_is_an_answer_or_an_error(location: str) -> None:
+    """A redirect that points to no address is never a traceback."""
+    with scripted(answer(302, Location=location)) as server, contextlib.suppress(NetworkError):
+        assert get(server.url, "POST", attempts=1) == 302
+
+
+def test_a_deep_answer_is_not_json() -> None:
+    """An answer nested beyond all measure is an error, not a traceback."""
+    with scripted(answer(200, b"[" * 100_000)) as server, pytest.raises(NetworkError, match="not JSON"):
+        Web().request("GET", server.url, what="the test").json("the test")

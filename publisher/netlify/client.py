@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from publisher import address
 from publisher.errors import NetworkError, UsageError
-from publisher.secret import Secret
-from publisher.web import READ_TIMEOUT, Answer, Web, http_date, is_loopback
+from publisher.secret import Secret, redacted
+from publisher.web import READ_TIMEOUT, Answer, Web, http_date
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 API_URL = "https://api.netlify.com"
 _HOOK_PATH = re.compile(r"/build_hooks/[0-9a-f]{24}\Z")
+_HOOK_WRONG = "NETLIFY_BUILD_HOOK is not the address of a Netlify build hook (not shown: it is a secret)"
+_API_HINT = "unset NETLIFY_API_URL for Netlify itself; publisher serve says what to set for its host"
 _ID = re.compile(r"[0-9A-Za-z._-]{1,253}\Z")
 PER_PAGE = 100
 MOST_PAGES = 20
@@ -85,15 +88,25 @@ class Settings:
         Raises UsageError for a hook or an API address that secrets must not be sent to; the value is not shown.
         """
         api_url = environment.get("NETLIFY_API_URL", "").rstrip("/") or API_URL
-        if not (api_url.startswith("https://") or is_loopback(api_url)):
-            raise UsageError("NETLIFY_API_URL must be an https address, or one on this machine")
+        try:
+            secure = address.split(api_url).scheme == "https"
+        except ValueError as error:
+            raise UsageError(f"NETLIFY_API_URL is not an address: {error}", hint=_API_HINT) from None
+        if not (secure or address.is_loopback(api_url)):
+            raise UsageError("NETLIFY_API_URL must be an https address, or one on this machine", hint=_API_HINT)
+        token = environment.get("NETLIFY_AUTH_TOKEN", "").strip()
+        if not (token.isascii() and token.isprintable()):
+            raise UsageError(
+                "NETLIFY_AUTH_TOKEN has a character that no token has (not shown: it is a secret)",
+                hint="make a new token: Netlify → User settings → Applications, and set NETLIFY_AUTH_TOKEN",
+            )
         hook = environment.get("NETLIFY_BUILD_HOOK", "").strip()
-        _check_hook(hook, local=is_loopback(api_url))
-        return cls(site, Secret(hook), Secret(environment.get("NETLIFY_AUTH_TOKEN", "").strip()), api_url)
+        _check_hook(hook, local=address.is_loopback(api_url))
+        return cls(site, Secret(hook), Secret(token), api_url)
 
     def main_address(self) -> str:
         """Return the site's main address, such as https://SITE.netlify.app, without a final slash."""
-        if not is_loopback(self.api_url):
+        if not address.is_loopback(self.api_url):
             return f"https://{self.site}.netlify.app"
         port = urllib.parse.urlsplit(self.api_url).port
         return f"http://{self.site}.localhost" + (f":{port}" if port else "")
@@ -110,17 +123,14 @@ def _check_hook(hook: str, *, local: bool) -> None:
         return
     hint = "set NETLIFY_BUILD_HOOK to https://api.netlify.com/build_hooks/ and 24 hexadecimal digits"
     try:
-        parts = urllib.parse.urlsplit(hook)
-        port = parts.port
+        parts = address.split(hook)
     except ValueError:
-        parts, port = urllib.parse.urlsplit(""), None
-    plain = not (parts.query or parts.fragment or parts.username or parts.password)
-    netlify = parts.scheme == "https" and parts.hostname == "api.netlify.com" and port in {None, 443}
-    here = local and parts.scheme == "http" and is_loopback(hook)
+        raise UsageError(_HOOK_WRONG, hint=hint) from None
+    plain = not (parts.query or parts.fragment)
+    netlify = parts.scheme == "https" and parts.hostname == "api.netlify.com" and parts.port in {None, 443}
+    here = local and parts.scheme == "http" and address.is_loopback(hook)
     if not (plain and (netlify or here) and _HOOK_PATH.match(parts.path)):
-        raise UsageError(
-            "NETLIFY_BUILD_HOOK is not the address of a Netlify build hook (not shown: it is a secret)", hint=hint
-        )
+        raise UsageError(_HOOK_WRONG, hint=hint)
 
 
 @dataclass(slots=True)
@@ -249,7 +259,7 @@ class Netlify:
         name = self.settings.site
         if not name:
             raise UsageError("no site is named", hint='add  [netlify] site = "NAME"  to publisher.toml')
-        return _checked(name if is_loopback(self.settings.api_url) else f"{name}.netlify.app")
+        return _checked(name if address.is_loopback(self.settings.api_url) else f"{name}.netlify.app")
 
     def _call(self, method: str, path: str, kind: type[T], what: str, query: dict[str, str] | None = None) -> T:
         """Call the API and return its answer as `kind`; NetworkError when it does not fit."""
@@ -258,6 +268,8 @@ class Netlify:
             return msgspec.json.decode(answer.body, type=kind)
         except msgspec.MsgspecError as error:
             problem = str(error)
+        except RecursionError:
+            problem = "it is nested too deeply"
         raise NetworkError(f"{what}: the API's answer cannot be understood: {problem}", status=answer.status)
 
     def _answer(self, method: str, path: str, what: str, query: dict[str, str]) -> Answer:
@@ -286,9 +298,10 @@ def _message(answer: Answer) -> str:
     """Return what the API said of an error, cut to a line."""
     try:
         said = msgspec.json.decode(answer.body, type=dict[str, Any]).get("message")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return ""
-    return f": {' '.join(str(said).split())[:200]}" if said else ""
+    # An API may repeat the token that it was sent.
+    return f": {redacted(' '.join(str(said).split()))[:200]}" if said else ""
 
 
 def _checked(part: str) -> str:
