@@ -36,7 +36,7 @@ source = "builtin:abacus"
 [suites.s]
 source = "s.jsonl"
 [netlify]
-site = "demo"
+site = "{site}"
 timeout = 60
 builds_per_minute = 0
 {more}
@@ -84,10 +84,14 @@ class Shelf:
         """A client of the host."""
         return Netlify(Settings.of("demo", self.user.environment))
 
-    def enter(self, word: str = "kept", *, right: int = 30, more: str = "", started: str = "") -> str:
+    def enter(
+        self, word: str = "kept", *, right: int = 30, more: str = "", started: str = "", site: str = "demo"
+    ) -> str:
         """Commit something, put a run of it into the ledger, and return the run's id."""
         number = len(self.project.runs())
-        commit = self.folder.commit({"publisher.toml": CONFIG.format(more=more), "n": str(number)}, f"Number {number}")
+        commit = self.folder.commit(
+            {"publisher.toml": CONFIG.format(more=more, site=site), "n": str(number)}, f"Number {number}"
+        )
         moment = started or f"202611{number // 24 + 1:02d}T{number % 24:02d}0000Z"
         run = record(commit, started=moment, right=right)
         self.project.ledger.append(history.run_files(run, verdict(run, word), b"samples"), f"{word}\n")
@@ -134,7 +138,7 @@ class Shelf:
 def shelf(path: Path) -> Iterator[Shelf]:
     """Set up a project in `path` whose shelf is still empty."""
     folder = GitFolder.create(path / "work")
-    folder.commit({"netlify.toml": NETLIFY, "build.sh": BUILD, "publisher.toml": CONFIG.format(more="")})
+    folder.commit({"netlify.toml": NETLIFY, "build.sh": BUILD, "publisher.toml": CONFIG.format(more="", site="demo")})
     folder.with_remote(path / "origin.git")
     options = HostOptions(
         state=path / "host",

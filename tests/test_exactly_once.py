@@ -21,9 +21,9 @@ from publisher.netlify import deploys
 from publisher.netlify.client import Netlify, Settings
 from publisher.publishing import deliver, live, pipeline
 from publisher.publishing.turns import Patience
-from publisher.schema import Receipt
+from publisher.schema import LiveEvidence, Receipt
 from tests.fault_proxy import Proxy, fault_proxy
-from tests.made import GitFolder
+from tests.made import GitFolder, record, verdict
 from tests.shelf import BUILD, Shelf, shelf
 
 HOUR = 3600.0
@@ -253,3 +253,82 @@ def test_a_snapshot_that_is_always_damaged_is_built_a_few_times_only(tmp_path: P
         with pytest.raises(DeployError, match="does not serve what was rendered"):
             publish(on.shelf, run_id)
         assert on.accepted(branch(run_id)) == deliver.BUILDS
+
+
+def test_one_bad_run_holds_up_no_other(tmp_path: Path) -> None:
+    """A run whose site is unknown and one whose configuration is broken are reported; the others are published."""
+    with stage(tmp_path) as on:
+        on.shelf.folder.commit({"publisher.toml": "[model"}, "Broken")
+        broken = record(on.shelf.folder.git("rev-parse", "HEAD"), started="20261101T000000Z")
+        on.shelf.project.ledger.append(history.run_files(broken, verdict(broken), b"samples"), "broken\n")
+        unknown = on.shelf.enter(site="elsewhere", started="20261102T000000Z")
+        good = on.shelf.enter()
+        done = on.shelf.user.run("reconcile")
+        assert done.code == 3, done.err
+        assert broken.run_id in done.err
+        assert unknown in done.err
+        assert f"published: {on.shelf.netlify.settings.address_of(branch(good))}" in done.out
+        assert "Traceback" not in done.err
+
+
+def test_a_shallow_clone_finishes_what_others_left(tmp_path: Path) -> None:
+    """A commit that the clone does not have is fetched, and its run is published."""
+    with stage(tmp_path) as on:
+        run_id = on.shelf.enter()
+        on.shelf.folder.commit({"more": "1"})
+        on.shelf.folder.git("push", "--quiet", "origin", "main")
+        origin = (tmp_path / "origin.git").as_uri()
+        on.shelf.folder.git("clone", "--quiet", "--depth=1", origin, str(tmp_path / "shallow"))
+        shallow = replace(on.shelf.user, folder=GitFolder(tmp_path / "shallow"))
+        done = shallow.run("reconcile")
+        assert done.code == 0, done.err
+        assert f"published: {on.shelf.netlify.settings.address_of(branch(run_id))}" in done.out
+
+
+def test_a_remote_that_accepts_fast_forwards_only_is_published_to(tmp_path: Path) -> None:
+    """`live` advances by commits with the tree of the snapshot, and a rollback is such a commit, too."""
+    with stage(tmp_path) as on:
+        on.shelf.remote("config", "receive.denyNonFastForwards", "true")
+        first, second = on.shelf.enter(), on.shelf.enter()
+        publish(on.shelf, first)
+        publish(on.shelf, second)
+        tip = on.shelf.remote("rev-parse", "live")
+        shown = on.shelf.remote("rev-parse", branch(second))
+        assert tip != shown
+        assert on.shelf.remote("rev-parse", "live^2") == shown
+        assert on.shelf.remote("rev-parse", "live^{tree}") == on.shelf.remote("rev-parse", f"{shown}^{{tree}}")
+        done = on.shelf.user.run("rollback", "-1", "--why", "a test")
+        assert done.code == 0, done.err
+        assert on.shelf.remote("merge-base", "live", tip) == tip
+        assert on.shelf.shown() == branch(first)
+        before = on.shelf.remote("for-each-ref")
+        publish(on.shelf, first)
+        assert on.shelf.remote("for-each-ref") == before
+
+
+def test_live_may_be_checked_out_in_a_worktree(tmp_path: Path) -> None:
+    """The remote's `live` moves, and the folder keeps what its user checked out."""
+    with stage(tmp_path) as on:
+        publish(on.shelf, on.shelf.enter())
+        on.shelf.folder.git("worktree", "add", "--quiet", str(tmp_path / "seen"), "live")
+        second = on.shelf.enter()
+        publish(on.shelf, second)
+        assert on.shelf.shown() == branch(second)
+        assert GitFolder(tmp_path / "seen").git("status", "--porcelain") == ""
+
+
+def test_a_rollback_needs_a_reason_and_records_what_was_live(tmp_path: Path) -> None:
+    """Without a reason nothing moves; the entry says what the newer snapshot served, its verdict and the difference."""
+    with stage(tmp_path) as on:
+        publish(on.shelf, on.shelf.enter(right=30))
+        second = on.shelf.enter(right=36)
+        publish(on.shelf, second)
+        done = on.shelf.user.run("rollback", "-1")
+        assert (done.code, "--why" in done.err) == (2, True)
+        assert on.shelf.user.run("rollback", "-1", "--reason", "its answers are cut off").code == 0
+        on.shelf.project.ledger.sync()
+        move = history.live_moves(on.shelf.project.ledger)[-1]
+        assert move.why == "its answers are cut off"
+        assert move.evidence == LiveEvidence(
+            snapshot=branch(second), run_id=second, verdict="kept", state="whole", files=2, difference={"s": -15.0}
+        )

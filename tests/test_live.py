@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from publisher.files import sha256_hex
 from publisher.host import HostOptions, running
 from publisher.netlify.client import Netlify, Settings
 from publisher.netlify.deploys import shown_run
@@ -112,3 +113,19 @@ def test_a_live_move_that_was_missed_is_made_up_for(tmp_path: Path) -> None:
         done = project.run("publish")
         assert done.code == 1, done.err
         assert live(project) == project.log()[0]["run_id"]
+
+
+def test_without_a_token_a_snapshot_goes_live_on_a_remote_that_accepts_fast_forwards_only(tmp_path: Path) -> None:
+    """A commit of `live` with the snapshot's tree is built, and renders to the snapshot's own bytes."""
+    with published(tmp_path, token=False) as (project, _):
+        project.folder.git("-C", str(tmp_path / "origin.git"), "config", "receive.denyNonFastForwards", "true")
+        assert project.run("publish").code == 0
+        project.folder.commit({"n": "2"})
+        done = project.run("publish")
+        assert done.code == 0, done.err
+        receipt = project.log()[1]["receipt"]
+        shown = project.folder.git("-C", str(tmp_path / "origin.git"), "rev-parse", "live", "live^2").split()
+        assert shown[1] == receipt["commit"] != shown[0]
+        netlify = Netlify(Settings.of("demo", project.environment))
+        body = netlify.web.request("GET", netlify.settings.main_address() + "/manifest.json", what="live").body
+        assert sha256_hex(body) == receipt["manifest_sha256"]

@@ -298,7 +298,8 @@ class Repository:
         if remote is None:
             raise self._absent(sha)
         try:
-            self.fetch(remote, sha, depth=1)
+            # A depth would make a full clone shallow, so it is only given where the clone is shallow already.
+            self.fetch(remote, sha, depth=1 if self.is_shallow() else None)
         except GitError as error:
             raise GitError(self._absent(sha).message, hint=_UNSHALLOW, detail=error.detail) from error
 
