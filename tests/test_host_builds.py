@@ -274,6 +274,8 @@ def test_ignore_does_not_cancel_a_hook_build(visitor: Visitor, source: GitFolder
         ('[build]\npublish = "missing"\n', "'missing' does not exist"),
         ('[build]\npublish = "../.."\n', "leaves the repository"),
         ("[build]\ncommand = 3\n", "command is not a string"),
+        (f"a = {'[' * 5000}{']' * 5000}\n", "nested too deeply"),
+        (f"a = {'1' * 5000}\n", "netlify.toml"),
         ('[build]\npublish = ".git"\n', "hidden folders are not published"),
         ('[build]\ncommand = "ln -s .git dist"\npublish = "dist"\n', "hidden folders are not published"),
         ('[build]\ncommand = "true"\nbase = "nowhere"\n', "could not be started"),

@@ -146,6 +146,17 @@ def test_a_confined_build_has_no_variable_in_an_argument_vector(tmp_path: Path, 
     assert "build_hooks" not in seen[1]
 
 
+def test_a_build_cannot_write_to_the_objects_of_the_repository(visitor: Visitor, source: GitFolder) -> None:
+    """The clone of a repository on this machine shares no file with it, so spoiling the clone spoils nothing else."""
+    change(
+        source,
+        "snapshot-2",
+        {"build.sh": "mkdir dist; find .git/objects -type f -printf '%n\\n' | sort -u > dist/links"},
+    )
+    deploy = visitor.build("snapshot-2")
+    assert visitor.visit(deploy["id"], "/links").text == "1\n"
+
+
 @needs_bubblewrap
 def test_a_confined_build_can_be_cancelled(tmp_path: Path, source: GitFolder) -> None:
     """Cancelling ends everything behind the walls as well."""

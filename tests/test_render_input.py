@@ -67,6 +67,7 @@ def test_a_tree_replaces_and_adds_site_files_one_by_one(own: Path) -> None:
         ("templates/404.html", '{% include "gone.html" %}', "gone.html"),
         ("content/pin.md", "# Pin\n\n{{ pinn }}", "pinn"),
         ("content/pin.md", "no title", "no title"),
+        ("content/pin.md", "# Pin\n" + "- " * 3000 + "x", "nested too deeply"),
         ("content/history.md", "# History\n", "taken"),
         ("content/A b.md", "# A b\n", "only a-z"),
         ("templates/404.html", "\n\n{{ 1 // 0 }}", "line 3: ZeroDivisionError"),

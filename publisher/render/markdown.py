@@ -89,7 +89,12 @@ def content(name: str, source: bytes, values: Mapping[str, str]) -> Content:
     if title is None:
         raise ConfigError(f"{where} has no title", hint="its first line has to be: # Title")
     filled = _fill(written[title.end() :], values, where)
-    html = markdown.markdown(filled, extensions=list(_EXTENSIONS), output_format="html")
+    try:
+        html = markdown.markdown(filled, extensions=list(_EXTENSIONS), output_format="html")
+    except RecursionError as error:
+        raise ConfigError(
+            f"{where} is nested too deeply", hint=f"make the lists and quotations of {where} flatter"
+        ) from error
     clean = nh3.clean(
         html, tags=set(_TAGS), attributes=_ATTRIBUTES, url_schemes={"http", "https"}, link_rel="noopener noreferrer"
     )

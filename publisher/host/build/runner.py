@@ -22,6 +22,8 @@ from publisher.host.build.supervisor import KILL_SECONDS, NOT_ENDED, Job
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LOADER = ("LD_LIBRARY_PATH",)
+"""The host's own variables that its Python may need to start at all."""
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -98,7 +100,7 @@ def run_command(
     try:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_SUPERVISOR)],
-            env={},
+            env={name: os.environ[name] for name in _LOADER if name in os.environ},
             start_new_session=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -35,7 +35,9 @@ def read_settings(text: str, context: str, branch: str) -> BuildSettings:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise ConfigError("netlify.toml: it is nested too deeply") from error
+    except ValueError as error:  # of tomllib, and of Python itself for an integer of thousands of digits
         raise ConfigError(f"netlify.toml: {error}") from error
     contexts = _table(document, "context")
     layers = [_table(document, "build"), _table(contexts, context), _table(contexts, branch)]

@@ -86,7 +86,7 @@ async def read_json(request: Request, limit: int) -> dict[str, Any]:
     body = await read_body(request, limit)
     try:
         return msgspec.json.decode(body, type=dict[str, Any]) if body.strip() else {}
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise RefusedError(400, f"The request body is not a JSON object: {error}") from error
 
 
