@@ -182,7 +182,7 @@ def test_a_remote_that_forbids_to_move_back_is_no_lost_race(repository: GitFolde
     origin.git("config", "receive.denyNonFastForwards", "true")
     snapshots.move_live(ledger, newer, None)
     with pytest.raises(RemoteRejectedError) as caught:
-        snapshots.move_live(ledger, older, newer)
+        ledger.repository.push("origin", {snapshots.LIVE: (older, newer)})
     assert caught.value.reason == "non-fast-forward"
 
 
