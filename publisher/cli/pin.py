@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+import msgspec
 
 from publisher.cli.shared import open_project
-from publisher.cli.terminal import echo, note
+from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import UsageError
 from publisher.ledger import history
 from publisher.publishing import pins
 from publisher.publishing.find import find_snapshot
-from publisher.publishing.report import table
+from publisher.publishing.report import one_line, table
+
+if TYPE_CHECKING:
+    from publisher.publishing.project import Project
 
 
 @click.command("pin", context_settings={"ignore_unknown_options": True})
@@ -18,14 +24,16 @@ from publisher.publishing.report import table
 @click.argument("name", required=False)
 @click.option("--move", is_flag=True, help="Move a pin that exists; its earlier places stay recorded.")
 @click.option("--dry-run", is_flag=True, help="Only check the name and say what would be pinned.")
+@click.option("--json", "as_json", is_flag=True, help="Print the pin, or the list of pins, as JSON.")
 @click.pass_context
-def command(ctx: click.Context, snapshot: str | None, name: str | None, move: bool, dry_run: bool) -> None:
+def command(
+    ctx: click.Context, snapshot: str | None, name: str | None, move: bool, dry_run: bool, as_json: bool
+) -> None:
     """Give SNAPSHOT the address NAME--SITE, which never moves by itself. Without arguments, list the pins."""
     project = open_project(ctx)
     project.ledger.sync()
     if snapshot is None:
-        rows = [[pin.name, pin.snapshot, pin.address, pin.time] for pin in history.pins(project.ledger).values()]
-        echo(table(["pin", "snapshot", "address", "since"], rows) if rows else "nothing is pinned yet")
+        _list(project, as_json=as_json)
         return
     if name is None:
         raise UsageError("a pin needs a name", hint=f"publisher pin {snapshot} math-v3")
@@ -35,4 +43,22 @@ def command(ctx: click.Context, snapshot: str | None, name: str | None, move: bo
         pins.check_name(name, netlify.settings.site)
         echo(f"would pin {run.line.snapshot} as {netlify.settings.address_of(name)}")
         return
-    echo(f"pinned: {pins.pin(project, snapshot, name, move=move, note=note).address}")
+    made = pins.pin(project, snapshot, name, move=move, note=note)
+    if as_json:
+        echo_json(msgspec.to_builtins(made))
+    else:
+        echo(f"pinned: {made.address}")
+
+
+def _list(project: Project, *, as_json: bool) -> None:
+    """Print the pins as they are now: name, snapshot and since when, and below each its address."""
+    known = sorted(history.pins(project.ledger).values(), key=lambda pin: pin.name)
+    if as_json:
+        echo_json([msgspec.to_builtins(pin) for pin in known])
+    elif known:
+        rows = [[pin.name, one_line(pin.snapshot), pin.time[:10]] for pin in known]
+        lines = table(["pin", "snapshot", "since"], rows).splitlines()
+        below = [f"  {one_line(pin.address, 300)}" for pin in known]
+        echo("\n".join([*lines[:2], *(part for pair in zip(lines[2:], below, strict=True) for part in pair)]))
+    else:
+        echo("nothing is pinned yet")

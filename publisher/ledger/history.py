@@ -143,6 +143,12 @@ def pins(ledger: Ledger) -> dict[str, Pin]:
     return {pin.name: pin for pin in sorted(index_of(ledger).pins.values(), key=lambda pin: pin.number)}
 
 
+def pins_of(ledger: Ledger, name: str) -> list[Pin]:
+    """Return every pin that a name has had, oldest first."""
+    found = [pin for pin in index_of(ledger).pins.values() if pin.name == name]
+    return sorted(found, key=lambda pin: pin.number)
+
+
 def live_file(move: LiveMove, number: int) -> dict[str, bytes]:
     """Return the ledger file that records the `number`-th move of the live site: clocks differ, the ledger counts."""
     return {f"live/{number:06d}-{move.commit[:12]}.json": canonical_json(move)}

@@ -1,4 +1,11 @@
-"""Pins: memorable addresses of snapshots, which move only when somebody says so."""
+"""Pins: memorable addresses of snapshots, which move only when somebody says so.
+
+    claimed ─▶ pushed ─▶ requested ─▶ ready ─▶ verified
+
+`claimed` is the pin's entry in the ledger, a number of its name that only one publisher can take. What follows looks
+first whether it is done already, so the same command finishes a pin that was interrupted, and equal pins at once are
+one pin. A pin that was interrupted does not block its name: it can be moved like any other.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +13,25 @@ import re
 from typing import TYPE_CHECKING
 
 from publisher import verify
-from publisher.errors import LostRaceError, UsageError
+from publisher.errors import LostRaceError, RemoteRejectedError, UsageError
+from publisher.files import sha256_hex
 from publisher.ledger import calls, history, snapshots
 from publisher.netlify import deploys
 from publisher.publishing.deliver import Desk, build, check_settings
 from publisher.publishing.find import find_snapshot
-from publisher.publishing.project import now
 from publisher.schema import Pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from publisher.ledger.history import Run
     from publisher.publishing.project import Project
+    from publisher.schema import Receipt
 
     Note = Callable[[str], None]
 
+ATTEMPTS = 12
+"""How often a step that another publisher got ahead of is tried again."""
 LONGEST_NAME, LONGEST_LABEL = 37, 63
 """Characters that Netlify takes of a branch in an address (`netlify deploy --help`), and DNS of a whole label."""
 _NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*\Z")
@@ -28,7 +39,7 @@ _RESERVED = re.compile(r"(?:snapshot|deploy-preview|agent)-.*|live|ledger|main|m
 
 
 def check_name(name: str, site: str) -> None:
-    """Refuse a pin's name that could not be an address, or that means something else; UsageError says which."""
+    """Raise UsageError for a pin's name that could not be an address, or that means something else there."""
     label = f"{name}--{site}"
     if not _NAME.match(name) or len(name) > LONGEST_NAME or len(label) > LONGEST_LABEL:
         longest = min(LONGEST_NAME, LONGEST_LABEL - 2 - len(site))
@@ -41,59 +52,139 @@ def check_name(name: str, site: str) -> None:
 
 
 def pin(project: Project, wanted: str, name: str, *, move: bool, note: Note) -> Pin:
-    """Give a snapshot a memorable branch address and return the pin; one that exists is moved only with `move`."""
+    """Give a snapshot a memorable branch address and return the pin; one that exists is moved only with `move`.
+
+    Raises UsageError where the name is taken or the snapshot is not published, LostRaceError where somebody else moves
+    the pin meanwhile.
+    """
     project.ledger.sync()
     run = find_snapshot(project, wanted)
-    netlify, config = project.client_of(run)
-    check_name(name, netlify.settings.site)
-    check_settings(netlify)
-    known = history.pins(project.ledger).get(name)
-    if known is not None and known.run_id == run.run_id:
-        note(f"{name} is pinned to {known.snapshot} already")
-    elif known is not None and not move:
-        raise UsageError(
-            f"{name} is pinned to {known.snapshot}, and a pin does not move by itself",
-            hint=f"publisher pin {wanted} {name} --move",
-        )
-    snapshot = snapshots.ensure_snapshot(
-        project.ledger, run.run_id, site=netlify.settings.main_address(), address=netlify.settings.address_of
+    desk = Desk.of_run(project, run, note)
+    check_name(name, desk.netlify.settings.site)
+    check_settings(desk.netlify)
+    receipt = _published(run)
+    _check_branch(project, name, receipt)
+    made = _claim(desk, name, receipt, move=move)
+    _push(project, made)
+    wanted_deploy = deploys.WantedDeploy(
+        name, made.commit, made.run_id, f"pin {name} {made.run_id}", desk.limits.timeout
     )
-    _push_pin(project, name, snapshot.commit, known.commit if known else None)
-    address = netlify.settings.address_of(name)
-    wish = deploys.WantedDeploy(name, snapshot.commit, run.run_id, f"pin {name} {run.run_id}", config.netlify.timeout)
-    number = known.number + 1 if known and known.run_id != run.run_id else known.number if known else 1
-    desk = Desk(project, netlify, config.netlify, note)
-    build(desk, wish, desk.turns(calls.pin_folder(name, number)))
-    verify.require(verify.verify(address, record_sha256=snapshot.record_sha256, commit=snapshot.commit))
-    if known is not None and known.run_id == run.run_id:
-        return known
-    made = Pin(
-        name=name,
-        number=known.number + 1 if known else 1,
-        snapshot=snapshot.branch,
-        run_id=run.run_id,
-        commit=snapshot.commit,
-        address=address,
-        who=project.who,
-        time=now(),
+    build(desk, wanted_deploy, desk.turns(calls.pin_folder(name, made.number)))
+    record = verify.verify(
+        made.address,
+        record_sha256=_record_digest(project, receipt),
+        commit=made.commit,
+        manifest_sha256=receipt.manifest_sha256,
     )
-    project.ledger.append(history.pin_file(made), f"Pin {name} to {snapshot.branch}\n")
+    verify.require(record)
     return made
 
 
-def _push_pin(project: Project, name: str, commit: str, before: str | None) -> None:
-    """Point the pin's branch at a snapshot, from exactly where the pin says it is; UsageError where it is not ours."""
+def _published(run: Run | None) -> Receipt:
+    """Return the receipt of a snapshot that is there; UsageError where its deploy was deleted."""
+    if run is None or run.receipt is None:
+        branch = run.line.snapshot if run else "the snapshot"
+        raise UsageError(
+            f"{branch} was pruned or taken down, so there is nothing to pin",
+            hint=f"publisher verify {branch} --repair   brings a pruned snapshot back",
+        )
+    return run.receipt
+
+
+def _claim(desk: Desk, name: str, receipt: Receipt, *, move: bool) -> Pin:
+    """Write down that a name is pinned to a snapshot and return the entry, also where it is there already."""
+    project = desk.project
+    for _ in range(ATTEMPTS):
+        known = history.pins(project.ledger).get(name)
+        if known is not None and known.run_id == receipt.run_id:
+            desk.note(f"{name} is pinned to {known.snapshot} already")
+            return known
+        if known is not None and not move:
+            raise UsageError(
+                f"{name} is pinned to {known.snapshot}, and a pin does not move by itself",
+                hint=f"publisher pin {receipt.snapshot} {name} --move",
+            )
+        made = Pin(
+            name=name,
+            number=known.number + 1 if known else 1,
+            snapshot=receipt.snapshot,
+            run_id=receipt.run_id,
+            commit=receipt.commit,
+            address=desk.netlify.settings.address_of(name),
+            who=project.who,
+            time=desk.moment(),
+        )
+
+        def taken(made: Pin = made) -> bool:
+            current = history.pins(project.ledger).get(name)
+            run = project.run(receipt.run_id)
+            # A snapshot that is being pruned or taken down must not get a pin that leads nowhere.
+            return (current is not None and current.number >= made.number) or run is None or run.receipt is None
+
+        project.ledger.append(history.pin_file(made), f"Pin {name} to {made.snapshot}\n", unless=taken)
+        _published(project.run(receipt.run_id))
+        if history.pins(project.ledger).get(name) == made:
+            return made
+    raise LostRaceError(f"other publishers keep moving the pin {name!r}", hint="publisher pin   lists the pins")
+
+
+def _check_branch(project: Project, name: str, receipt: Receipt) -> str | None:
+    """Return where the pin's branch is, None where it is not there; UsageError where it is somebody else's branch.
+
+    The ledger's word is not enough to overwrite a branch: its commit must have been made for a snapshot that the name
+    was pinned to.
+    """
     ref = f"refs/heads/{name}"
     repository, remote = project.repository, project.ledger.remote
     there = repository.remote_refs(remote, ref).get(ref) if remote else repository.ref(ref)
-    if there == commit:
+    if there is None or there == receipt.commit:
+        return there
+    known = {pin.run_id for pin in history.pins_of(project.ledger, name) if pin.commit == there}
+    if known:
+        repository.fetch_commit(remote, there)
+        if snapshots.trailers(repository.commit(there).message).get("Run") in known:
+            return there
+    raise UsageError(f"there is a branch {name!r} already that is no pin", hint="choose another name")
+
+
+def _push(project: Project, made: Pin) -> None:
+    """Point the pin's branch at its snapshot, as long as nobody has moved the pin; LostRaceError where somebody has."""
+    ref, remote, repository = f"refs/heads/{made.name}", project.ledger.remote, project.repository
+    for _ in range(ATTEMPTS):
+        project.ledger.sync()
+        current, run = history.pins(project.ledger).get(made.name), project.run(made.run_id)
+        if current != made:
+            raise LostRaceError(
+                f"{made.name} was pinned to {current.snapshot if current else 'nothing'} meanwhile",
+                hint="publisher pin   lists the pins",
+            )
+        receipt = _published(run)
+        there = _check_branch(project, made.name, receipt)
+        if there == made.commit:
+            return
+        repository.fetch_commit(remote, made.commit)
+        try:
+            if remote is None:
+                repository.move_refs({ref: (made.commit, there)})
+            else:
+                _push_to(project, remote, ref, made.commit, there)
+        except LostRaceError:
+            continue
         return
-    if there != before:
-        raise UsageError(f"there is a branch {name!r} already that is no pin", hint="choose another name")
+    raise LostRaceError(f"other publishers keep moving the branch {made.name!r}", hint="publisher pin   lists the pins")
+
+
+def _push_to(project: Project, remote: str, ref: str, commit: str, there: str | None) -> None:
+    """Push a pin's branch from where it is; where the remote accepts fast-forwards only, by deleting it first."""
     try:
-        if remote:
-            repository.push(remote, {ref: (commit, before)})
-        else:
-            repository.move_refs({ref: (commit, before)})
-    except LostRaceError as error:
-        raise UsageError(f"somebody else is pinning {name!r}", hint="publisher pin   lists the pins") from error
+        project.repository.push(remote, {ref: (commit, there)})
+    except RemoteRejectedError:
+        if there is None:
+            raise
+        project.repository.delete_remote(remote, ref, there)
+        project.repository.push(remote, {ref: (commit, None)})
+
+
+def _record_digest(project: Project, receipt: Receipt) -> str:
+    """Return the SHA-256 of the record that a snapshot must show."""
+    return sha256_hex(project.ledger.read(f"{history.folder(receipt.run_id)}/record.json") or b"")

@@ -88,22 +88,17 @@ def is_live(project: Project, target: Target) -> bool:
     moves = history.live_moves(project.ledger)
     if moves and moves[-1].run_id == target.run_id:
         return True
-    live = snapshots.live_commit(project.ledger)
-    return live is not None and shows(project, live, target.snapshot)
+    return snapshots.live_commit(project.ledger) == target.snapshot
 
 
 def shows(project: Project, commit: str, snapshot: str) -> bool:
-    """Return whether a commit is a snapshot commit, or the merge by which `live` shows it.
-
-    Where the remote takes fast-forwards only, `live` advances by merges whose last parent is the snapshot.
-    """
+    """Return whether a commit is a snapshot commit, or one on `live` that was made to show it."""
     if commit == snapshot:
         return True
     try:
-        parents = project.repository.commit(commit).parents
+        return snapshots.shown_by(project.repository, commit) == snapshot
     except GitError:
         return False  # a commit that is not here is none that a snapshot was shown by
-    return len(parents) == 2 and parents[-1] == snapshot
 
 
 def delete_snapshot(project: Project, netlify: Netlify, target: Target) -> None:
