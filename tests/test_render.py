@@ -482,3 +482,20 @@ def test_a_snapshot_that_is_gone_is_named_and_not_linked(own: Path, field: str, 
     assert f"{word} 20 Nov 2026" in site["history/index.html"].decode()
     for name in ("index.html", "history/index.html", "compare/index.html", "feed.xml"):
         assert older["address"] not in site[name].decode()
+
+
+def test_the_keyboard_can_skip_charts_and_maps(files: dict[str, bytes]) -> None:
+    """Before each drawing with many links stands a link behind it."""
+    for name, target in (("index.html", "after-chart"), ("samples/words/index.html", "problems")):
+        page = files[name].decode()
+        assert page.index(f'class="skip" href="#{target}"') < page.index(f'id="{target}"')
+
+
+def test_an_answer_says_what_was_taken_out_of_it(own: Path) -> None:
+    """Where a team's pattern replaced passages, the page says how many; nobody takes the rest for the whole."""
+    path = own / "ledger/samples.jsonl.gz"
+    samples = [msgspec.structs.replace(one, redacted=2) for one in unpack_samples(path.read_bytes(), 1 << 30)]
+    path.write_bytes(pack_samples(samples))
+    site = build(source(own))
+    assert b"2 passages replaced before this answer was stored" in site["samples/words/index.html"]
+    assert b"passages replaced" not in site["samples/hard/index.html"]

@@ -128,6 +128,16 @@ def test_the_phone_has_its_own_chart_and_cards_instead_of_a_table(browser: Brows
     ]
 
 
+def test_the_navigation_of_a_phone_is_one_row_and_shows_where_one_is(browser: Browser, address: str) -> None:
+    """At 390 pixels all entries stand in one row that scrolls by itself, and the current one is in view."""
+    browser.open(address + "pin/", width=390)
+    tops = "[...new Set([...document.querySelectorAll('.top nav li')].map(item => item.offsetTop))].length"
+    place = "document.querySelector('.top nav [aria-current]').getBoundingClientRect()"
+    assert browser.value(tops) == 1
+    assert browser.value(f"{place}.left") >= 0
+    assert browser.value(f"{place}.right") <= 390
+
+
 def test_without_javascript_everything_is_there(browser: Browser, address: str) -> None:
     """Links, answers and addresses need no script; the copy buttons are only there with one."""
     browser.open(address, width=1280, scripts=False)

@@ -37,6 +37,8 @@ class AnswerView:
     """How long the first token took; empty where that is not known."""
     finish: str
     reason: str
+    redacted: str
+    """How many passages a pattern of the team's took out of the text; empty for none."""
     head: str
     tail: str
     left_out: str
@@ -188,6 +190,7 @@ def _answer(sample: Sample, limit: int, *, few: bool) -> AnswerView:
         first=_first(sample),
         finish=sample.finish,
         reason=text.line(sample.reason, 300),
+        redacted=text.plural(sample.redacted, "passage") if sample.redacted else "",
         head=head,
         tail=tail,
         left_out=f"{text.plural(left_out, 'character')} left out" if left_out else "",

@@ -2,6 +2,13 @@
 (function () {
   "use strict";
 
+  // On a phone the navigation is one row that scrolls: show the entry of this page.
+  var current = document.querySelector(".top nav [aria-current]");
+  if (current) {
+    var row = current.closest("ul");
+    row.scrollLeft = current.offsetLeft - row.offsetLeft - row.clientWidth / 2;
+  }
+
   // A button that copies what stands beside it; without this script the text is selected by a click.
   function addCopy(box) {
     if (!navigator.clipboard) { return; }
