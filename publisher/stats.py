@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+LOOKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
+"""The shares of each suite's samples after which there is a look; the complete run is the last one."""
+
 
 class Estimate(NamedTuple):
     """A score in points with its standard error and a 95 % interval, all in points."""

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.files import sha256_hex
+from publisher.stats import LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from publisher.bench.plan import Plan, PlannedSuite
-    from publisher.schema import Sample
+    from publisher.schema import Record, Sample
 
     Key = tuple[str, str, int]
     """Suite, problem and number of a sample."""
     Watch = Callable[["Look"], str]
     """Says why a run can stop after a look, or nothing where it continues."""
 
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
-"""The shares of each suite's samples after which there is a look; the complete run is the last one."""
+SHARES = LOOKS
 _FINENESS = 1024
 """Requests are ordered by this many parts of a run."""
 
@@ -42,6 +42,8 @@ class Look:
     scored: Mapping[str, Mapping[str, int]]
     left: Mapping[str, Mapping[str, int]]
     """The samples that are still to come."""
+    record: Record | None = None
+    """What the run's record would be if it ended here."""
 
 
 def shares(plan: Plan) -> dict[Key, float]:

@@ -6,7 +6,7 @@ import concurrent.futures
 import contextlib
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from publisher.bench.forecast import Forecast
@@ -137,7 +137,22 @@ def measure(
         requests = requests_for(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts))
         repeated = prove(engine, requests)
         forecast = Forecast({request.key: request.expected for request in requests})
-        stop = _Stop(Tracker(parts, run.done if watch else ()), watch, run)
+
+        def record_of(samples: Sequence[Sample], digest: str, early: StoppedEarly | None) -> Record:
+            return build_record(
+                job,
+                planned,
+                facts=engine.facts,
+                engine=engine.identity,
+                samples=samples,
+                samples_sha256=digest,
+                duration=time.monotonic() - begun,
+                statistics=engine.statistics() | repeated,
+                reused=run.reused,
+                stopped_early=early,
+            )
+
+        stop = _Stop(Tracker(parts, run.done if watch else ()), watch, run, record_of)
         with contextlib.closing(generated(run.scorer, engine, missing, requests, threads)) as coming:
             for sample, key in () if stop.reached() else coming:
                 _keep(run, sample, journal)
@@ -147,18 +162,7 @@ def measure(
                     break
         samples = [run.done[wanted.key] for wanted in planned.wanted if stop.counts(wanted.key)]
         published = _published(samples, planned, workspace)
-        record = build_record(
-            job,
-            planned,
-            facts=engine.facts,
-            engine=engine.identity,
-            samples=samples,
-            samples_sha256=samples_digest(published),
-            duration=time.monotonic() - begun,
-            statistics=engine.statistics() | repeated,
-            reused=run.reused,
-            stopped_early=stop.early(samples),
-        )
+        record = record_of(samples, samples_digest(published), stop.early(samples))
     if published is not samples:
         atomic_write(whole_samples(workspace, record.run_id), pack_samples(samples), mode=0o600)
     return Measurement(record, samples, published, path)
@@ -177,6 +181,7 @@ class _Stop:
     tracker: Tracker
     watch: Watch | None
     run: _Run
+    record_of: Callable[[Sequence[Sample], str, StoppedEarly | None], Record]
     part: int | None = None
     why: str = ""
     share: float = 1.0
@@ -191,9 +196,14 @@ class _Stop:
         if part is None:
             return False
         look = self.tracker.look(part, self.run.done)
-        self.why = self.watch(look)
-        if self.why:
-            self.part, self.share = part, look.share
+        if not all(any(counts.values()) for counts in look.scored.values()):
+            return False  # a small suite has nothing to look at yet
+        self.part, self.share = part, look.share
+        samples = [self.run.done[wanted.key] for wanted in self.run.plan.wanted if self.counts(wanted.key)]
+        record = self.record_of(samples, "", self.early(samples))
+        self.why = self.watch(replace(look, record=record))
+        if not self.why:
+            self.part, self.share = None, 1.0
         return bool(self.why)
 
     def counts(self, key: Key) -> bool:

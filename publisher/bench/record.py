@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from publisher import __version__
 from publisher.config import FILE
 from publisher.engine import devices, machine
+from publisher.files import sha256_hex
 from publisher.schema import (
     CommitIdentity,
     Counts,
@@ -67,7 +68,7 @@ def build_record(
         versions={"publisher": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},
         salt=job.salt,
         generation=plan.generation,
-        fingerprint=plan.fingerprint,
+        fingerprint=_fingerprint(plan, stopped_early),
         config_sha256=job.config_sha256,
         samples_sha256=samples_sha256,
         started=_time(job.started),
@@ -85,6 +86,13 @@ def build_record(
         stopped_early=stopped_early,
         conditions=dict(plan.conditions),
     )
+
+
+def _fingerprint(plan: Plan, stopped_early: StoppedEarly | None) -> str:
+    """Return the digest of what was measured; how much of it is part of it, so that completing a run makes another."""
+    if stopped_early is None:
+        return plan.fingerprint
+    return sha256_hex(f"{plan.fingerprint} stopped at look {stopped_early.look}".encode())
 
 
 def run_id(job: Job) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
@@ -11,7 +13,18 @@ from publisher.errors import UsageError
 from publisher.publishing import pipeline
 from publisher.publishing.report import verdict_lines
 
+if TYPE_CHECKING:
+    from publisher.config import Config
+    from publisher.schema import Verdict
+
 EXIT_CODES = {"kept": 0, "rejected": 1, "inconclusive": 4}
+
+
+def exit_code(verdict: Verdict, config: Config) -> int:
+    """Return the exit code of a verdict; where only a gain is missing, nothing was harmed and the policy says."""
+    if verdict.no_gain and config.gate.no_gain == "pass":
+        return 0
+    return EXIT_CODES[verdict.verdict]
 
 
 @click.command("gate")
@@ -32,4 +45,4 @@ def command(ctx: click.Context, revision: str, tier: str, as_json: bool) -> None
         echo_json(msgspec.to_builtins(verdict))
     else:
         echo("\n".join(verdict_lines(record, verdict)))
-    ctx.exit(EXIT_CODES[verdict.verdict])
+    ctx.exit(exit_code(verdict, config))

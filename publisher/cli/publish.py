@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from publisher.cli.gate import EXIT_CODES
+from publisher.cli.gate import exit_code
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json, note
@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 @click.argument("revision", default="HEAD", metavar="[REV]")
 @click.option("--tier", default="", help="Which tier to run (default: the first with publish = true).")
 @click.option("--fresh", is_flag=True, help="Measure again with new seeds, even if this commit has been measured.")
+@click.option("--complete", is_flag=True, help="Measure what a run that was stopped early lacks; its verdict stays.")
 @click.option("--dry-run", is_flag=True, help="Measure and judge only; say what would be done with the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_context
-def command(ctx: click.Context, revision: str, tier: str, fresh: bool, dry_run: bool, as_json: bool) -> None:
+def command(
+    ctx: click.Context, revision: str, tier: str, fresh: bool, complete: bool, dry_run: bool, as_json: bool
+) -> None:
     """Bench, judge and record commit REV (default: HEAD); when kept, publish its snapshot and show it live."""
     project = open_project(ctx)
     if dry_run:
         ctx.exit(_rehearse(project, revision, tier))
     with Watch() as watch:
-        outcome = pipeline.publish(project, revision, tier, watch, fresh=fresh)
+        outcome = pipeline.publish(project, revision, tier, watch, fresh=fresh, complete=complete)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as stream:
@@ -43,20 +46,21 @@ def command(ctx: click.Context, revision: str, tier: str, fresh: bool, dry_run: 
     else:
         echo("\n".join(verdict_lines(outcome.record, outcome.verdict)))
         echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
+    config, _ = project.config(outcome.record.commit.sha)
     if outcome.news == "published":
-        config, _ = project.config(outcome.record.commit.sha)
         for line in allowance.left(project, config.netlify):
             note(line)
-    ctx.exit(EXIT_CODES[outcome.verdict.verdict])
+    ctx.exit(exit_code(outcome.verdict, config))
 
 
 def _rehearse(project: Project, revision: str, tier: str) -> int:
     """Measure and judge a commit, say what publishing would do, and return the exit code that it would have."""
     project.ledger.sync()
     with Watch() as watch:
-        record = pipeline.bench(project, revision, tier, watch)
+        record = pipeline.bench(project, revision, tier, watch, until="decided")
     verdict = pipeline.verdict_of(project, record)
     echo("\n".join(verdict_lines(record, verdict)))
     then = "snapshot branch, build hook, verification, live site" if verdict.verdict == "kept" else "no build"
     echo(f"would be recorded in the ledger; then: {then}")
-    return EXIT_CODES[verdict.verdict]
+    config, _ = project.config(record.commit.sha)
+    return exit_code(verdict, config)

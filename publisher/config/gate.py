@@ -127,6 +127,8 @@ class GateConfig(Section, frozen=True, kw_only=True):
     headline: str = ""
     alpha: Alpha = 0.01
     """Spent by all blocking tests of one commit together, however many rules and suites there are."""
+    early: bool = True
+    """Whether `publish` looks at a run before it is complete, and stops one that is rejected by then."""
     no_gain: Literal["pass", "fail"] = "pass"
     """The exit code where a gain was asked for and none was shown: 0 (`pass`) or 1 (`fail`)."""
     rules: list[AnyRule] = msgspec.field(default_factory=list)

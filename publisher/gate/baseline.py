@@ -65,6 +65,8 @@ def candidates(run: Measured, history: Iterable[HistoryLine], suites: Sequence[s
         scores = [line.scores[suite] for suite in suites if suite in line.scores]
         if line.verdict != "kept" or len(scores) < len(suites) or line.run_id == run.line.run_id:
             continue
+        if line.stopped_early:
+            continue  # its score is biased: it was looked at until something decided
         if not all(0 <= score.score <= 100 for score in scores):
             continue  # NaN and infinity are no scores, whoever wrote them
         if [score.suite for score in scores] != own or line.conditions != run.line.conditions:

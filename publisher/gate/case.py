@@ -32,6 +32,10 @@ class Case:
     """The records of the runs that the rules pool, by run id."""
     level: float
     """This test's share of alpha."""
+    samples: Mapping[str, int]
+    """How many samples of each problem the tier plans, by suite."""
+    looks: bool
+    """Whether runs are looked at before they are complete, so that alpha is shared with those looks."""
 
     @property
     def suite(self) -> str:

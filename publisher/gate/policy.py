@@ -9,11 +9,11 @@ from publisher.config.gate import EVERY, own_alpha, spends_alpha
 from publisher.files import canonical_json, sha256_hex
 from publisher.gate.baseline import Measured, candidates, distinct
 from publisher.gate.case import Case
-from publisher.gate.rules import check
+from publisher.gate.rules import check, check_early
 from publisher.schema import RuleResult, Verdict, VerdictWord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from publisher.config import Config
     from publisher.schema import HistoryLine, Record
@@ -25,15 +25,15 @@ def decide(
     """Return the verdict of a run, given every earlier run, oldest first, and the records that `needed` names.
 
     A failing rule whose effect is to block rejects; else an inconclusive one leaves it open; else the run is kept. A
-    policy without rules keeps everything. `decided` is the time that the verdict carries.
+    policy without rules keeps everything. `decided` is the time that the verdict carries. A run that was stopped early
+    can only be rejected, and completing one that was does not change its verdict.
     """
+    early = run.record.stopped_early
+    judge = check_early if early is not None else check
     earlier = [line for line in history if line.run_id != run.line.run_id]
-    levels = shares_of_alpha(config, run.line)
-    results = [
-        check(Case(rule, suites, run, earlier, records, levels[number]))
-        for number, rule in enumerate(config.gate.rules)
-        for suites in suites_of(rule, run.line, config)
-    ]
+    results = [judge(case) for case in _cases(run, earlier, config, records)]
+    if early is None:
+        results += _rejected_before(run, earlier, config)
     word = _word(results)
     return Verdict(
         run_id=run.line.run_id,
@@ -42,8 +42,40 @@ def decide(
         headline=config.headline,
         policy_sha256=sha256_hex(canonical_json(config.gate)),
         decided=decided,
+        stopped_early=early.why if early is not None else "",
         no_gain=all(result.no_gain for result in results if _rejects(result)) and word == "rejected",
     )
+
+
+def _cases(
+    run: Measured, earlier: Sequence[HistoryLine], config: Config, records: Mapping[str, Record]
+) -> Iterator[Case]:
+    """Yield what each rule looks at, in the order of the policy."""
+    levels = shares_of_alpha(config, run.line)
+    samples = {part.name: part.samples for part in run.record.suites}
+    if run.line.tier in config.tiers:
+        samples |= config.tier(run.line.tier)
+    for number, rule in enumerate(config.gate.rules):
+        for suites in suites_of(rule, run.line, config):
+            yield Case(rule, suites, run, earlier, records, levels[number], samples, config.gate.early)
+
+
+def _rejected_before(run: Measured, earlier: Iterable[HistoryLine], config: Config) -> list[RuleResult]:
+    """Return a failure where an earlier look at the same measurement rejected it: its alpha is spent."""
+    own = run.line
+    return [
+        RuleResult(
+            rule="look",
+            suite=config.headline,
+            outcome="fail",
+            reason=f"{line.run_id} was rejected at a look, and completing it does not change the verdict: {line.why}",
+            baseline=line.run_id,
+        )
+        for line in earlier
+        if line.stopped_early
+        and line.verdict == "rejected"
+        and (line.commit, line.tier, line.generation, line.salt) == (own.commit, own.tier, own.generation, own.salt)
+    ][:1]
 
 
 def needed(run: Measured, history: Sequence[HistoryLine], config: Config) -> list[str]:

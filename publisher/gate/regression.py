@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from publisher.gate.baseline import Tally, mean_score, pool, since_change, strata, tallies
 from publisher.gate.case import Case, Outcome, points
 from publisher.gate.distributions import NORMAL
+from publisher.gate.early import level_now
 from publisher.gate.stratified import (
     Stratum,
     cmh,
@@ -37,6 +38,7 @@ class Comparison:
     """A run against its pooled baseline."""
 
     pairs: list[Stratum]
+    base: Counts
     runs: list[HistoryLine]
     """The runs that were pooled, oldest first."""
     base_score: float
@@ -64,7 +66,7 @@ def compare(case: Case, m: int) -> Comparison | None:
     base = pool(counts for _, counts in known[start:])
     pairs = strata(new, base)
     runs = [line for line, _ in known[start:]]
-    return Comparison(pairs, runs, mean_score(base), mean_score(new), start) if pairs else None
+    return Comparison(pairs, base, runs, mean_score(base), mean_score(new), start) if pairs else None
 
 
 def _counts(case: Case, lines: list[HistoryLine]) -> list[tuple[HistoryLine, Counts]]:
@@ -82,6 +84,8 @@ def regression(rule: Regression, case: Case) -> RuleResult:
     found = compare(case, rule.m)
     if found is None:
         return case.first()
+    if rule.prove != "gain":
+        case = replace(case, level=_level(rule, case, found))
     low, high = score_interval(found.pairs)
     p_value = gain_p(found.pairs) if rule.prove == "gain" else loss_p(found.pairs)
     if rule.prove == "no-harm":
@@ -114,6 +118,18 @@ def regression(rule: Regression, case: Case) -> RuleResult:
         detectable=drop,
         wants_samples=wants,
         no_gain=rule.prove == "gain" and outcome == "fail" and loss_p(found.pairs) > case.level,
+    )
+
+
+def _level(rule: Regression, case: Case, found: Comparison) -> float:
+    """Return the p-value that decides now, before or after other looks at the same run."""
+    return level_now(
+        case.run,
+        found.base,
+        samples={suite: case.samples[suite] for suite in case.suites},
+        looks=case.looks,
+        most=rule.max_samples,
+        alpha=case.level,
     )
 
 

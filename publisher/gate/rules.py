@@ -5,14 +5,18 @@ With `significant = true` the score must lie below the limit beyond doubt, at th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import singledispatch
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from publisher.config import BestRatio, Budget, Declines, Drift, Erosion, MaxDrop, Regression, Relative, Rule, Threshold
 from publisher.config.gate import name_of
 from publisher.gate.baseline import strata, tallies
 from publisher.gate.case import Case
 from publisher.gate.distributions import NORMAL
+from publisher.gate.early import completed, remaining
 from publisher.gate.metrics import METRICS
 from publisher.gate.regression import erosion, regression
 from publisher.gate.slides import declines, drift
@@ -33,6 +37,27 @@ def check(case: Case) -> RuleResult:
             rule=name_of(case.rule), suite=case.suite, outcome="inconclusive", reason=reason, effect=case.rule.effect
         )
     return _check(case.rule, case)
+
+
+def check_early(case: Case) -> RuleResult:
+    """Return what a rule says of a run that was stopped: a failure where a look shows it or nothing can change it.
+
+    A loss is tested at the look's own level. Beyond that, a rule on the score fails where it would fail even if every
+    remaining sample were right: no other outcome is better, so the complete run would be rejected as well.
+    """
+    if case.looks and isinstance(case.rule, Regression) and case.rule.prove != "gain":
+        found = check(case)
+        if found.outcome == "fail":
+            return found
+    if isinstance(case.rule, Threshold | Relative | BestRatio | MaxDrop | Regression | Erosion):
+        best = check(replace(case, run=completed(case.run)))
+        if best.outcome == "fail":
+            reason = f"even if all {remaining(case.run.record)} remaining samples were right: {best.reason}"
+            return msgspec.structs.replace(best, reason=reason)
+    reason = f"{case.suite}: the run was stopped before this rule could decide"
+    return RuleResult(
+        rule=name_of(case.rule), suite=case.suite, outcome="inconclusive", reason=reason, effect=case.rule.effect
+    )
 
 
 @singledispatch

@@ -147,6 +147,8 @@ def score_interval(strata: Sequence[Stratum], level: float = 0.95) -> tuple[floa
 def detectable_drop(strata: Sequence[Stratum], alpha: float, power: float = 0.8) -> float:
     """Return the smallest loss, as a share, that a one-sided test at `alpha` finds with probability `power`.
 
-    (z₁₋α + z_power) times the standard error under equal rates: the usual normal approximation.
+    (z₁₋α + z_power) times the standard error under equal rates: the usual normal approximation; 1 where nothing is.
     """
-    return (NORMAL.inv_cdf(1 - alpha) + NORMAL.inv_cdf(power)) * null_error(strata)
+    if not 0 < alpha < 1:
+        return 1.0
+    return min(1.0, (NORMAL.inv_cdf(1 - alpha) + NORMAL.inv_cdf(power)) * null_error(strata))

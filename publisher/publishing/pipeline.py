@@ -21,6 +21,7 @@ from publisher.publishing.deliver import Desk, check_settings, deliver, remove_d
 from publisher.publishing.failures import Failures
 from publisher.publishing.live import show_live
 from publisher.publishing.project import Project, Target, now
+from publisher.publishing.watching import watch_for_rejection
 from publisher.schema import Receipt, Record, Verdict
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ NEWEST = "newest kept run"
 News = Literal[
     "published", "already published", "rejected", "already rejected", "inconclusive", "given up", "taken down"
 ]
+
+Until = Literal["measured", "decided", "complete"]
+"""When a measurement ends: once every sample is there, or at a look that rejects it; `complete` does not take a run
+that was stopped for the whole, and measures what it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +73,20 @@ class Reconciled:
     failures: Failures
 
 
-def publish(project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool = False) -> Outcome:
-    """Take a commit all the way: measured, compared, recorded and, when kept, published and shown live."""
+def publish(
+    project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool = False, complete: bool = False
+) -> Outcome:
+    """Take a commit all the way: measured, compared, recorded and, when kept, published and shown live.
+
+    A run that is rejected at a look ends there, unless `complete` is asked for.
+    """
     target = project.target(revision, tier)
     desk = Desk(project, project.netlify(target.config), target.config.netlify, observer.note)
     check_settings(desk.netlify)
     project.ledger.sync()
     finish_others(project, target.commit, observer.note, patient=False)
-    record = measure_target(project, target, observer, fresh=fresh)
+    until: Until = "complete" if complete else "decided"
+    record = measure_target(project, target, observer, fresh=fresh, until=until)
     entry = enter(project, record)
     with notify.about(project, entry.record, entry.verdict, observer.note, is_news=entry.known is None):
         receipt, news = publish_entry(desk, entry)
@@ -106,7 +117,14 @@ def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
 
 
 def bench(
-    project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool = False, reuse: bool = True
+    project: Project,
+    revision: str,
+    tier: str,
+    observer: Observer,
+    *,
+    fresh: bool = False,
+    reuse: bool = True,
+    until: Until = "measured",
 ) -> Record:
     """Measure a commit, or find the run that did, and return its record; a new one is left in the pending folder.
 
@@ -114,14 +132,20 @@ def bench(
     A fresh measurement that was interrupted continues.
     """
     target = project.target(revision, tier)
-    record = measure_target(project, target, observer, fresh=fresh, reuse=reuse)
+    record = measure_target(project, target, observer, fresh=fresh, reuse=reuse, until=until)
     if fresh:
         end_fresh(project.workspace, target.commit, target.tier)
     return record
 
 
 def measure_target(
-    project: Project, target: Target, observer: Observer, *, fresh: bool = False, reuse: bool = True
+    project: Project,
+    target: Target,
+    observer: Observer,
+    *,
+    fresh: bool = False,
+    reuse: bool = True,
+    until: Until = "measured",
 ) -> Record:
     """Do what `bench` does for a commit whose configuration is read already.
 
@@ -130,7 +154,7 @@ def measure_target(
     started = dt.datetime.fromtimestamp(project.clock(), dt.UTC)
     salt = fresh_salt(project.workspace, target.commit, target.tier, started.isoformat()) if fresh else ""
     known = project.measured(target.commit, target.tier, salt=salt) if reuse or fresh else None
-    if known is not None:
+    if known is not None and not (until == "complete" and known.stopped_early):
         again = "by the same command, which was interrupted later" if fresh else "already (--fresh measures it again)"
         observer.note(f"{known.run_id} measured this commit {again}")
         return known
@@ -155,6 +179,7 @@ def measure_target(
         reusable=project.reusable if reuse else lambda _: (),
         observer=observer,
         lengths=lambda: project.lengths(target.tier),
+        watch=watch_for_rejection(project, target.config) if until == "decided" else None,
     )
     project.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()

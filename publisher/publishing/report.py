@@ -9,7 +9,7 @@ from publisher.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from publisher.schema import Receipt, Record, Verdict
+    from publisher.schema import Receipt, Record, RuleResult, StoppedEarly, Verdict
 
 WORDS = {"kept": "✓ kept", "rejected": "✗ rejected", "inconclusive": "? inconclusive", "unreadable": "! unreadable"}
 
@@ -35,11 +35,32 @@ def verdict_lines(record: Record, verdict: Verdict) -> list[str]:
             f"  {result.suite}: {words} points — {counts.right} right, {counts.wrong} wrong, "
             f"{counts.unanswered} unanswered, {counts.truncated} truncated, {counts.error} errors"
         )
-    marks = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
-    lines += [f"  {marks[rule.outcome]} {rule.rule}: {rule.reason}" for rule in verdict.rules]
+    lines += [f"  {mark_of(rule)} {rule.rule}: {rule.reason}" for rule in verdict.rules]
     if not verdict.rules:
         lines.append("  the policy has no rules: every run is kept")
-    return [visible(line) for line in [*lines, f"verdict: {verdict.verdict}"]]
+    if record.stopped_early is not None:
+        lines.append(f"  {saved_words(record.stopped_early)}")
+    return [visible(line) for line in [*lines, f"verdict: {verdict_words(verdict)}"]]
+
+
+def mark_of(rule: RuleResult) -> str:
+    """Return the sign before a rule's reason: passed, failed, undecided, or failed without rejecting the run."""
+    if rule.outcome == "fail" and rule.effect != "block":
+        return "!"
+    return {"pass": "✓", "fail": "✗", "inconclusive": "?"}[rule.outcome]
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """Return a verdict as people read it: a run that shows no gain did no harm."""
+    return "not kept: no gain" if verdict.no_gain else verdict.verdict
+
+
+def saved_words(early: StoppedEarly) -> str:
+    """Return what stopping a run early saved."""
+    return (
+        f"stopped at look {early.look}: {early.samples} of {early.planned} samples decided it, "
+        f"{1 - early.samples / max(1, early.planned):.0%} were saved (--complete takes them; the verdict stays)"
+    )
 
 
 def verdict_markdown(record: Record, verdict: Verdict, receipt: Receipt | None) -> str:

@@ -126,6 +126,8 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
     """When the snapshot's pages were removed for good; they are never published again."""
     conditions: str = ""
     """Digest of everything but model and prompt that can change a sample; "" in runs of older publishers."""
+    stopped_early: str = ""
+    """What decided a run that was stopped before it was complete; such a run is never a baseline."""
     decision: Decision | None = None
     """The last word of a maintainer who overruled the gate; `verdict` is then theirs."""
 

@@ -1,0 +1,72 @@
+"""Runs that are stopped by the gate: the real model, the real repository, no site."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from publisher.publishing import pipeline
+from publisher.publishing.project import Project as Opened
+from tests.measuring import Notes
+from tests.project import Project, config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from publisher.schema import Record, Verdict
+
+pytestmark = pytest.mark.model
+RULES = '[{ rule = "threshold", min = 40.0 }, { rule = "max-drop", points = 20.0 }]'
+
+
+def policy(text: str, rules: str) -> str:
+    """Return a publisher.toml with another policy."""
+    return text.replace(RULES, rules)
+
+
+def judged(opened: Opened, *, complete: bool = False) -> tuple[Record, Verdict]:
+    """Measure HEAD with looks and put it into the ledger."""
+    record = pipeline.bench(opened, "HEAD", "full", Notes(), until="complete" if complete else "decided")
+    entry = pipeline.enter(opened, record)
+    return entry.record, entry.verdict
+
+
+def test_a_broken_model_is_rejected_with_a_part_of_its_samples(tmp_path: Path) -> None:
+    """One look is enough for the early checkpoint; completing the run makes another one, with the same verdict."""
+    project = Project.create(tmp_path, remote=False)
+    rules = '[{ rule = "regression" }]'
+    project.folder.commit({"publisher.toml": policy(config(), rules)}, "Test for regressions")
+    opened = Opened.open(project.folder.path, os.environ)
+    good, verdict = judged(opened)
+    assert (verdict.verdict, good.stopped_early) == ("kept", None)
+    project.folder.commit({"publisher.toml": policy(config("builtin:abacus@early"), rules)}, "Worse")
+    bad, verdict = judged(opened)
+    assert bad.stopped_early is not None
+    assert bad.stopped_early.share <= 0.5
+    assert bad.results[0].counts.scored == bad.stopped_early.samples < 48
+    assert verdict.verdict == "rejected"
+    assert verdict.stopped_early.startswith("regression: ")
+    again, _ = judged(opened)
+    assert again.run_id == bad.run_id, "the verdict is there: nothing is measured again"
+    whole, verdict = judged(opened, complete=True)
+    assert (whole.stopped_early, whole.reused) == (None, {bad.run_id: bad.stopped_early.samples})
+    assert whole.fingerprint != bad.fingerprint
+    assert verdict.verdict == "rejected"
+    lines = [run.line for run in opened.runs()]
+    assert [(line.verdict, bool(line.stopped_early)) for line in lines] == [
+        ("kept", False),
+        ("rejected", True),
+        ("rejected", False),
+    ]
+
+
+def test_without_early_verdicts_every_sample_is_taken(tmp_path: Path) -> None:
+    """`early = false` leaves the run complete, and rejected all the same."""
+    project = Project.create(tmp_path, remote=False)
+    rules = '[{ rule = "threshold", min = 99.0 }]\nearly = false'
+    project.folder.commit({"publisher.toml": policy(config("builtin:abacus@early"), rules)}, "Worse")
+    record, verdict = judged(Opened.open(project.folder.path, os.environ))
+    assert record.stopped_early is None
+    assert verdict.verdict == "rejected"
