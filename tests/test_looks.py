@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +12,10 @@ from publisher.bench.plan import Plan, PlannedSuite
 from tests.measuring import Notes, Parrot, job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from publisher.engine.protocol import Completion, SampleRequest
     from tests.made import GitFolder
 
 SUITE = b"".join(b'{"id": "p%d", "problem": "What is %d?", "answer": "%d"}\n' % (n, n, n) for n in range(32))
@@ -137,3 +139,19 @@ def test_a_run_that_is_there_already_is_complete_and_has_no_look(repository: Git
         watch=lambda _: "never asked",
     )
     assert again.record.stopped_early is None
+
+
+class Failing(Parrot):
+    """A parrot that fails at the first two requests."""
+
+    def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
+        """Answer at once."""
+        for number, completion in enumerate(super().generate(requests)):
+            yield completion if number > 1 else replace(completion, finish="error", reason="it failed")
+
+
+def test_a_look_at_too_many_errors_ends_nothing(repository: GitFolder, tmp_path: Path) -> None:
+    """Two errors are 1.6 % of a run but 6 % of its first look, which would leave them out of what it decides on."""
+    stopped = watched(repository, tmp_path, lambda _: "stop", samples=4, engine=Failing("\\boxed{999}"))
+    assert stopped.record.stopped_early is not None
+    assert (stopped.record.stopped_early.share, stopped.record.results[0].counts.error) == (0.5, 2)

@@ -193,7 +193,7 @@ class _Stop:
         if finished is not None:
             self.tracker.finished(finished)
         part = self.tracker.due()
-        if part is None:
+        if part is None or self._has_too_many_errors(part):
             return False
         look = self.tracker.look(part, self.run.done)
         if not all(any(counts.values()) for counts in look.scored.values()):
@@ -205,6 +205,14 @@ class _Stop:
         if not self.why:
             self.part, self.share = None, 1.0
         return bool(self.why)
+
+    def _has_too_many_errors(self, part: int) -> bool:
+        """Return whether a look at `part` would leave out more samples than a complete run may.
+
+        The errors of a whole run, all in its first samples, would otherwise decide what such a look sees.
+        """
+        seen = [sample.outcome for key, sample in self.run.done.items() if self.tracker.sees(part, key)]
+        return seen.count("error") > MAX_ERRORS * len(seen)
 
     def counts(self, key: Key) -> bool:
         """Return whether a sample is part of the run."""
