@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publisher.bench.inputs.model_file import BUILTIN, resolve
+from publisher.bench.inputs.progress import Progress, watching
 from publisher.bench.inputs.sources import Inputs, cache_folder
-from publisher.config import ModelConfig
-from publisher.errors import ModelError, NetworkError
+from publisher.bench.inputs.suites import load
+from publisher.config import ModelConfig, SuiteConfig
+from publisher.errors import ModelError, NetworkError, SuiteError
 from publisher.files import sha256_hex
 
 if TYPE_CHECKING:
@@ -42,9 +45,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def address(tmp_path: Path) -> Iterator[str]:
     """Serve the folder `tmp_path/web`, which holds `m.gguf`, over HTTP on this machine."""
-    monkeypatch.setenv("PUBLISHER_LOOPBACK_SOURCES", "1")
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "m.gguf").write_bytes(BYTES)
     handler = functools.partial(Quiet, directory=str(tmp_path / "web"))
@@ -60,7 +62,7 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def inputs(repository: GitFolder, tmp_path: Path) -> Inputs:
     """Return a commit with the file `models/m.gguf` and an empty cache."""
     commit = repository.commit({"models/m.gguf": BYTES, "models/big.gguf": POINTER})
-    return Inputs(repository.opened, commit, tmp_path / "cache", lambda _: None)
+    return Inputs(repository.opened, commit, tmp_path / "cache", lambda _: None, loopback=True)
 
 
 def section(source: str, sha256: str = "") -> ModelConfig:
@@ -152,6 +154,43 @@ def test_a_download_with_another_digest_leaves_nothing(inputs: Inputs, address: 
     assert list((inputs.cache / "models").iterdir()) == []
 
 
+def test_a_commit_does_not_reach_this_machine_unless_its_owner_says_so(inputs: Inputs, address: str) -> None:
+    """A publisher.toml could otherwise ask services that trust whoever is on this machine; a variable allows it."""
+    with pytest.raises(NetworkError, match="not fetched from this machine") as caught:
+        resolve(section(f"{address}/m.gguf", DIGEST), dataclasses.replace(inputs, loopback=False))
+    assert caught.value.hint.startswith("PUBLISHER_LOOPBACK_SOURCES=1")
+    assert Inputs.of(inputs.repository, "0" * 40, {"PUBLISHER_LOOPBACK_SOURCES": "1"}, print).loopback
+    assert not Inputs.of(inputs.repository, "0" * 40, {}, print).loopback
+
+
+def test_a_suite_with_another_digest_is_an_error_of_the_suite(inputs: Inputs, address: str) -> None:
+    """It is named by its section, and the exit code says that publisher.toml is to be corrected."""
+    with pytest.raises(SuiteError, match=r"suites\.s: .* has not the declared sha256"):
+        load("s", SuiteConfig(source=f"{address}/m.gguf", sha256="1" * 64), inputs)
+
+
+def test_a_long_download_says_how_far_it_is() -> None:
+    """A line every few seconds, with the speed since the last one; what an earlier attempt brought is no speed."""
+    notes: list[str] = []
+    clock = iter([0.0, 1.0, 10.0, 12.0, 20.0]).__next__
+    progress = Progress("fetching m.gguf", notes.append, every=10.0, clock=clock)
+    for done in (500_000_000, 600_000_000, 700_000_000, 900_000_000):
+        progress(done, 1_000_000_000)
+    assert notes == [
+        "fetching m.gguf: 600 of 1,000 MB (60%), 10.0 MB/s",
+        "fetching m.gguf: 900 of 1,000 MB (90%), 30.0 MB/s",
+    ]
+
+
+def test_a_download_by_another_client_is_watched(tmp_path: Path) -> None:
+    """Whatever the client does, the bytes in its folder say how far it is."""
+    notes: list[str] = []
+    (tmp_path / "part").write_bytes(bytes(3_000_000))
+    with watching(tmp_path, Progress("fetching m", notes.append, every=0.01), every=0.02):
+        time.sleep(0.2)
+    assert notes[0].startswith("fetching m: 3 MB, ")
+
+
 def test_a_failed_download_is_a_network_error(inputs: Inputs, address: str) -> None:
     """A missing file on the server is not called a bad model."""
     with pytest.raises(NetworkError, match="404"):
@@ -198,7 +237,9 @@ def test_a_model_is_fetched_from_the_hub(inputs: Inputs, address: str, tmp_path:
     assert done.stdout.splitlines()[-1] == str(target)
     assert [path.name for path in target.parent.iterdir()] == [target.name]
     refused = subprocess.run([*command[:-1], "2" * 64], env=environment, capture_output=True, text=True, check=False)
-    assert f"has the sha256\n  {DIGEST}\nbut publisher.toml declares" in refused.stderr
+    assert f"has not the declared sha256 {'2' * 64}" in refused.stderr
+    assert DIGEST not in refused.stderr
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
 @pytest.mark.parametrize("checkpoint", ["early", "middle", "final"])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from publisher.bench.inputs import model_file as models
 from publisher.bench.inputs import suites
-from publisher.bench.inputs.sources import Inputs, cache_folder
+from publisher.bench.inputs.sources import Inputs
 from publisher.engine import devices, machine
 from publisher.errors import ModelError
 from publisher.files import canonical_json, compact_json, sha256_file, sha256_hex
@@ -102,7 +102,7 @@ def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
     """
     config = job.config
     tier = config.tier(job.tier)
-    inputs = Inputs(job.repository, job.commit, cache_folder(os.environ), note)
+    inputs = Inputs.of(job.repository, job.commit, os.environ, note)
     loaded = []
     for name, samples in tier.items():
         section = config.suites[name]

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from publisher.errors import NetworkError, PublisherError
+from publisher.bench.inputs.progress import Progress, watching
+from publisher.errors import ModelError, NetworkError, PublisherError
 from publisher.files import sha256_file, storage_error
 from publisher.web import download
 
@@ -53,6 +55,16 @@ class Inputs:
     commit: str
     cache: Path
     note: Callable[[str], None]
+    loopback: bool = False
+    """Whether a commit's publisher.toml may name services of this machine: $PUBLISHER_LOOPBACK_SOURCES is 1."""
+
+    @classmethod
+    def of(
+        cls, repository: Repository, commit: str, environment: Mapping[str, str], note: Callable[[str], None]
+    ) -> Self:
+        """Return the inputs of a commit, with the cache folder and the permission that the environment names."""
+        loopback = environment.get("PUBLISHER_LOOPBACK_SOURCES") == "1"
+        return cls(repository, commit, cache_folder(environment), note, loopback)
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
@@ -149,12 +161,14 @@ def _fetched(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
     if _is_whole(target, sha256):
         return target
     inputs.note(f"fetching {source}")
+    progress = Progress(f"fetching {source.rpartition('/')[2][:80]}", inputs.note)
     if source.startswith("hf:"):
-        _from_hub(source, sha256, kind, target)
-    else:
-        # A commit's own publisher.toml must not reach services of this machine, unless its owner says so.
-        allowed = os.environ.get("PUBLISHER_LOOPBACK_SOURCES") == "1"
-        download(source, target, sha256=sha256, limit=kind.limit, loopback=allowed)
+        _from_hub(source, sha256, kind, target, progress)
+        return target
+    try:
+        download(source, target, sha256=sha256, limit=kind.limit, loopback=inputs.loopback, progress=progress)
+    except ModelError as error:  # another digest than the declared one, of whatever kind of file
+        raise kind.error(f"{kind.section}: {error.message}", hint=error.hint) from error
     return target
 
 
@@ -170,7 +184,7 @@ def _is_whole(path: Path, sha256: str) -> bool:
     return False
 
 
-def _from_hub(source: str, sha256: str, kind: Kind, target: Path) -> None:
+def _from_hub(source: str, sha256: str, kind: Kind, target: Path, progress: Progress) -> None:
     """Fetch `hf:OWNER/REPO@REVISION/FILE` into `target`; suites come from dataset repositories."""
     found = _HUB.fullmatch(source)
     if not found or ".." in PurePosixPath(found[3]).parts:
@@ -178,32 +192,40 @@ def _from_hub(source: str, sha256: str, kind: Kind, target: Path) -> None:
             f"{kind.section}.source: {source!r} is not hf:OWNER/REPO@REVISION/FILE",
             hint="name the revision (a commit hash of the model's repository) and the file",
         )
-    from huggingface_hub import hf_hub_download, utils  # noqa: PLC0415 - heavy, and only needed here
-
-    utils.disable_progress_bars()
-    repository, revision, name = found.groups()
+    # Its name follows from the digest, so that the client continues a download that was interrupted.
+    folder = target.parent / f".hub-{sha256}"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hub-") as folder:
-            path = Path(
-                hf_hub_download(
-                    repository,
-                    name,
-                    revision=revision,
-                    local_dir=folder,
-                    repo_type="model" if kind.noun == "model" else "dataset",
-                )
+        folder.mkdir(parents=True, exist_ok=True)
+        with watching(folder, progress):
+            path = _hub_file(*found.groups(), folder=folder, kind=kind)
+        if sha256_file(path) != sha256:
+            shutil.rmtree(folder, ignore_errors=True)
+            # The digest that was found is not said: with somebody's token a commit could learn of private files.
+            raise kind.error(
+                f"{kind.section}: {source} has not the declared sha256 {sha256}",
+                hint=f"check the revision, and the sha256 in [{kind.section}]",
             )
-            check_digest(sha256_file(path), sha256, kind, source)
-            os.replace(path, target)  # noqa: PTH105 - over an existing file too
+        os.replace(path, target)  # noqa: PTH105 - over an existing file too
+        shutil.rmtree(folder, ignore_errors=True)
     except PublisherError:
         raise
     except OSError as error:
+        if _is_whole(target, sha256):
+            return  # another process was faster, and has removed the folder that both were using
         if error.errno is not None and error.filename is not None:
             raise storage_error(error, target) from error
         raise _hub_failed(source, error) from error
     except Exception as error:  # the client raises HTTP, validation and runtime errors of several libraries
         raise _hub_failed(source, error) from error
+
+
+def _hub_file(repository: str, revision: str, name: str, *, folder: Path, kind: Kind) -> Path:
+    """Return the file that Hugging Face's client has fetched into `folder`; it retries and resumes by itself."""
+    from huggingface_hub import hf_hub_download, utils  # noqa: PLC0415 - heavy, and only needed here
+
+    utils.disable_progress_bars()
+    kinds = {"model": "model", "suite": "dataset"}
+    return Path(hf_hub_download(repository, name, revision=revision, local_dir=folder, repo_type=kinds[kind.noun]))
 
 
 def _hub_failed(source: str, error: Exception) -> NetworkError:
