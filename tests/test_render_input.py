@@ -14,16 +14,13 @@ from publisher.errors import ConfigError, PublisherError, StorageError, UsageErr
 from publisher.render import build, links, render, site_folder
 from publisher.render.pages import PAGES
 from publisher.samples import pack_samples
-from tests.trees import BRANCH, sample, sha, snapshot_tree, source
+from tests.site_fixtures import own_fixture
+from tests.trees import BRANCH, sample, sha, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    """Return a small snapshot tree that a test may change."""
-    return snapshot_tree(tmp_path / "tree", runs=3, problems=8)
+__all__ = ["own_fixture"]
 
 
 # -- a team's own site ------------------------------------------------------------------------------------------------
