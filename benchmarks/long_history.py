@@ -82,7 +82,7 @@ def make(path: Path, count: int) -> Project:
     folder = GitFolder.create(path / "work")
     files = {"publisher.toml": CONFIG, "netlify.toml": BUILD, "build.sh": BUILD_SCRIPT, "s.jsonl": "{}\n"}
     first = folder.commit(files)
-    names = [f"snapshot-{number:012x}" for number in range(count)]
+    names = [f"snapshot-{first[:12]}-{number}" for number in range(2, count + 2)]
     commits = _import_snapshots(folder, first, names, path / "marks")
     deploys = [new_id() for _ in names]
     _import_ledger(folder, list(_runs(first, names, commits, deploys)))

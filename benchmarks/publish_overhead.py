@@ -1,10 +1,12 @@
-"""How long publishing takes beside inference and rendering, as the history grows, and how long a rollback takes.
+"""What publishing costs beside inference and rendering, as the history grows, and what a rollback costs.
 
     python benchmarks/publish_overhead.py [--runs 10,1000,10000] [--repeat 5] [--json OUT]
 
-Every run is the whole command in a new process, with a run that was measured before and a build that takes no time; the
-peer is a shell script that does the naive thing: a `git notes` entry, a push, `curl` on the build hook, and waiting for
-the deploy. It looks at nothing before or after, keeps no snapshot, checks no file and moves no live site.
+Every run is the whole command in a new process, with a run that was measured before and a build that takes no time.
+The figure is the processor time of that process and everything it started (git here and on the remote, not the host's
+build), so that other work on the machine and waiting do not count; wall-clock time stands beside it. The peer is a
+shell script that does the naive thing: a `git notes` entry, a push, `curl` on the build hook, and waiting for the
+deploy. It looks at nothing before or after, keeps no snapshot, checks no file and moves no live site.
 """
 
 from __future__ import annotations
@@ -17,16 +19,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import git
 from long_history import SITE, Project, make
 
-from publisher import cli
 from publisher.host import HostInfo, HostOptions, running
-from publisher.web import Web
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COUNTED = Path(__file__).with_name("counted.py")
 PEER = """set -e
 git notes --ref=bench add -F "$RECORD" HEAD
 git push --quiet origin refs/notes/bench "HEAD:refs/heads/$BRANCH"
@@ -39,36 +43,34 @@ CLEAN = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 IDENTITY = {f"GIT_{role}_{part}": "p@x.invalid" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
 
 
-def count(report: Path, arguments: list[str]) -> None:
-    """Run the command line and write down how many git processes and HTTP requests it made; never returns."""
-    counts = {"git": 0, "http": 0}
-    execute, request = git.Git.execute, Web.request
+@dataclass(frozen=True)
+class Cost:
+    """What one command cost: seconds of processor time, with all that it started, and seconds on the clock."""
 
-    def counted_execute(*given: Any, **options: Any) -> Any:
-        counts["git"] += 1
-        return execute(*given, **options)
-
-    def counted_request(*given: Any, **options: Any) -> Any:
-        counts["http"] += 1
-        return request(*given, **options)
-
-    git.Git.execute = counted_execute  # type: ignore[method-assign]
-    Web.request = counted_request  # type: ignore[method-assign]
-    sys.argv = ["publisher", *arguments]
-    try:
-        cli.main()
-    finally:
-        report.write_text(json.dumps(counts), "utf-8")
+    cpu: float
+    wall: float
 
 
-def timed(command: list[str], environment: dict[str, str], folder: Path) -> float:
-    """Run a command that has to succeed and return its seconds."""
+@dataclass(frozen=True)
+class Counts:
+    """How many git processes and HTTP requests a command starts by itself."""
+
+    git: int
+    http: int
+
+
+def timed(command: list[str], environment: dict[str, str], folder: Path) -> Cost:
+    """Run a command that has to succeed and return what it cost."""
     began = time.perf_counter()
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - began
-    if done.returncode:
-        sys.exit(f"{command}\n{done.stdout}{done.stderr}")
-    return seconds
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=output, stderr=output)
+        # Of this child alone: the host in this process starts builds meanwhile, which are no cost of publishing.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            sys.exit(f"{command}\n{output.read().decode(errors='replace')}")
+    return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - began)
 
 
 class Bench:
@@ -77,7 +79,6 @@ class Bench:
     def __init__(self, project: Project, info: HostInfo, scratch: Path) -> None:
         self.project = project
         self.scratch = scratch
-        self.counts: dict[str, int] = {}
         self.environment = {
             **os.environ,
             **CLEAN,
@@ -88,27 +89,30 @@ class Bench:
             "RECORD": str(scratch / "record.json"),
         }
 
-    def command(self, *arguments: str) -> float:
-        """Run `publisher` and return its seconds; its counts are kept."""
-        report = self.scratch / "counts.json"
-        program = [sys.executable, __file__, "--count", str(report), "--repo", str(self.project.folder.path)]
-        seconds = timed([*program, *arguments], self.environment, self.scratch)
-        self.counts = json.loads(report.read_text("utf-8"))
-        return seconds
-
-    def publish(self, number: int) -> float:
+    def publish(self, number: int) -> Cost:
         """Publish a commit that was measured before."""
         self.project.pending(number)
-        return self.command("publish")
+        return self._run("publish")
 
-    def peer(self, number: int) -> float:
+    def peer(self, number: int) -> Cost:
         """Do the naive thing for one more commit."""
         self.project.folder.commit({"number.txt": f"peer {number}"})
         return timed(["bash", "-c", PEER], self.environment | {"BRANCH": f"peer-{number}"}, self.project.folder.path)
 
-    def roll_back(self, number: int) -> float:
+    def roll_back(self, number: int) -> Cost:
         """Go back to another old snapshot."""
-        return self.command("rollback", self.project.snapshots[number])
+        return self._run("rollback", self.project.snapshots[number], "--why", "a benchmark")
+
+    def counted(self, *arguments: str) -> Counts:
+        """Run `publisher` once more and return how many processes and requests it made."""
+        report = self.scratch / "counts.json"
+        command = [sys.executable, str(COUNTED), str(report), "--repo", str(self.project.folder.path), *arguments]
+        timed(command, self.environment, self.scratch)
+        return Counts(**json.loads(report.read_text("utf-8")))
+
+    def _run(self, *arguments: str) -> Cost:
+        program = str(Path(sys.executable).with_name("publisher"))
+        return timed([program, "--repo", str(self.project.folder.path), *arguments], self.environment, self.scratch)
 
 
 def import_notes(project: Project, runs: int) -> None:
@@ -120,7 +124,24 @@ def import_notes(project: Project, runs: int) -> None:
     subprocess.run(["git", "-C", str(project.folder.path), "fast-import", "--quiet"], input=b"".join(lines), check=True)
 
 
-def measure(runs: int, repeat: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Row:
+    """The medians for one length of history."""
+
+    runs: int
+    publish: Cost
+    publish_counts: Counts
+    peer: Cost
+    rollback: Cost
+    rollback_counts: Counts
+
+
+def median(costs: list[Cost]) -> Cost:
+    """Return the median of each figure."""
+    return Cost(statistics.median(cost.cpu for cost in costs), statistics.median(cost.wall for cost in costs))
+
+
+def measure(runs: int, repeat: int) -> Row:
     """Return the medians for a history of `runs` published runs."""
     with tempfile.TemporaryDirectory(prefix="overhead-") as name:
         path = Path(name)
@@ -131,18 +152,29 @@ def measure(runs: int, repeat: int) -> dict[str, Any]:
         with running(options) as info:
             bench = Bench(project, info, path)
             bench.publish(0)
-            found: dict[str, Any] = {"runs": runs}
             # In turns, so that whatever else the machine does falls on both.
             pairs = [(bench.publish(number), bench.peer(number)) for number in range(1, repeat + 1)]
-            bench.publish(repeat + 1)
-            found |= {
-                "publish": statistics.median(own for own, _ in pairs),
-                "peer": statistics.median(peer for _, peer in pairs),
-                **bench.counts,
-            }
-            found["rollback"] = statistics.median([bench.roll_back(number) for number in range(min(repeat, runs - 1))])
-            found |= {f"rollback_{what}": number for what, number in bench.counts.items()}
-    return found
+            project.pending(repeat + 1)
+            publish_counts = bench.counted("publish")
+            rollbacks = [bench.roll_back(number) for number in range(min(repeat, runs - 1))]
+            rollback_counts = bench.counted("rollback", project.snapshots[runs - 1], "--why", "a benchmark")
+    publish, peer = ([pair[side] for pair in pairs] for side in (0, 1))
+    return Row(runs, median(publish), publish_counts, median(peer), median(rollbacks), rollback_counts)
+
+
+HEADINGS: dict[str, Callable[[Row], str]] = {
+    "runs": lambda row: f"{row.runs:,}",
+    "publish, CPU s": lambda row: f"{row.publish.cpu:.2f}",
+    "wall s": lambda row: f"{row.publish.wall:.2f}",
+    "git": lambda row: str(row.publish_counts.git),
+    "HTTP": lambda row: str(row.publish_counts.http),
+    "rollback, CPU s": lambda row: f"{row.rollback.cpu:.2f}",
+    "wall s ": lambda row: f"{row.rollback.wall:.2f}",
+    "git ": lambda row: str(row.rollback_counts.git),
+    "HTTP ": lambda row: str(row.rollback_counts.http),
+    "peer, CPU s": lambda row: f"{row.peer.cpu:.2f}",
+    "wall s  ": lambda row: f"{row.peer.wall:.2f}",
+}
 
 
 def main() -> None:
@@ -152,25 +184,14 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    print(
-        "| runs | publish, s | to the first | git processes | HTTP requests | peer, s | to the peer | rollback, s "
-        "| git | HTTP |\n" + "| --- " * 10 + "|"
-    )
-    rows: list[dict[str, Any]] = []
+    print("| " + " | ".join(heading.strip() for heading in HEADINGS) + " |\n" + "| --- " * len(HEADINGS) + "|")
+    rows = []
     for runs in map(int, options.runs.split(",")):
-        row = measure(runs, options.repeat)
-        rows.append(row)
-        print(
-            f"| {runs:,} | {row['publish']:.2f} | {row['publish'] / rows[0]['publish']:.2f} | {row['git']} | "
-            f"{row['http']} | {row['peer']:.2f} | {row['publish'] / row['peer']:.1f} | {row['rollback']:.2f} | "
-            f"{row['rollback_git']} | {row['rollback_http']} |",
-            flush=True,
-        )
+        rows.append(measure(runs, options.repeat))
+        print("| " + " | ".join(shown(rows[-1]) for shown in HEADINGS.values()) + " |", flush=True)
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=2), "utf-8")
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2), "utf-8")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--count"]:
-        count(Path(sys.argv[2]), sys.argv[3:])
     main()

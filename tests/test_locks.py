@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -56,7 +57,8 @@ def test_a_stale_lock_of_the_ledger_is_removed(repository: GitFolder, origin: Gi
     ledger, notes = opened(repository, "origin")
     assert ledger.append({"a": b"1"}, "m\n")
     assert not lock.exists()
-    assert notes == [f"removed {lock}, a lock that a killed git left {LONG_AGO} s ago: no process holds it"]
+    (note,) = notes
+    assert re.fullmatch(rf"removed {lock}, a lock that a killed git left 36\d\d s ago: no process holds it", note)
 
 
 @pytest.mark.parametrize("side", ["here", "origin"])
@@ -115,7 +117,7 @@ def test_a_lock_that_a_process_has_open_stays(repository: GitFolder) -> None:
         assert holder.stdin is not None
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(GitError, match=rf"{lock} is locked, 3600 s old; process {holder.pid} ") as caught:
+        with pytest.raises(GitError, match=rf"{lock} is locked, 36\d\d s old; process {holder.pid} ") as caught:
             opened(repository)[0].append({"a": b"1"}, "m\n")
         holder.stdin.close()
     assert not isinstance(caught.value, LostRaceError)

@@ -6,15 +6,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from publisher.cli.terminal import harmless, note
 from publisher.publishing.report import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
+
+    from rich.progress import Progress
 
     from publisher.schema import Sample
 
@@ -83,6 +82,11 @@ class Watch:
 
 
 def _bar() -> Progress:
+    """Return the live line of a terminal."""
+    # Imported where there is a terminal: it takes as long as all of git's work for a commit that is published already.
+    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415 - as above
+
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),

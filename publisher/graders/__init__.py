@@ -5,15 +5,12 @@ Answers are extracted by our own rules (`extract`). When a grader itself fails, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-from publisher.graders.code.grader import FunctionalGrader, PythonTestsGrader, StdinGrader
-from publisher.graders.extract import final_answer, final_code
-from publisher.graders.integers import IntegerGrader
-from publisher.graders.math.grader import MathGrader
-from publisher.graders.strings import ExactGrader
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Literal, Self
 
@@ -50,19 +47,41 @@ class Grader(Protocol):
     ) -> None: ...
 
 
-GRADERS: dict[str, type[Grader]] = {
-    "math": MathGrader,
-    "integer": IntegerGrader,
-    "exact": ExactGrader,
-    "python-tests": PythonTestsGrader,
-    "stdin": StdinGrader,
-    "functional": FunctionalGrader,
-}
+class _Registry(Mapping[str, "type[Grader]"]):
+    """Graders by name, each imported when it is asked for: reading a configuration needs only their names."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        """Take where each grader is: `module:class`, below this package."""
+        self._places = places
+
+    def __getitem__(self, name: str) -> type[Grader]:
+        module, _, kind = self._places[name].partition(":")
+        return cast("type[Grader]", getattr(importlib.import_module(f"{__name__}.{module}"), kind))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+GRADERS: Mapping[str, type[Grader]] = _Registry(
+    {
+        "math": "math.grader:MathGrader",
+        "integer": "integers:IntegerGrader",
+        "exact": "strings:ExactGrader",
+        "python-tests": "code.grader:PythonTestsGrader",
+        "stdin": "code.grader:StdinGrader",
+        "functional": "code.grader:FunctionalGrader",
+    }
+)
 """Every grader by its name in publisher.toml; the only list of them."""
 
 
 def grade(grader: Grader, text: str, expected: str, finish: Literal["stop", "length", "error"]) -> Grade:
     """Return how `text` scores against `expected`; one that ran out of tokens is truncated whatever it says."""
+    from publisher.graders.extract import final_answer, final_code  # noqa: PLC0415 - needed where answers are graded
+
     if finish == "length":
         return Grade("truncated", "", "ran out of tokens")
     answer, why = final_code(text) if grader.form == "code" else final_answer(text, boxed=grader.form == "box")
