@@ -13,6 +13,7 @@ from publisher.host import HostInfo, HostOptions, running
 from publisher.netlify.client import Netlify, Settings
 from publisher.publishing import project as opened
 from publisher.publishing.audit import Progress, audit
+from publisher.publishing.failures import Failures
 from publisher.publishing.pins import check_name
 from publisher.web import Web
 from tests.project import Done, Project, config
@@ -110,7 +111,7 @@ def verifies(site: Site, oldest: str, middle: str) -> None:
     """Check that a verification of all that was interrupted goes on: what was whole is not fetched again."""
     project = opened.Project.open(site.project.folder.path, site.project.environment)
     runs = [run for run in project.runs() if run.receipt]
-    first = audit(project, runs, Progress.of(project), mend=False, note=lambda _: None)
+    first = audit(project, runs, Progress.of(project), mend=False, failures=Failures(lambda _: None))
     assert (next(first)[0].problems, next(first)[0].problems) == (0, 0)
     (deploy,) = site.netlify.deploys(branch=oldest)
     site.netlify.delete(deploy.id)

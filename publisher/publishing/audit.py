@@ -1,4 +1,4 @@
-"""Published snapshots against what their addresses serve: looked at in turn, repaired from git, gone on with."""
+"""Compare every published snapshot with what its address serves, repair it from git, and continue where it stopped."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from publisher.ledger.history import Run
+    from publisher.publishing.failures import Failures
     from publisher.publishing.project import Project
     from publisher.schema import Receipt
 
@@ -41,16 +42,16 @@ class _Whole(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Progress:
-    """What an audit that was interrupted found whole already; the file goes when an audit comes to its end."""
+    """What an interrupted audit has found whole; the file is deleted when an audit comes to its end."""
 
     path: Path
     known: dict[tuple[str, int], _Whole]
 
     @classmethod
     def of(cls, project: Project, *, fresh: bool = False) -> Progress:
-        """Read the progress of the last audit, if it did not end; a line that cannot be read or is old is left out.
+        """Read the progress of the last audit, unless it came to its end; old and unreadable lines are left out.
 
-        With `fresh` it is forgotten.
+        With `fresh`, that progress is forgotten.
         """
         path = project.workspace / "audit.jsonl"
         known = {}
@@ -82,35 +83,56 @@ class Progress:
         self.path.unlink(missing_ok=True)
 
 
+def auditable(project: Project, *, mend: bool) -> list[Run]:
+    """Return the runs to look at, oldest first: the published ones and, to `mend`, those that are not finished."""
+    return [
+        run
+        for run in project.runs()
+        if not run.is_over and (run.receipt or (mend and run.last_receipt is None and run.line.verdict == "kept"))
+    ]
+
+
 def audit(
-    project: Project, runs: Iterable[Run], progress: Progress | None, *, mend: bool, note: Note
+    project: Project, runs: Iterable[Run], progress: Progress | None, *, mend: bool, failures: Failures
 ) -> Iterator[tuple[Verification, bool]]:
     """Yield what each snapshot's address serves, and whether that was known from an audit that was interrupted.
 
-    With `mend`, what is missing or changed is deployed again from git first. Raises NetworkError where the host cannot
-    be reached: what was found whole until then is in `progress`, where there is one, for the next call.
+    With `mend`, what is missing or changed is deployed again from git first, and a run that was never published to the
+    end is published. A run that cannot be audited is one of the `failures`, and the next one follows. Raises
+    NetworkError where hosts do not answer: what was found whole until then is in `progress`, where there is one.
     """
     if progress and progress.known:
         found = f"{len(progress.known)} snapshot{'s' if len(progress.known) > 1 else ''}"
-        note(f"going on where the last one was interrupted: {found} found whole then (--fresh looks at all again)")
+        failures.note(f"continuing an audit that was interrupted: {found} found whole then (--fresh starts over)")
     for run in runs:
-        receipt = run.last_receipt
-        if receipt is None:
-            continue
-        whole = progress.known.get((receipt.run_id, receipt.number)) if progress else None
-        if whole is not None:
-            yield Verification(receipt.address, whole.manifest_sha256, whole.files), True
-            continue
-        report = check(project, run, receipt)
-        if mend and not report.private and (report.damaged or _is_replaced(project, run, receipt)):
-            note(f"repairing {run.line.snapshot}")
-            receipt = restore_snapshot(project, run, note)
-            report = check(project, run, receipt)
-        if progress and not report.problems:
-            progress.add(receipt, report)
-        yield report, False
+        report = None
+        with failures.of(run.run_id):
+            report = _audit_one(project, run, progress, mend=mend, note=failures.note)
+        if report is not None:
+            yield report
     if progress:
         progress.end()
+
+
+def _audit_one(
+    project: Project, run: Run, progress: Progress | None, *, mend: bool, note: Note
+) -> tuple[Verification, bool]:
+    """Return what one snapshot's address serves, after a repair where that is needed, and whether it was known."""
+    receipt = run.last_receipt
+    if receipt is None:
+        note(f"{run.run_id} was never published to the end: publishing it")
+        receipt = restore_snapshot(project, run, note)
+    whole = progress.known.get((receipt.run_id, receipt.number)) if progress else None
+    if whole is not None:
+        return Verification(receipt.address, whole.manifest_sha256, whole.files), True
+    report = check(project, run, receipt)
+    if mend and not report.private and (report.damaged or _is_replaced(project, run, receipt)):
+        note(f"repairing {run.line.snapshot}")
+        receipt = restore_snapshot(project, run, note)
+        report = check(project, run, receipt)
+    if progress and not report.problems:
+        progress.add(receipt, report)
+    return report, False
 
 
 def _is_replaced(project: Project, run: Run, receipt: Receipt) -> bool:

@@ -20,17 +20,26 @@ class Failures:
 
     note: Note
     found: dict[str, PublisherError] = field(default_factory=dict)
+    _silent: int = 0
+    """How many runs in a row have met a host that does not answer at all."""
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """Keep an error of the run or snapshot `name` and continue; a host that does not answer at all still raises."""
+        """Keep an error of the run or snapshot `name` and continue.
+
+        Where the hosts of two runs in a row do not answer at all, the NetworkError is raised: the network is down, and
+        every other run would wait as long.
+        """
         try:
             yield
         except PublisherError as error:
-            if isinstance(error, NetworkError) and error.status is None:
-                raise  # every other run would wait as long for the same answer
+            self._silent = self._silent + 1 if isinstance(error, NetworkError) and error.status is None else 0
+            if self._silent > 1:
+                raise
             self.found[name] = error
             self.note(f"{name}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+        else:
+            self._silent = 0
 
     def check(self, done: str) -> None:
         """Raise DeployError, which says that some runs were not `done`, where there were any errors."""

@@ -30,6 +30,16 @@ def find_snapshot(project: Project, wanted: str) -> Run:
     return run
 
 
+def find_repairable(project: Project, wanted: str) -> Run:
+    """Return the snapshot that `wanted` stands for, or the kept run that was never published to the end."""
+    left = [
+        run
+        for run in project.runs()
+        if run.line.verdict == "kept" and run.last_receipt is None and not run.is_over and _matches(run, wanted)
+    ]
+    return left[0] if len(left) == 1 else find_snapshot(project, wanted)
+
+
 def find_published(project: Project, wanted: str) -> Run:
     """Return the snapshot that `wanted` stands for, as `find_snapshot` does, even if its pages were taken down."""
     named = [run for run in project.runs() if run.last_receipt]
