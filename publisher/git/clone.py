@@ -24,8 +24,9 @@ def clone_branch(source: str, branch: str, into: Path, *, timeout: float = PATIE
     if not is_branch_name(branch):
         raise GitError(f"{branch!r} is not a branch name")
     remote = login(source)
-    # Of a repository on this machine git would link the objects, and a build could then write to the original's.
-    arguments = ["clone", "--quiet", "--no-tags", "--no-hardlinks", "--single-branch", "--branch", branch]
+    # Of a repository on this machine git would link the objects, and a build could then write to the original's. It is
+    # cloned as over a network: copied files would include those of a push that is under way, which vanish meanwhile.
+    arguments = ["clone", "--quiet", "--no-tags", "--no-local", "--single-branch", "--branch", branch]
     arguments += ["--", remote.address, str(into)]
     into.parent.mkdir(parents=True, exist_ok=True)
     output = execute(arguments, into.parent, settings=remote.settings, environment=remote.environment, timeout=timeout)
