@@ -29,8 +29,18 @@ except ModuleNotFoundError as missing:
     help="Where deploys are kept (default: publisher/host in the git folder).",
 )
 @click.option("--site", default="", help="The site's name (default: the one in publisher.toml).")
-@click.option("--source", default="", help="What builds clone from (default: the remote, or this repository).")
-@click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="A build variable of the site.")
+@click.option(
+    "--source",
+    default="",
+    help="What builds clone from (default: the remote, or this repository). No login here: others see arguments.",
+)
+@click.option(
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A build variable of the site. A path in it needs --readable where builds are confined.",
+)
 @click.option(
     "--confine/--no-confine",
     default=None,
