@@ -101,6 +101,44 @@ def test_a_program_that_never_answers_is_wrong(sandbox: Sandbox) -> None:
     assert programs.run(sandbox, "def add(a, b):\n    while True: pass", slow).outcome == "wrong"
 
 
+LINES = {
+    "a number": "5",
+    "a word that is a list": '["list",["list"],1]',
+    "a word that is a dict": '["list",["dict"],1]',
+    "three things": '["list","returned",1,2]',
+    "a text of two characters": '"ab"',
+    "a number of many digits": '["list","raised",["int","0x' + "f" * 9000 + '"]]',
+    "a key of many digits": '["list","returned",["dict",[["int","0x' + "f" * 9000 + '"],1]]]',
+    "lists within lists": '["list","returned",' + '["list",' * 300 + "1" + "]" * 301,
+    "lists too deep to read": "[" * 20_000,
+    "no text at all": "\\xff",
+}
+
+
+@pytest.mark.parametrize("tests", [ADD, TWICE], ids=["python-tests", "functional"])
+@pytest.mark.parametrize("when", ["", "def add(*given): pass\ntwice = add\n"], ids=["at once", "as answers"])
+@pytest.mark.parametrize("what", LINES)
+def test_whatever_a_program_writes_it_is_wrong_and_no_error(
+    sandbox: Sandbox, tests: Cases, when: str, what: str
+) -> None:
+    """An error is left out of the score, so no line may become one."""
+    ready = '["ready"]\n' if when else ""
+    line = LINES[what]
+    program = f"import os\nfor n in range(1, 9):\n    try: os.write(n, {ready + line + chr(10)!r}.encode('latin-1'))\n"
+    program += f"    except OSError: pass\n{when}"
+    assert programs.run(sandbox, program, msgspec.structs.replace(tests, given="")).outcome == "wrong"
+
+
+def test_a_program_that_makes_the_tests_take_too_long_is_wrong(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call within its time, all of them together beyond that of the tests: no error either."""
+    monkeypatch.setattr(programs, "_START", 2.0)
+    many = msgspec.structs.replace(ADD, seconds=0.6, code="def check(candidate):\n    while True: candidate(1, 2)\n")
+    slow = "import time\ndef add(a, b):\n    time.sleep(0.5)\n    return 3"
+    assert programs.run(sandbox, slow, many).outcome == "wrong"
+
+
 def test_tests_that_fail_by_themselves_are_an_error(sandbox: Sandbox) -> None:
     """A suite's own mistake must not count as a wrong answer."""
     broken = msgspec.structs.replace(ADD, code="def check(candidate):\n    Node(1)\n")

@@ -25,6 +25,16 @@ def test_an_answer_that_uses_up_its_processor_time_is_wrong_and_the_next_one_wor
         assert grader.compare("2x", "x+x").outcome == "right"
 
 
+def test_the_limit_of_processor_time_holds_where_the_parent_ignores_its_signal() -> None:
+    """A profiler may have it ignored, which a process passes on to those that it starts."""
+    before = signal.signal(signal.SIGPROF, signal.SIG_IGN)
+    try:
+        with MathGrader(1, seconds=0.3, patience=4) as grader:
+            assert grader.compare(ENDLESS, "42").outcome == "wrong"
+    finally:
+        signal.signal(signal.SIGPROF, before)
+
+
 def test_an_expected_answer_that_uses_up_its_processor_time_is_an_error() -> None:
     """Then no answer could be right, and the suite is to blame."""
     with MathGrader(1, seconds=0.5) as grader:

@@ -31,6 +31,9 @@ def serve(answer: Callable[[Any], object]) -> None:
     by SIGPROF, whose default action nothing here changes. An exception of `answer` ends it as well.
     """
     seconds = float(sys.argv[1])
+    # What the parent ignores or blocks would stay so here, and then no processor time would ever be too much.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
     parent = os.getppid()
     confine.confine()
     confine.die_with_parent(parent)

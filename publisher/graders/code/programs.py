@@ -161,9 +161,17 @@ def _functional(running: Running, tests: Cases) -> Result:
         word, value = _reply(line)
         if word != "returned":
             return Result("wrong", f"test {number + 1}: {_why(running, line, word)}", number)
-        if _plain(value) != msgspec.json.decode(test.output):
+        if not _is_value(value, test.output):
             return Result("wrong", f"test {number + 1}: another value", number)
     return Result("right", "", len(tests.tests))
+
+
+def _is_value(value: Any, output: str) -> bool:
+    """Return whether a program's value is the expected one; one that cannot be compared is another."""
+    try:
+        return bool(_plain(value) == msgspec.json.decode(output))
+    except (ValueError, RecursionError):  # a key of 5,000 digits, or lists a thousand deep
+        return False
 
 
 def _plain(value: Any) -> Any:
@@ -190,7 +198,8 @@ def _python_tests(sandbox: Sandbox, running: Running, tests: Cases) -> Result:
         for passed in range(_MOST_CALLS):
             line = checking.line(max(0.0, deadline - time.monotonic()))
             if line is None:
-                return Result("error", "the tests did not end in time", passed)
+                # Once the program has answered, what it answered and the time it took are why the tests do not end.
+                return Result("wrong" if passed else "error", "the tests did not end in time", passed)
             message = values.loads(line)
             if message[0] == "verdict":
                 return Result(message[1], message[2], passed)
@@ -198,31 +207,43 @@ def _python_tests(sandbox: Sandbox, running: Running, tests: Cases) -> Result:
             answer = running.line(tests.seconds)
             if answer is None:
                 return Result("wrong", _why(running, answer, "no answer in time"), passed)
-            word, value = _reply(answer)
-            checking.feed(values.dumps([word, value]).encode() + b"\n")
-    return Result("error", f"the tests made more than {_MOST_CALLS} calls")
+            try:
+                checking.feed(values.dumps(list(_reply(answer))).encode() + b"\n")
+            except values.Foreign:
+                return Result("wrong", "an answer that is nested too deeply", passed)
+    return Result("wrong", f"the tests made more than {_MOST_CALLS} calls", _MOST_CALLS)
 
 
 def _reply(line: bytes | None) -> tuple[str, Any]:
-    """Return what the program's side said, as far as it has the form of an answer."""
+    """Return what the program's side said, as far as it has the form of an answer.
+
+    A program can write any line. Whatever it writes must make it wrong: an exception of ours would be an error, which
+    no score counts.
+    """
     if line is None:
         return "no answer in time", None
-    try:
-        word, value = values.loads(line)
-    except ValueError:
-        return "no answer", None
+    word, value = _pair(line)
     return (word, value) if word in {"returned", "raised", "foreign"} else ("no answer", None)
+
+
+def _pair(line: bytes) -> tuple[str, Any]:
+    """Return the word and the value in a line, or an empty word where it does not hold just these."""
+    try:
+        said = values.loads(line)
+    except ValueError:
+        return "", None
+    if isinstance(said, list) and len(said) == 2 and isinstance(said[0], str):
+        return said[0], said[1]
+    return "", None
 
 
 def _why(running: Running, line: bytes | None, otherwise: str) -> str:
     """Return why a program failed, from its own last words where it has some."""
-    try:
-        word, value = values.loads(line or b"null")
-    except (ValueError, TypeError):
-        word, value = "", ""
+    word, value = _pair(line or b"null")
+    said = value[:100] if isinstance(value, str) else "something else"
     if word in {"raised", "broken"}:
-        return f"raised {str(value)[:100]}"
+        return f"raised {said}"
     if word == "foreign":
-        return f"returned an object of type {str(value)[:100]}"
+        return f"returned an object of type {said}"
     last = (running.errors.strip().splitlines() or [""])[-1]
     return last[:200] or otherwise
