@@ -10,7 +10,12 @@ def main() -> NoReturn:
     """Load the command line and run it; Ctrl-C while it loads ends it like any other Ctrl-C."""
     try:
         from publisher.cli import main as run  # noqa: PLC0415 - loading is what may be interrupted
-    except KeyboardInterrupt:
+    except BaseException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
         os._exit(130)
     run()
 

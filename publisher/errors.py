@@ -6,16 +6,16 @@ Split by who can fix it; each class owns its exit code (see README, "Exit codes"
     ├── UsageError          2   the command line: an unknown revision, not a repository, a missing file
     ├── ConfigError         2   publisher.toml: all its mistakes at once
     ├── SuiteError          2   a suite file: duplicate ids, missing answers, control characters
-    ├── GitError            3   git refused or failed
+    ├── GitError            3   git failed
     │   ├── LostRaceError   3   a ref moved while we were working; fetch, re-apply and try again
     │   └── RemoteRejectedError 3   a rule of the remote rejects a push: a hook, a protected branch, a setting
-    ├── NetworkError        3   an HTTP request failed, or its answer was not to be believed
+    ├── NetworkError        3   an HTTP request failed, or its answer cannot be believed
     ├── ModelError          3   a model file or the engine that runs it
     ├── GraderError         3   a grader failed; never counted as a wrong answer
     ├── StorageError        3   a disk, a store, or a stored file with another schema version
     └── DeployError         3   a build failed, or the deploy does not serve what was rendered
 
-`KeyboardInterrupt` and SIGTERM are no errors of ours: the command line turns them into exit code 130. A verdict of
+The command line turns `KeyboardInterrupt` and SIGTERM into exit code 130, and any other exception into 3. A verdict of
 `rejected` or `inconclusive` is a result, not an error: exit codes 1 and 4.
 """
 
@@ -38,7 +38,7 @@ class PublisherError(Exception):
 
 
 class UsageError(PublisherError):
-    """The command was given something it cannot work on."""
+    """The command line names something that is not there, or that the command cannot work on."""
 
     exit_code = 2
 
@@ -56,7 +56,7 @@ class SuiteError(PublisherError):
 
 
 class GitError(PublisherError):
-    """Git refused a command or failed while running it."""
+    """A git command failed."""
 
 
 class LostRaceError(GitError):
@@ -73,10 +73,10 @@ class RemoteRejectedError(GitError):
 
 
 class NetworkError(PublisherError):
-    """An HTTP request failed, was refused, or answered with something that cannot be believed.
+    """An HTTP request failed, or its answer cannot be believed.
 
     `ambiguous` is true when the request may have had its effect although no good answer came back (a timeout, a reset
-    or a 5xx after sending): the caller has to look before it sends again. `retry_after` are the seconds that the
+    or a 5xx after sending): the caller must look before it sends again. `retry_after` are the seconds that the
     server asked to wait, None where it asked for none.
     """
 

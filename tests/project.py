@@ -110,12 +110,12 @@ class Project:
             "NETLIFY_BUILD_HOOK": info.hook_url,
         }
 
-    def run(self, *arguments: str, **environment: str) -> Done:
-        """Run `publisher` here as a user would."""
+    def run(self, *arguments: str, traceback: bool = False, **environment: str) -> Done:
+        """Run `publisher` here as a user would; without `traceback` there must be none."""
         command = [str(PUBLISHER), "--repo", str(self.folder.path), *arguments]
         variables = {**os.environ, **self.environment, **environment}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=240)
-        assert "Traceback" not in done.stderr, done.stderr
+        assert traceback or "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
     def log(self) -> list[dict[str, Any]]:

@@ -167,6 +167,21 @@ def test_a_gate_without_a_run(project: Project) -> None:
     refused(project.run("gate"), 2, "has not been measured", "publisher bench")
 
 
+def test_a_hint_can_be_typed(project: Project) -> None:
+    """What a hint repeats of the command line is quoted for the shell."""
+    refused(project.run("gate", "HEAD^{/First; rm -rf ~}~0"), 2, "no commit is called")
+    refused(project.run("gate", "HEAD@{0}~0"), 2, "publisher bench 'HEAD@{0}~0'")
+
+
+@pytest.mark.parametrize("site", ['x"\nevil = "', "UPPER", "-x", "a" * 38, ""])
+def test_init_with_an_impossible_site(tmp_path: Path, site: str) -> None:
+    """A name that no site can have is refused before any file is written."""
+    folder = GitFolder.create(tmp_path / "work")
+    folder.commit({})
+    refused(Project(folder).run("init", "--site", site), 2, "cannot be a Netlify site's name")
+    assert folder.git("status", "--porcelain") == ""
+
+
 def test_publish_without_a_hook(project: Project) -> None:
     """What could not be published is refused before any time is spent on measuring."""
     refused(project.run("publish"), 2, "NETLIFY_BUILD_HOOK")

@@ -112,3 +112,32 @@ def test_an_id_cannot_leave_its_place_in_the_path(deploy_id: str) -> None:
     with scripted(OK) as server, pytest.raises(NetworkError, match="is not an id"):
         netlify(server.url).deploy(deploy_id)
     assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://[::1", "https://host:99999", "https://me:pass@api.netlify.com", "https://a\\@b", "ftp://x", "http://x.y"],
+)
+def test_a_malformed_api_address_is_a_usage_error(url: str) -> None:
+    """An API address that secrets must not be sent to is exit code 2, and says what to set."""
+    with pytest.raises(UsageError, match="NETLIFY_API_URL") as caught:
+        Settings.of("demo", {"NETLIFY_API_URL": url})
+    assert "pass" not in caught.value.message
+
+
+@pytest.mark.parametrize("token", ["secret-\u20ac", "secret-\u00e9", "secret-\n-x", "secret-\x1b"])
+def test_a_token_of_impossible_characters_is_a_usage_error(token: str) -> None:
+    """A token that no header can carry is refused, without being shown."""
+    with pytest.raises(UsageError, match="NETLIFY_AUTH_TOKEN") as caught:
+        Settings.of("demo", {"NETLIFY_AUTH_TOKEN": token})
+    assert "secret" not in caught.value.message.replace("it is a secret", "")
+
+
+def test_an_api_that_repeats_the_token_is_not_repeated() -> None:
+    """What the API says of an error comes without the token that it was sent."""
+    body = b'{"message": "bad token nfp_0123456789 here"}'
+    with scripted(answer(422, body)) as server:
+        environment = {"NETLIFY_API_URL": server.url, "NETLIFY_AUTH_TOKEN": "nfp_0123456789"}
+        with pytest.raises(NetworkError, match="bad token") as caught:
+            Netlify(Settings.of("demo", environment), Web(attempts=1)).site()
+    assert "nfp_0123456789" not in caught.value.message

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import publisher.cli
 from publisher.cli import _explain, terminal
 from publisher.errors import ConfigError
 from publisher.secret import Secret, redacted
+from tests.made import GitFolder
 from tests.project import PUBLISHER
 
 CANARY = "canary-5d1e/0123456789abcdef"
@@ -161,3 +163,18 @@ def test_a_wrong_command_line_is_one_message(arguments: list[str]) -> None:
     assert done.stderr.startswith("error: ")
     assert "hint: publisher" in done.stderr
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("module", ["click", "publisher.cli.log", "git", "requests"])
+def test_an_interruption_while_loading_is_one(module: str, repository: GitFolder) -> None:
+    """Ctrl-C at whatever module is being imported ends the command with exit code 130, without a traceback."""
+    code = (
+        "import sys\nclass Finder:\n"
+        f"    def find_spec(self, name, *_):\n        if name == {module!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\nsys.argv = ['publisher', 'log']\n"
+        "from publisher.__main__ import main\nmain()\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=repository.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr

@@ -50,7 +50,14 @@ INTERRUPTED = 130
 ISSUES = "https://github.com/OWNER/snapshot-publisher/issues"
 TRACEBACK = "PUBLISHER_TRACEBACK"
 """The variable that adds the traceback to an error."""
-SECRETS = ("NETLIFY_AUTH_TOKEN", "NETLIFY_BUILD_HOOK", "PUBLISHER_GIT_TOKEN", "GITHUB_TOKEN", "HF_TOKEN")
+SECRETS = (
+    "NETLIFY_AUTH_TOKEN",
+    "NETLIFY_BUILD_HOOK",
+    "PUBLISHER_GIT_TOKEN",
+    "PUBLISHER_NOTIFY",
+    "GITHUB_TOKEN",
+    "HF_TOKEN",
+)
 """Variables whose values are never shown."""
 
 
@@ -88,11 +95,12 @@ def group(ctx: click.Context, repo: str, remote: str | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that the outcome calls for."""
-    signal.signal(signal.SIGTERM, _terminate)
-    terminal.prepare()
-    for name in SECRETS:
-        Secret(os.environ.get(name, ""))  # from here on no message shows it
     try:
+        signal.signal(signal.SIGTERM, _terminate)
+        terminal.prepare()
+        for name in SECRETS:
+            for word in os.environ.get(name, "").split():
+                Secret(word)  # from here on no message shows it
         code = group.main(standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the last resort: nothing else ever ends a process
         # A second Ctrl-C must not break into the message about the first.

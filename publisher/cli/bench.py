@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 import msgspec
 
@@ -30,4 +32,4 @@ def command(ctx: click.Context, revision: str, tier: str, fresh: bool, no_reuse:
     verdict = pipeline.verdict_of(project, record)
     for line in verdict_lines(record, verdict)[: 1 + len(record.results)]:
         echo(line)
-    echo(f"run {record.run_id}\nnext: publisher gate {revision}")
+    echo(f"run {record.run_id}\nnext: publisher gate {shlex.quote(revision)}")

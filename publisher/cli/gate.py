@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -29,7 +30,7 @@ def exit_code(verdict: Verdict, config: Config) -> int:
 
 @click.command("gate")
 @click.argument("revision", default="HEAD", metavar="[REV]")
-@click.option("--tier", default="", help="Which tier's run to judge (default: the one that is published).")
+@click.option("--tier", default="", help="Which tier's run to decide on (default: the one that is published).")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.pass_context
 def command(ctx: click.Context, revision: str, tier: str, as_json: bool) -> None:
@@ -39,7 +40,7 @@ def command(ctx: click.Context, revision: str, tier: str, as_json: bool) -> None
     config, _ = project.config(commit)
     record = project.measured(commit, tier or config.publishing_tier)
     if record is None:
-        raise UsageError(f"{commit[:12]} has not been measured", hint=f"publisher bench {revision}")
+        raise UsageError(f"{commit[:12]} has not been measured", hint=f"publisher bench {shlex.quote(revision)}")
     verdict = pipeline.verdict_of(project, record)
     if as_json:
         echo_json(msgspec.to_builtins(verdict))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from publisher import __version__
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo
+from publisher.config import SITE_NAME
 from publisher.errors import UsageError
 from publisher.files import atomic_write
 
@@ -27,6 +29,10 @@ FILES = {
 @click.pass_context
 def command(ctx: click.Context, site: str) -> None:
     """Write publisher.toml, netlify.toml, the build script and the workflows, leaving files that exist alone."""
+    if len(site) > 37 or not re.fullmatch(SITE_NAME, site):
+        raise UsageError(
+            f"--site {site!r} cannot be a Netlify site's name", hint="use a-z, 0-9 and -, up to 37 characters"
+        )
     root = open_project(ctx).repository.root
     source = hooks_folder()
     for name, origin in FILES.items():

@@ -9,6 +9,7 @@ from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.ledger.history import live_moves
 from publisher.publishing.find import find_snapshot
+from publisher.publishing.report import one_line
 
 
 @click.command("live")
@@ -30,6 +31,6 @@ def command(ctx: click.Context, unlock: bool, as_json: bool) -> None:
     elif moves:
         move = moves[-1]
         who = f" by {move.who}" if move.who else ""
-        echo(f"{move.snapshot} since {move.time}{who}: {move.why}")
+        echo(one_line(f"{move.snapshot} since {move.time}{who}: {move.why}", 1000))
     else:
         echo("nothing is live yet: publisher publish")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -36,7 +37,7 @@ def command(
         _list(project, as_json=as_json)
         return
     if name is None:
-        raise UsageError("a pin needs a name", hint=f"publisher pin {snapshot} math-v3")
+        raise UsageError("a pin needs a name", hint=f"publisher pin {shlex.quote(snapshot)} math-v3")
     if dry_run:
         run = find_snapshot(project, snapshot)
         netlify, _ = project.client_of(run)

@@ -22,7 +22,7 @@ EVERY = 10.0
 
 
 class Watch:
-    """Shows samples done, right so far, tokens a second and time left."""
+    """Shows samples done, right so far, tokens per second and time left."""
 
     def __init__(self) -> None:
         """Start with nothing to show; `planned` gives it its length."""
@@ -74,7 +74,7 @@ class Watch:
             note(f"{self._done}/{self._total} samples, {share:.1f} % right, {rate:,.0f} tokens/s, {_clock(left)} left")
 
     def note(self, text: str) -> None:
-        """Say something without breaking the bar."""
+        """Print a line above the bar."""
         if self._bar:
             self._bar.console.print(harmless(text), markup=False, highlight=False)
         else:

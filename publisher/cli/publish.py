@@ -12,7 +12,7 @@ import msgspec
 from publisher.cli.gate import exit_code
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project
-from publisher.cli.terminal import echo, echo_json, note
+from publisher.cli.terminal import append, echo, echo_json, note
 from publisher.publishing import allowance, pipeline
 from publisher.publishing.report import verdict_lines, verdict_markdown
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 @click.option("--tier", default="", help="Which tier to run (default: the first with publish = true).")
 @click.option("--fresh", is_flag=True, help="Measure again with new seeds, even if this commit has been measured.")
 @click.option("--complete", is_flag=True, help="Measure what a run that was stopped early lacks; its verdict stays.")
-@click.option("--dry-run", is_flag=True, help="Measure and judge only; say what would be done with the result.")
+@click.option("--dry-run", is_flag=True, help="Measure and decide only; say what would be done with the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_context
 def command(
     ctx: click.Context, revision: str, tier: str, fresh: bool, complete: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Bench, judge and record commit REV (default: HEAD); when kept, publish its snapshot and show it live."""
+    """Measure commit REV (default: HEAD) and record the gate's verdict; publish a kept result and show it live."""
     project = open_project(ctx)
     if dry_run:
         ctx.exit(_rehearse(project, revision, tier))
@@ -39,8 +39,7 @@ def command(
         outcome = pipeline.publish(project, revision, tier, watch, fresh=fresh, complete=complete)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        with Path(summary).open("a", encoding="utf-8") as stream:
-            stream.write(verdict_markdown(outcome.record, outcome.verdict, outcome.receipt))
+        append(Path(summary), verdict_markdown(outcome.record, outcome.verdict, outcome.receipt))
     if as_json:
         echo_json(msgspec.to_builtins({"news": outcome.news, "verdict": outcome.verdict, "receipt": outcome.receipt}))
     else:
@@ -54,7 +53,7 @@ def command(
 
 
 def _rehearse(project: Project, revision: str, tier: str) -> int:
-    """Measure and judge a commit, say what publishing would do, and return the exit code that it would have."""
+    """Measure a commit, say its verdict and what publishing would do, and return the exit code that it would have."""
     project.ledger.sync()
     with Watch() as watch:
         record = pipeline.bench(project, revision, tier, watch, until="decided")

@@ -16,7 +16,7 @@ from publisher.render import Source, render
 @click.command("render")
 @click.option("--into", default="dist", show_default=True, type=click.Path(path_type=Path), help="The output folder.")
 @click.option("--address", default="", help="The site's main address (default: the one that the snapshot names).")
-@click.option("--strict/--no-strict", default=True, show_default=True, help="Refuse dead links and blocked content.")
+@click.option("--strict/--no-strict", default=True, show_default=True, help="Fail on dead links and blocked content.")
 @click.pass_context
 def command(ctx: click.Context, into: Path, address: str, strict: bool) -> None:
     """Build the site of the snapshot that is checked out here into a folder, whole or not at all."""

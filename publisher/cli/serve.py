@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -125,6 +126,7 @@ def _announce(info: HostInfo, folder: Path) -> None:
         "NETLIFY_BUILD_HOOK": info.hook_url,
     }
     path = folder.resolve() / "environment"
-    lines = "".join(f"export {key}='{value}'\n" for key, value in settings.items())
+    lines = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in settings.items())
     atomic_write(path, lines.encode(), mode=0o600)
-    echo(f"serving {info.site_url}\nin another terminal:  . {path}  &&  publisher publish\nCtrl-C stops it")
+    source = shlex.quote(str(path))
+    echo(f"serving {info.site_url}\nin another terminal:  . {source}  &&  publisher publish\nCtrl-C stops it")

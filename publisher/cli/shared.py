@@ -22,10 +22,10 @@ class Notes:
     """An observer that only passes notes on."""
 
     def planned(self, model: str, suites: list[tuple[str, int]], total: int) -> None:
-        """Take notice of nothing: no samples are made here."""
+        """Do nothing: no samples are made here."""
 
     def sampled(self, sample: Any, statistics: Any) -> None:
-        """Take notice of nothing: no samples are made here."""
+        """Do nothing: no samples are made here."""
 
     def note(self, text: str) -> None:
         """Say it on stderr."""

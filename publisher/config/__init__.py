@@ -27,10 +27,11 @@ from publisher.config.gate import (
     Rule,
     Threshold,
 )
-from publisher.config.publishing import KeepConfig, LedgerConfig, NetlifyConfig
+from publisher.config.publishing import SITE_NAME, KeepConfig, LedgerConfig, NetlifyConfig
 
 __all__ = [
     "FILE",
+    "SITE_NAME",
     "AnyRule",
     "BestRatio",
     "Budget",

@@ -14,7 +14,7 @@ class SamplingConfig(Section, frozen=True, kw_only=True):
 
     temperature: Annotated[float, Meta(ge=0, le=10, description="0 (greedy) to 10")] = 0.0
     top_p: Annotated[float, Meta(gt=0, le=1, description="above 0, at most 1")] = 1.0
-    top_k: Annotated[int, Meta(ge=0, description="0 (off) or more")] = 0
+    top_k: Annotated[int, Meta(ge=0, le=1_000_000, description="0 (off) to 1000000")] = 0
     min_p: Annotated[float, Meta(ge=0, le=1, description="0 (off) to 1")] = 0.0
     max_tokens: Annotated[int, Meta(ge=1, le=1_048_576, description="1 or more")] = 1024
 
@@ -31,7 +31,7 @@ class ModelConfig(Section, frozen=True, kw_only=True):
 
 
 class PromptConfig(Section, frozen=True, kw_only=True):
-    """What stands around each problem; only `{problem}` is replaced."""
+    """The text around each problem; only `{problem}` is replaced."""
 
     system: Annotated[str, Meta(max_length=20_000)] = ""
     template: Annotated[str, Meta(max_length=20_000)] = "{problem}"
@@ -49,7 +49,7 @@ class SuiteConfig(Section, frozen=True, kw_only=True):
 
 
 class TierSuite(Section, frozen=True, kw_only=True):
-    """What a tier changes of a suite."""
+    """What a tier measures differently from what the suite says."""
 
     samples: Count | None = None
 
@@ -62,7 +62,7 @@ class TierConfig(Section, frozen=True, kw_only=True):
 
 
 class EngineConfig(Section, frozen=True, kw_only=True):
-    """How inference is scheduled; 0 lets the engine choose. Slots and threads are those of one of the `engines`."""
+    """How inference is scheduled; 0 lets the engine choose. Slots and threads are per engine."""
 
     mode: Literal["reproducible", "fast"] = "reproducible"
     engines: Annotated[int, Meta(ge=0, le=256, description="0 (chosen) to 256")] = 0
@@ -71,4 +71,4 @@ class EngineConfig(Section, frozen=True, kw_only=True):
     batch: Annotated[int, Meta(ge=0, le=65_536, description="0 (chosen) or more")] = 0
     flash_attention: bool | Literal["auto"] = "auto"
     kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
-    timeout: Annotated[float, Meta(gt=0, description="seconds without any progress before a run is given up")] = 600.0
+    timeout: Annotated[float, Meta(gt=0, description="seconds without progress before a run is given up")] = 600.0

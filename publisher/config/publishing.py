@@ -14,6 +14,10 @@ MOST_PATTERNS = 20
 """Patterns of `[ledger] redact`."""
 
 
+SITE_NAME = r"[a-z0-9](-?[a-z0-9])*"
+"""The form of a Netlify site's name, of at most 37 characters."""
+
+
 class LedgerConfig(Section, frozen=True, kw_only=True):
     """Where results are kept."""
 
@@ -40,7 +44,7 @@ def ledger_mistakes(section: LedgerConfig) -> list[str]:
 
 
 class KeepConfig(Section, frozen=True, kw_only=True):
-    """Which snapshots `publisher prune` leaves alone; the live one always is."""
+    """Which snapshots `publisher prune` keeps, besides the live one."""
 
     last: Annotated[int, Meta(ge=1)] = 50
     best_per_suite: Annotated[int, Meta(ge=0)] = 1
@@ -52,7 +56,7 @@ class KeepConfig(Section, frozen=True, kw_only=True):
 class NetlifyConfig(Section, frozen=True, kw_only=True):
     """The site that is published to; secrets come from the environment only."""
 
-    site: Annotated[str, Meta(pattern=r"^([a-z0-9](-?[a-z0-9])*)?$", max_length=37, description="a-z 0-9 -")] = ""
+    site: Annotated[str, Meta(pattern=rf"^({SITE_NAME})?$", max_length=37, description="a-z 0-9 -")] = ""
     timeout: Annotated[float, Meta(gt=0, description="seconds to wait for a deploy")] = 1500.0
     lock: bool = False
     keep: KeepConfig = KeepConfig()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shlex
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,14 +103,14 @@ def held(remote: str, path: Path, repositories: list[Path], output: Output) -> G
         where = f" on {remote}" if remote else ""
         return GitError(
             f"another git holds {path}{where}",
-            hint=f"if no git is running there, remove it on that machine: rm {path}",
+            hint=f"if no git is running there, remove it on that machine: rm {shlex.quote(str(path))}",
             detail=output.shown(),
         )
     reasons = keepers(lock, home)
     by = f"; {reasons[0]}" if reasons else ""
     return GitError(
         f"{path} is locked, {lock.age:.0f} s old{by}",
-        hint="wait for that process to end" if reasons else f"if no git is running there: rm {path}",
+        hint="wait for that process to end" if reasons else f"if no git is running there: rm {shlex.quote(str(path))}",
         detail=output.shown(),
     )
 

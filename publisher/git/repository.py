@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -270,7 +271,7 @@ class Repository:
                 raise UsageError(
                     f"the branch {value.removeprefix('refs/heads/')} is checked out in {place}; if it moved, that "
                     "folder would look edited",
-                    hint=f"git -C {place} switch --detach   then run the same command again",
+                    hint=f"git -C {shlex.quote(place)} switch --detach   then run the same command again",
                 )
 
     # -- remotes -------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Literal
 
 from publisher import verify
@@ -243,7 +244,7 @@ def rollback(project: Project, wanted: str, *, why: str, lock: bool, note: Note)
     if not why.strip():
         raise UsageError(
             "a rollback needs a reason, which the ledger keeps",
-            hint=f'publisher rollback {wanted} --why "the newest answers are cut off"',
+            hint=f'publisher rollback {shlex.quote(wanted)} --why "the newest answers are cut off"',
         )
     desk = Desk.of_run(project, run, note)
     receipt = run.receipt

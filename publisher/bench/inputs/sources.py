@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -128,7 +129,11 @@ def _committed(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
 def _not_committed(path: PurePosixPath, kind: Kind, inputs: Inputs) -> PublisherError:
     """Return the error for a file that the commit does not have; one of the working tree can be added."""
     there = (inputs.repository.root / path).is_file()
-    hint = f"git add {path} && git commit" if there else f"git ls-tree -r --name-only {inputs.commit[:12]}"
+    hint = (
+        f"git add {shlex.quote(str(path))} && git commit"
+        if there
+        else f"git ls-tree -r --name-only {inputs.commit[:12]}"
+    )
     message = "is in the working tree but not in" if there else "does not exist in"
     return kind.error(f"{kind.section}.source: {path} {message} commit {inputs.commit[:12]}", hint=hint)
 
