@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from publisher.engine import machine
+from publisher.engine import load, machine
 from publisher.engine.process import EngineProcess
 from publisher.engine.protocol import Completion
 from publisher.errors import ModelError
@@ -48,10 +48,14 @@ class Fleet:
 
     def __init__(self, options: EngineOptions, *, engines: int = 0) -> None:
         """Choose the engines: `engines` of them, or with 0 a suitable number. The `with` block starts them."""
+        self._other_load: dict[str, float] = {}
         self._engines = [EngineProcess(one) for one in plan_engines(options, engines)]
 
     def __enter__(self) -> Self:
         """Start all engines and load the model; raises ModelError where one fails."""
+        if load.contended(self._engines[0].options):
+            for engine in self._engines:
+                engine.options = dataclasses.replace(engine.options, passive=True)
         try:
             for engine in self._engines:
                 engine.start()
@@ -101,6 +105,15 @@ class Fleet:
         Raises ModelError when an engine fails, after the completions that all of them had finished. A caller that
         leaves the loop early ends the engines; the fleet cannot be used again.
         """
+        others = load.OtherLoad()
+        try:
+            yield from self._generated(requests)
+        finally:
+            # Counted once per run: it asks the system about every process there is.
+            self._other_load = {"other_load": round(others.processors(), 2)}
+
+    def _generated(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
+        """Yield the completions of all engines."""
         if len(self._engines) == 1:
             yield from _completions(self._engines[0], requests)
             return
@@ -147,8 +160,13 @@ class Fleet:
         return [done.key for done in self.generate(requests) if first[done.key] != (done.text, done.tokens)]
 
     def statistics(self) -> dict[str, float]:
-        """Return the figures of the last `generate`, at most a second old while it runs; empty before the first."""
-        return merged([engine.statistics() for engine in self._engines])
+        """Return the figures of the last `generate`, at most a second old while it runs; empty before the first.
+
+        `other_load` is the number of processors that other programs kept busy meanwhile; it comes with the end.
+        """
+        figures = merged([engine.statistics() for engine in self._engines])
+        waiting = {"passive_waiting": 1.0} if self._engines[0].options.passive else {}
+        return figures | self._other_load | waiting if figures else {}
 
 
 def _completions(engine: EngineProcess, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
@@ -235,11 +253,11 @@ def share_out(requests: Sequence[SampleRequest], engines: int, limit: int) -> li
         units.setdefault(request.key if limit >= _LONG else request.group, []).append(request)
     work = {unit: sum(request.expected or limit for request in members) for unit, members in units.items()}
     shares: list[list[SampleRequest]] = [[] for _ in range(engines)]
-    load = [0] * engines
+    work_of = [0] * engines
     for unit in sorted(units, key=lambda unit: -work[unit]):
-        least = load.index(min(load))
+        least = work_of.index(min(work_of))
         shares[least] += units[unit]
-        load[least] += work[unit]
+        work_of[least] += work[unit]
     return shares
 
 

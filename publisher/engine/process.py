@@ -164,7 +164,9 @@ class _Child:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=(theirs_in, theirs_out, model),
-                env=child_environment(forced_tiling=options.mode == "reproducible", gpus=options.gpus),
+                env=child_environment(
+                    forced_tiling=options.mode == "reproducible", gpus=options.gpus, passive=options.passive
+                ),
             )
         finally:
             os.close(theirs_in)
@@ -278,8 +280,13 @@ class _Child:
         self._to = self._from = -1
 
 
-def child_environment(*, forced_tiling: bool = False, gpus: Sequence[str] = ()) -> dict[str, str]:
-    """Return a child's environment; it can use only `gpus`, if any; `forced_tiling` is for reproducible mode."""
+def child_environment(
+    *, forced_tiling: bool = False, gpus: Sequence[str] = (), passive: bool = False
+) -> dict[str, str]:
+    """Return a child's environment; it can use only `gpus`, if any.
+
+    `forced_tiling` is for reproducible mode, `passive` for a machine that other programs keep busy.
+    """
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
     if gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
@@ -294,6 +301,8 @@ def child_environment(*, forced_tiling: bool = False, gpus: Sequence[str] = ()) 
         "PYTHONDONTWRITEBYTECODE": "1",
         "__GL_SHADER_DISK_CACHE": "0",
     }
+    if passive:
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a policy that the user has set stays
     if forced_tiling:
         # ggml tiles large products only from 8 rows on; a row's bits must not depend on the number of rows.
         environment["GGML_CPU_TILED_MM_FORCE"] = "1"

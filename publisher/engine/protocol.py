@@ -39,7 +39,7 @@ class EngineOptions:
     `cells` is the size of the KV cache in fast mode, in tokens (0: chosen), `kv_type` its precision. `gpus` are the
     GPUs that the engine may use, as CUDA_VISIBLE_DEVICES names them (empty: all). Without `ends`, each sample continues
     to its limit even where the model ends it, for measuring speed. `template_seconds` is the processor time that the
-    chat template may take per prompt.
+    chat template may take per prompt. `passive` makes threads sleep while they wait for each other.
     """
 
     model: Path
@@ -62,6 +62,7 @@ class EngineOptions:
     gpus: tuple[str, ...] = ()
     ends: bool = True
     template_seconds: float = TEMPLATE_SECONDS
+    passive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,75 @@
+"""How busy the machine is with work that is not ours, before a run and during it.
+
+llama.cpp's threads wait for each other several hundred times per token, and spin while they wait. On a machine of their
+own that is the fastest way. Where other programs want the same processors, a thread that spins takes the time that the
+thread it waits for needs: measured beside 12 to 20 busy processes on two cores, spinning took ten times as long as
+sleeping (`OMP_WAIT_POLICY=PASSIVE`). How threads wait changes no sum, so it changes no bit of an answer.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from publisher.engine import machine
+
+if TYPE_CHECKING:
+    from publisher.engine.protocol import EngineOptions
+
+_LOOK = 0.1
+"""Seconds for which the processors are watched before an engine starts."""
+_ROUNDING = 0.5
+"""Processors; what the system itself uses now and then is no contention."""
+
+
+def contended(options: EngineOptions) -> bool:
+    """Return whether fewer processors are idle now than an engine with these options will use."""
+    threads = options.threads or machine.cores()
+    return threads > 1 and idle_processors(_LOOK) < threads - _ROUNDING
+
+
+def idle_processors(seconds: float) -> float:
+    """Return how many processors are idle, on average over the next `seconds`."""
+    psutil = _psutil()
+    return float((psutil.cpu_count() or 1) * (1 - psutil.cpu_percent(interval=seconds) / 100))
+
+
+class OtherLoad:
+    """Counts the processor time that programs other than this process and its children use, from its creation on."""
+
+    def __init__(self) -> None:
+        self._begun, self._all, self._own = time.monotonic(), _all_seconds(), _own_seconds()
+
+    def processors(self) -> float:
+        """Return how many processors other programs have kept busy, on average."""
+        elapsed = max(1e-3, time.monotonic() - self._begun)
+        others = (_all_seconds() - self._all) - (_own_seconds() - self._own)
+        # The two counters are read one after the other, so their difference can be a little below zero.
+        return max(0.0, others / elapsed)
+
+
+def _all_seconds() -> float:
+    """Return the processor time that the machine has spent on all programs; on a virtual machine, on other ones too."""
+    spent = _psutil().cpu_times()
+    return float(spent.user + spent.nice + spent.system + spent.irq + spent.softirq + spent.steal)
+
+
+def _own_seconds() -> float:
+    """Return the processor time of this process, its living children and the children that it has waited for."""
+    psutil = _psutil()
+    own = psutil.Process()
+    total = 0.0
+    for process in (own, *own.children(recursive=True)):
+        try:
+            spent = process.cpu_times()
+        except psutil.Error:
+            continue  # it has just ended; its time is counted when this process has waited for it
+        total += spent.user + spent.system + spent.children_user + spent.children_system
+    return total
+
+
+def _psutil() -> Any:
+    """Return the library psutil."""
+    import psutil  # noqa: PLC0415 - compiled; an installation that only builds sites imports this module without it
+
+    return psutil
