@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publisher.engine.devices import install_command
-from publisher.engine.doctor import inspect_engine
+from publisher.engine.doctor import confinement_lines, inspect_engine
+from publisher.schema import Confinement
 from tests.gguf_maker import BUILTIN, builtin_with
 
 if TYPE_CHECKING:
@@ -36,3 +37,12 @@ def test_a_model_that_does_not_load_is_a_problem_with_a_hint(tmp_path: Path) -> 
 def test_the_install_command_names_the_backend() -> None:
     """The command for a CUDA build can be copied as it stands."""
     assert install_command().startswith('CMAKE_ARGS="-DGGML_CUDA=on" pip install')
+
+
+def test_what_a_kernel_cannot_deny_is_printed() -> None:
+    """The lines for people name the user, Landlock, the filter, and each thing that stayed open."""
+    found = Confinement(user=1000, landlock=0, calls=False, missing=["files are not confined"])
+    assert confinement_lines(found) == [
+        "confined processes: user 1000, no Landlock, system calls not filtered",
+        "  NOT confined: files are not confined",
+    ]

@@ -20,6 +20,7 @@ _DRIVERS = (
     ("NVIDIA", Path("/proc/driver/nvidia/version"), "-DGGML_CUDA=on"),
     ("AMD", Path("/dev/kfd"), "-DGGML_HIP=on"),
 )
+_UNIFIED_MEMORY = Path("/dev/nvidia-uvm")
 
 
 class EngineReport(Struct, frozen=True, kw_only=True):
@@ -54,8 +55,7 @@ def inspect_engine(model: Path) -> EngineReport:
     if library is not None:
         trial = _try_out(model, problems)
         if driver and trial.offloaded == 0:
-            why = "was built without GPU support" if not library.offload_supported else "put no layer on it"
-            problems.append((f"there is a {driver} GPU, but llama.cpp {why}", install_command(flag)))
+            problems.append(_unused_gpu(driver, flag, library))
     return EngineReport(
         library=library,
         gpu_driver=driver,
@@ -69,6 +69,16 @@ def inspect_engine(model: Path) -> EngineReport:
         problems=[problem for problem, _ in problems],
         hints=[hint for _, hint in problems],
     )
+
+
+def _unused_gpu(driver: str, flag: str, library: Library) -> tuple[str, str]:
+    """Return why llama.cpp put no layer on a GPU that has a driver, and what to do."""
+    if not library.offload_supported:
+        return f"there is a {driver} GPU, but llama.cpp was built without GPU support", install_command(flag)
+    if driver == "NVIDIA" and not _UNIFIED_MEMORY.exists():
+        # CUDA would start this program itself; a confined process can start none.
+        return f"CUDA needs the device {_UNIFIED_MEMORY}, which does not exist yet", "sudo nvidia-modprobe -c 0 -u"
+    return f"there is a {driver} GPU, but llama.cpp put no layer on it", install_command(flag)
 
 
 def confinement_lines(found: Confinement) -> list[str]:
