@@ -130,6 +130,14 @@ def test_an_outlier_does_not_flatten_everything_else(frame: Frame) -> None:
     assert float(cross.get("d", "").split()[1].split("l")[0]) < frame.height - frame.bottom
 
 
+def test_runs_of_one_day_are_told_apart_by_their_commits() -> None:
+    """A chart is dated; where all dates are the same, the commits say more."""
+    same = [mark(place, label="1 May 2026", short=f"abc{place}") for place in range(3)]
+    assert [node.text for node in classes(drawn(same), "name")] == ["abc0", "abc1", "abc2"]
+    other = [*same, mark(3, label="2 May 2026", short="abc3")]
+    assert [node.text for node in classes(drawn(other), "name")][-2:] == ["1 May 2026", "2 May 2026"]
+
+
 def test_an_axis_holds_everything_where_nothing_lies_far_off() -> None:
     """Few runs, runs that spread evenly, and the run being shown are never off the axis."""
     for some in (

@@ -8,6 +8,7 @@ shape, by its colour and by its title. Kept marks are links. A group with a titl
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
@@ -40,8 +41,11 @@ class Mark:
     shape: Shape
     title: str
     label: str
+    """The day, written below the chart."""
     href: str = ""
     own: bool = False
+    short: str = ""
+    """The commit, written below the chart in the place of a day that is the same for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +125,22 @@ def trend(
 def _shown(marks: Sequence[Mark], threshold: float | None, best: float | None) -> tuple[float, float]:
     """Return the lowest and the highest value that the axis has to hold.
 
-    Usually that is everything. Where a few runs lie so far off that all others would share less than half of the
-    height, they are left out: a quarter of the runs on each side and three times the spread of the middle half decide
-    who lies far off, since these do not move with the outliers themselves (Tukey, Exploratory Data Analysis, 1977).
+    Usually that is everything. Where a few runs lie so far off that all others would share less than two thirds of the
+    height, they are left out. Far off is more than three times the spread of the middle half of the runs from that
+    half, which the outliers themselves hardly move (Tukey, Exploratory Data Analysis, 1977, "far out").
     """
     readable = [mark for mark in marks if mark.shape != "unreadable"]
     extra = [value for value in (threshold, best) if value is not None]
     every = [*extra, *(value for mark in readable for value in (mark.low, mark.high))] or [0.0, 100.0]
     if len(readable) < FEWEST_FOR_OUTLIERS:
         return min(every), max(every)
-    scores = sorted(mark.score for mark in readable)
-    first, last = scores[len(scores) // 4], scores[-1 - len(scores) // 4]
+    first, _, last = statistics.quantiles((mark.score for mark in readable), n=4, method="inclusive")
     widths = sorted(mark.high - mark.low for mark in readable)
     reach = 3 * max(last - first, widths[len(widths) // 2], 1.0)
     near = [mark for mark in readable if mark.own or first - reach <= mark.score <= last + reach]
     core = [value for mark in near for value in (mark.low, mark.high)]
     core += [value for value in extra if first - reach <= value <= last + reach]
-    if max(core) - min(core) < (max(every) - min(every)) / 2:
+    if max(core) - min(core) < (max(every) - min(every)) * 2 / 3:
         return min(core), max(core)
     return min(every), max(every)
 
@@ -238,7 +241,9 @@ def _labels(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
     every = math.ceil(len(marks) / fitting)
     chosen = range((len(marks) - 1) % every, len(marks), every)
     y = scale.frame.height - 8
-    return [element("text", marks[place].label, class_="name", x=_inside(scale, place), y=y) for place in chosen]
+    alike = len(marks) > 1 and len({mark.label for mark in marks}) == 1
+    labels = [mark.short if alike and mark.short else mark.label for mark in marks]
+    return [element("text", labels[place], class_="name", x=_inside(scale, place), y=y) for place in chosen]
 
 
 def _inside(scale: _Scale, place: int) -> float:

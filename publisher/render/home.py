@@ -68,6 +68,8 @@ class HomeView:
     changes: tuple[tuple[str, str, str, str], ...]
     suites: tuple[SuiteView, ...]
     rules: tuple[RuleView, ...]
+    compares: bool
+    """Whether a rule compared this run with others: the table then has a column for the change."""
     chart: ChartView | None
     history: tuple[HistoryRow, ...]
     history_more: int
@@ -112,6 +114,7 @@ def home(snapshot: Snapshot) -> HomeView:
         changes=tuple(changes),
         suites=tuple(suite_view(snapshot, item) for item in record.results),
         rules=tuple(_rule(snapshot, rule) for rule in rules),
+        compares=any(rule.difference is not None for rule in rules),
         chart=chart(snapshot),
         history=tuple(history_rows(snapshot, lines[:RECENT_ROWS])),
         history_more=max(0, len(lines) - RECENT_ROWS),

@@ -141,13 +141,15 @@ def marks(snapshot: Snapshot) -> list[Mark]:
 def _mark(snapshot: Snapshot, line: HistoryLine, score: HistoryScore | None) -> Mark:
     short, when = text.line(line.commit[:12]), text.date(line.started)
     if score is None:
-        return Mark(0.0, 0.0, 0.0, "unreadable", f"{short}, {when}: the run's files cannot be read", when)
+        return Mark(
+            0.0, 0.0, 0.0, "unreadable", f"{short}, {when}: the run's files cannot be read", when, short=short[:7]
+        )
     figures = f"{text.points(score.score)} ± {text.points(score.stderr)}, 95 % {text.interval(score.low, score.high)}"
     subject = text.line(line.subject, 60)
     title = f"{short}, {when}: {figures}, {line.verdict}{f' ({subject})' if subject else ''}"
     own = line.run_id == snapshot.record.run_id
     href = permanent(snapshot, line) if line.verdict == "kept" else ""
-    return Mark(score.score, score.low, score.high, line.verdict, title, when, href, own)
+    return Mark(score.score, score.low, score.high, line.verdict, title, when, href, own, short[:7])
 
 
 def runs_in_words(drawn: Sequence[Mark]) -> str:
