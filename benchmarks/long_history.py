@@ -51,7 +51,8 @@ BUILD = '[build]\ncommand = "bash build.sh"\npublish = "dist"\n'
 BUILD_SCRIPT = """mkdir dist
 digest=$(sha256sum ledger/record.json | cut -c1-64)
 run=$(git log -1 --format='%(trailers:key=Run,valueonly)' | tr -d '\\n')
-printf '{"record_sha256":"%s","snapshot":"%s","run_id":"%s"}' $digest $COMMIT_REF $run > dist/snapshot.json
+text='{"schema":1,"record_sha256":"%s","snapshot":"%s","run_id":"%s","branch":"%s","commit":"%s"}'
+printf "$text" $digest $COMMIT_REF $run $BRANCH $(git rev-parse HEAD^) > dist/snapshot.json
 set -- $(sha256sum dist/snapshot.json) $(stat -c %s dist/snapshot.json)
 printf '{"schema":1,"files":{"snapshot.json":{"sha256":"%s","size":%s}}}' $1 $3 > dist/manifest.json
 """
