@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from publisher.errors import GitError
+from publisher.git.process import execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,18 @@ def named_in(output: Output) -> Path | None:
     """Return the lock that a failed command says is held, None when it failed for another reason."""
     found = _LOCKED.search(output.said)
     return Path(os.path.normpath(found[1])) if output.code and found else None
+
+
+def folder_of_remote(root: Path, remote: str) -> list[Path]:
+    """Return the git folder of a remote that is a path on this machine, nothing for one behind a network."""
+    if not remote:
+        return []
+    url = execute(["remote", "get-url", "--push", "--", remote], root).stdout.decode(errors="replace").strip()
+    place = Path(root, url.removeprefix("file://"))
+    if not url or not place.is_dir():
+        return []
+    output = execute(["rev-parse", "--path-format=absolute", "--git-common-dir"], place)
+    return [Path(os.fsdecode(output.stdout).strip()).resolve()] if output.code == 0 else []
 
 
 def remove_stale(path: Path, repositories: list[Path], patience: Patience) -> str:

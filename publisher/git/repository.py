@@ -21,8 +21,10 @@ from publisher.git.values import (
     import_data,
     import_path,
     is_full_hash,
+    parsed_changes,
     parsed_commit,
     parsed_tree,
+    parsed_worktrees,
 )
 
 if TYPE_CHECKING:
@@ -78,8 +80,6 @@ class Repository:
     def close(self) -> None:
         """End the processes that read objects; the next read starts new ones."""
         self._objects.close()
-
-    # -- reading -------------------------------------------------------------------------------------------------
 
     def resolve(self, revision: str) -> str:
         """Return the full hash of the commit that `revision` names; UsageError when there is none here."""
@@ -146,26 +146,40 @@ class Repository:
         known = self._objects.info(names)
         return self._objects.contents([found if found and found.kind == "blob" else None for found in known], limit)
 
-    def tree(self, commit: str, path: str = "") -> dict[str, str]:
-        """Return {path: blob hash} of every file of `commit` below `path`; empty where there is none."""
-        listing = self.run("ls-tree", "-r", "-z", "--full-tree", checked(commit), "--", *([path] if path else []))
+    def read_small(self, names: Iterable[str], limit: int) -> list[bytes | None]:
+        """Return blobs as `read_many` does, but None for one of more than `limit` bytes: it is not read at all."""
+        known = self._objects.info(names)
+        small = [found if found and found.kind == "blob" and found.size <= limit else None for found in known]
+        return self._objects.contents(small, limit)
+
+    def tree(self, commit: str) -> dict[str, str]:
+        """Return {path: blob hash} of every file of `commit`."""
+        listing = self.run("ls-tree", "-r", "-z", "--full-tree", checked(commit))
         entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
         return {name.decode(errors="replace"): meta.split(b" ")[2].decode() for meta, name in entries}
 
-    def entries(self, commit: str, path: str) -> dict[str, str]:
-        """Return {name: hash} of what lies directly in the folder `path` of `commit`; empty where there is none."""
+    def blob(self, commit: str, path: str) -> str | None:
+        """Return the hash of the file `path` in `commit`, None where it has none."""
+        found = self._objects.info([f"{checked(commit)}:{path}"])[0]
+        return found.sha if found and found.kind == "blob" else None
+
+    def below(self, commit: str, path: str) -> dict[str, str]:
+        """Return {path: blob hash} of every file of `commit` below the folder `path`; for folders with few others."""
+        found: dict[str, str] = {}
+        for name, (is_folder, sha) in self._folder(commit, path.rstrip("/")).items():
+            inside = f"{path.rstrip('/')}/{name}"
+            found |= self.below(commit, inside) if is_folder else {inside: sha}
+        return found
+
+    def _folder(self, commit: str, path: str) -> dict[str, tuple[bool, str]]:
+        """Return what lies directly in a folder of a commit; empty where there is none."""
         known = self._objects.info([f"{checked(commit)}:{path}"])
         data = self._objects.contents([found if found and found.kind == "tree" else None for found in known], LARGEST)
         return parsed_tree(data[0] or b"", len(self.zero) // 2)
 
     def changes(self, old: str, new: str) -> dict[str, str | None]:
         """Return {path: blob hash} of every file that differs between two commits, None for one that `new` has not."""
-        words = self.run("diff-tree", "-r", "-z", "--no-renames", checked(old), checked(new)).split(b"\0")
-        blobs = (meta.split(b" ")[3].decode() for meta in words[0:-1:2])
-        return {
-            path.decode(errors="replace"): blob if blob.strip("0") else None
-            for path, blob in zip(words[1::2], blobs, strict=True)
-        }
+        return parsed_changes(self.run("diff-tree", "-r", "-z", "--no-renames", checked(old), checked(new)))
 
     def ref(self, name: str) -> str | None:
         """Return the hash that the full ref `name` points to, or None."""
@@ -202,8 +216,6 @@ class Repository:
         return GitError(
             f"the commit {sha} is not in {self.root}", hint=_UNSHALLOW if self.is_shallow() else "git fetch"
         )
-
-    # -- writing -------------------------------------------------------------------------------------------------
 
     def write_commit(
         self,
@@ -257,24 +269,24 @@ class Repository:
 
     def require_movable(self, names: Iterable[str]) -> None:
         """Raise UsageError when a folder has one of the branches checked out."""
+        for name, place in self.checked_out(names).items():
+            raise UsageError(
+                f"the branch {name.removeprefix('refs/heads/')} is checked out in {place}; if it moved, that "
+                "folder would look edited",
+                hint=f"git -C {shlex.quote(place)} switch --detach   then run the same command again",
+            )
+
+    def checked_out(self, names: Iterable[str]) -> dict[str, str]:
+        """Return {full ref name: folder} of those branches that a folder has checked out."""
+        wanted = set(names)
         bare = self.root == self.git_folder
         head = (self.git_folder / "HEAD").read_text(encoding="utf-8", errors="replace").strip().removeprefix("ref: ")
         # Where refs are not kept as files, HEAD names an invalid branch, and only git knows the right one.
-        elsewhere = head not in names and head != "refs/heads/.invalid"
+        elsewhere = head not in wanted and head != "refs/heads/.invalid"
         if not (self.git_folder / "worktrees").is_dir() and (bare or elsewhere):
-            return
-        place = ""
-        for line in self.text("worktree", "list", "--porcelain").splitlines():
-            key, _, value = line.partition(" ")
-            place = value if key == "worktree" else place
-            if key == "branch" and value in names:
-                raise UsageError(
-                    f"the branch {value.removeprefix('refs/heads/')} is checked out in {place}; if it moved, that "
-                    "folder would look edited",
-                    hint=f"git -C {shlex.quote(place)} switch --detach   then run the same command again",
-                )
-
-    # -- remotes -------------------------------------------------------------------------------------------------
+            return {}
+        places = parsed_worktrees(self.text("worktree", "list", "--porcelain"))
+        return {name: places[name] for name in wanted if name in places}
 
     def fetch(self, remote: str, *refspecs: str, depth: int | None = None) -> None:
         """Fetch `refspecs` from `remote`, without tags; patterns that match nothing are no error."""
@@ -374,7 +386,7 @@ class Repository:
             lock = locks.named_in(output)
             if lock is None:
                 return output
-            homes = [self.git_folder, *self._folder_of(remote)]
+            homes = [self.git_folder, *locks.folder_of_remote(self.root, remote)]
             removed = locks.remove_stale(lock, homes, self.patience)
             if removed:
                 self.note(removed)
@@ -383,17 +395,6 @@ class Repository:
                 raise locks.held(remote, lock, homes, output)
             time.sleep(pause)
             pause = min(1.0, 1.5 * pause)
-
-    def _folder_of(self, remote: str) -> list[Path]:
-        """Return the git folder of a remote that is a path on this machine, none for one behind a network."""
-        if not remote:
-            return []
-        url = execute(["remote", "get-url", "--push", "--", remote], self.root).stdout.decode(errors="replace").strip()
-        place = Path(self.root, url.removeprefix("file://"))
-        if not url or not place.is_dir():
-            return []
-        output = execute(["rev-parse", "--path-format=absolute", "--git-common-dir"], place)
-        return [Path(os.fsdecode(output.stdout).strip()).resolve()] if output.code == 0 else []
 
 
 _UNSHALLOW = "git fetch --unshallow   (in GitHub Actions: actions/checkout with fetch-depth: 0)"

@@ -48,14 +48,36 @@ def parsed_commit(sha: str, data: bytes) -> Commit:
     return Commit(sha, values["tree"], parents, name, time, message)
 
 
-def parsed_tree(data: bytes, width: int) -> dict[str, str]:
-    """Return {name: hash} of a tree object, whose hashes have `width` bytes."""
+def parsed_tree(data: bytes, width: int) -> dict[str, tuple[bool, str]]:
+    """Return {name: (whether it is a folder, hash)} of a tree object, whose hashes have `width` bytes."""
     found = {}
     position = 0
     while position < len(data):
         space, end = data.index(b" ", position), data.index(b"\0", position)
+        is_folder = data[position:space] == b"40000"
         position = end + 1 + width
-        found[data[space + 1 : end].decode(errors="replace")] = data[end + 1 : position].hex()
+        found[data[space + 1 : end].decode(errors="replace")] = is_folder, data[end + 1 : position].hex()
+    return found
+
+
+def parsed_changes(data: bytes) -> dict[str, str | None]:
+    """Return {path: new blob hash} of what `diff-tree -r -z` wrote, None for a file that is gone."""
+    words = data.split(b"\0")
+    blobs = (meta.split(b" ")[3].decode() for meta in words[0:-1:2])
+    return {
+        path.decode(errors="replace"): blob if blob.strip("0") else None
+        for path, blob in zip(words[1::2], blobs, strict=True)
+    }
+
+
+def parsed_worktrees(text: str) -> dict[str, str]:
+    """Return {full ref name: folder} of what `worktree list --porcelain` wrote."""
+    place, found = "", {}
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        place = value if key == "worktree" else place
+        if key == "branch":
+            found[value] = place
     return found
 
 

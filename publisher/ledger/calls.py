@@ -48,11 +48,11 @@ def read_calls(ledger: Ledger, folder: str) -> list[Call]:
     """Return the calls in a folder of the ledger, in order; a file that cannot be read is left out."""
     blobs = {path.removeprefix(f"{folder}/"): blob for path, blob in ledger.paths(below=f"{folder}/").items()}
     wanted = [name for name in blobs if name.startswith(("request-", "answer-"))]
-    contents = ledger.repository.read_many([blobs[name] for name in wanted])
+    contents = ledger.repository.read_small([blobs[name] for name in wanted], LARGEST)
     requests: dict[int, BuildRequest] = {}
     answers: dict[int, BuildAnswer] = {}
     for name, data in zip(wanted, contents, strict=True):
-        if data is None or len(data) > LARGEST:
+        if data is None:
             continue
         try:
             if name.startswith("request-"):
@@ -88,9 +88,9 @@ def other_times(ledger: Ledger) -> list[str]:
     """Return the times of every request for `live` and for pins; those for snapshots come with their runs."""
     paths = {path: blob for path, blob in ledger.paths(below="calls/").items() if "/request-" in path}
     found = []
-    for path, data in zip(paths, ledger.repository.read_many(paths.values()), strict=True):
+    for path, data in zip(paths, ledger.repository.read_small(paths.values(), LARGEST), strict=True):
         try:
-            found.append(schema.decode((data or b"")[:LARGEST], BuildRequest, path).time)
+            found.append(schema.decode(data or b"", BuildRequest, path).time)
         except StorageError:
             continue
     return found

@@ -144,7 +144,7 @@ def _files(
     """Return {run id: {file name: blob}} of the parts that the history depends on."""
     found: dict[str, dict[str, str]] = {run_id: {} for run_id in run_ids}
     if not listing:
-        found = {run_id: repository.entries(head, f"runs/{run_id}") for run_id in run_ids}
+        listing = {path: blob for run_id in run_ids for path, blob in repository.below(head, f"runs/{run_id}").items()}
     for path, blob in listing.items():
         match = _RUN.match(path)
         if match and match[1] in found:
@@ -185,10 +185,7 @@ def _read_others(index: Index, repository: Repository, changes: Mapping[str, str
 def _contents(repository: Repository, blobs: set[str]) -> dict[str, bytes | None]:
     """Return the contents of blobs by hash, None for one that is too large to be a part of a run."""
     wanted = sorted(blobs)
-    sizes = repository.sizes(wanted)
-    small = [blob for blob, size in zip(wanted, sizes, strict=True) if size is not None and size <= LARGEST_PART]
-    contents = repository.read_many(small, limit=LARGEST_PART)
-    return dict.fromkeys(wanted) | dict(zip(small, contents, strict=True))
+    return dict(zip(wanted, repository.read_small(wanted, LARGEST_PART), strict=True))
 
 
 def _run(run_id: str, parts: Mapping[str, bytes | None]) -> Run:

@@ -29,9 +29,9 @@ def read_labels(ledger: Ledger) -> list[Label]:
     """Return every entry, by run, name and number; one that cannot be read or stands elsewhere is left out."""
     found = []
     paths = {path: match for path in ledger.paths(below=f"{FOLDER}/") if (match := _PATH.match(path))}
-    blobs = ledger.repository.read_many([f"{ledger.head}:{path}" for path in paths]) if paths else []
+    blobs = ledger.repository.read_small([f"{ledger.head}:{path}" for path in paths], _LARGEST) if paths else []
     for (path, match), data in zip(paths.items(), blobs, strict=True):
-        if data is None or len(data) > _LARGEST:
+        if data is None:
             continue
         try:
             label = schema.decode(data, Label, path)

@@ -68,7 +68,9 @@ def _existing(ledger: Ledger, ref: str) -> str | None:
     theirs = repository.remote_refs(ledger.remote, ref).get(ref)
     if theirs and theirs != repository.ref(ref):
         # Git does not fetch into a branch that is checked out in a worktree, and that is left as it is here, too.
-        target = f"refs/publisher/{ledger.remote}/{ref.rsplit('/', 1)[-1]}" if _is_checked_out(repository, ref) else ref
+        target = (
+            f"refs/publisher/{ledger.remote}/{ref.rsplit('/', 1)[-1]}" if ref in repository.checked_out([ref]) else ref
+        )
         repository.fetch(ledger.remote, f"+{ref}:{target}")
     return theirs
 
@@ -103,8 +105,9 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     place = folder(record.run_id)
     entered = _entered(ledger, f"{place}/verdict.json")
     # Taken over by their hashes: samples can be large, and nothing of them needs to be read here.
-    there = repository.entries(entered, place)
-    parts = {name: there[name] for name in ("record.json", "verdict.json", "samples.jsonl.gz") if name in there}
+    there = repository.below(entered, place)
+    names = ("record.json", "verdict.json", "samples.jsonl.gz")
+    parts = {name: there[f"{place}/{name}"] for name in names if f"{place}/{name}" in there}
     verdict = read_part(ledger, record.run_id, "verdict.json", Verdict)
     digest = sha256_hex(repository.read(entered, f"{place}/record.json") or b"")
     lines = [run.line for run in read_runs(ledger, at=entered)]
@@ -164,7 +167,7 @@ def move_live(ledger: Ledger, commit: str, before: str | None) -> None:
         commit = _push_live(ledger, ledger.remote, commit, before)
     repository = ledger.repository
     here = repository.ref(LIVE)
-    if here != commit and not (ledger.remote and _is_checked_out(repository, LIVE)):
+    if here != commit and not (ledger.remote and LIVE in repository.checked_out([LIVE])):
         repository.move_refs({LIVE: (commit, here)})
 
 
@@ -207,12 +210,6 @@ def shown_by(repository: Repository, commit: str) -> str:
     except GitError:
         return commit  # a shallow clone does not have it
     return shown.sha if shown.tree == made.tree else commit
-
-
-def _is_checked_out(repository: Repository, ref: str) -> bool:
-    """Return whether a branch is checked out in a worktree: moving it would make every file there look changed."""
-    listing = repository.text("worktree", "list", "--porcelain").splitlines()
-    return f"branch {ref}" in listing
 
 
 def remaining(ledger: Ledger, branches: Iterable[str]) -> set[str]:

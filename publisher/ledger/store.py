@@ -57,7 +57,9 @@ class Ledger:
     def paths(self, below: str = "") -> dict[str, str]:
         """Return {path: blob hash} of everything in the ledger, or in one folder of it."""
         head = self.head
-        return self.repository.tree(head, below) if head else {}
+        if head is None:
+            return {}
+        return self.repository.below(head, below) if below else self.repository.tree(head)
 
     def read(self, path: str, *, limit: int = LARGEST) -> bytes | None:
         """Return one file of the ledger, or None; StorageError when it has more than `limit` bytes."""

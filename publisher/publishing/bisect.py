@@ -204,8 +204,7 @@ def _suite_key(project: Project, one: Candidate, suite: str) -> str:
 
 def _blob(project: Project, commit: str, source: str) -> str:
     """Return the hash of a committed file, or the source itself where it comes from elsewhere."""
-    tree = {} if ":" in source else project.repository.tree(commit, source)
-    return tree.get(source, source)
+    return (None if ":" in source else project.repository.blob(commit, source)) or source
 
 
 def _measure(
