@@ -119,7 +119,7 @@ def _import_snapshots(folder: GitFolder, first: str, names: list[str], marks: Pa
 
 
 def _runs(first: str, names: list[str], commits: list[str], deploys: list[str]) -> Iterator[dict[str, bytes]]:
-    """Yield the ledger's files of each run: measured, judged, requested, deployed, live."""
+    """Yield the ledger's files of each run: measured, decided, requested, deployed, live."""
     began = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
     template = record(first)
     for number, (name, commit, deploy) in enumerate(zip(names, commits, deploys, strict=True)):

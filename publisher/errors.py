@@ -3,17 +3,17 @@
 Split by who can fix it; each class owns its exit code (see README, "Exit codes"):
 
     PublisherError
-    ├── UsageError          2   the command line: an unknown revision, not a repository, a missing file
-    ├── ConfigError         2   publisher.toml: all its mistakes at once
-    ├── SuiteError          2   a suite file: duplicate ids, missing answers, control characters
-    ├── GitError            3   git failed
-    │   ├── LostRaceError   3   a ref moved while we were working; fetch, re-apply and try again
-    │   └── RemoteRejectedError 3   a rule of the remote rejects a push: a hook, a protected branch, a setting
-    ├── NetworkError        3   an HTTP request failed, or its answer cannot be believed
-    ├── ModelError          3   a model file or the engine that runs it
-    ├── GraderError         3   a grader failed; never counted as a wrong answer
-    ├── StorageError        3   a disk, a store, or a stored file with another schema version
-    └── DeployError         3   a build failed, or the deploy does not serve what was rendered
+    ├── UsageError                  2   the command line: an unknown revision, not a repository, a missing file
+    ├── ConfigError                 2   publisher.toml: all its mistakes at once
+    ├── SuiteError                  2   a suite file: duplicate ids, missing answers, control characters
+    ├── GitError                    3   git failed
+    │   ├── LostRaceError           3   a ref moved while we were working; fetch, re-apply and try again
+    │   └── RemoteRejectedError     3   a rule of the remote rejects a push: a hook, a protected branch, a setting
+    ├── NetworkError                3   an HTTP request failed, or its answer cannot be believed
+    ├── ModelError                  3   a model file or the engine that runs it
+    ├── GraderError                 3   a grader failed; never counted as a wrong answer
+    ├── StorageError                3   a disk, a store, or a stored file with another schema version
+    └── DeployError                 3   a build failed, or the deploy does not serve what was rendered
 
 The command line turns `KeyboardInterrupt` and SIGTERM into exit code 130, and any other exception into 3. A verdict of
 `rejected` or `inconclusive` is a result, not an error: exit codes 1 and 4.

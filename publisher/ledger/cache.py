@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from publisher import __version__
+from publisher import __version__, schema
 from publisher.errors import StorageError
 from publisher.files import atomic_write
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=msgspec.Struct)
 FILE = "history-cache"
-_FORMAT = f"publisher {__version__} history 1\n".encode()
+_FORMAT = 1
+"""Rises when the same ledger is to be read in another way."""
 _DIGEST = hashlib.sha256().digest_size
 WORTH_IT = 200
 """Files that differ before the cache is written again: comparing that many is faster than writing it every time."""
@@ -34,9 +35,10 @@ def load(repository: Repository, kind: type[T]) -> T | None:
         data = _path(repository).read_bytes()
     except OSError:
         return None
-    start = len(_FORMAT) + _DIGEST
+    head = _head()
+    start = len(head) + _DIGEST
     body = memoryview(data)[start:]
-    if not data.startswith(_FORMAT) or hashlib.sha256(body).digest() != data[len(_FORMAT) : start]:
+    if not data.startswith(head) or hashlib.sha256(body).digest() != data[len(head) : start]:
         return None
     try:
         return msgspec.msgpack.decode(body, type=kind)
@@ -50,10 +52,17 @@ def store(repository: Repository, value: msgspec.Struct, changed: int) -> None:
         return
     body = msgspec.msgpack.encode(value)
     try:
-        atomic_write(_path(repository), _FORMAT + hashlib.sha256(body).digest() + body)
+        atomic_write(_path(repository), _head() + hashlib.sha256(body).digest() + body)
     except StorageError as error:
         # Nothing depends on it: a full disk or a repository that cannot be written is only slower.
         repository.note(f"the history is not cached: {error.message}")
+
+
+def _head() -> bytes:
+    """Return what a cache that can be believed begins with: this publisher's version and the fields of its types."""
+    kinds = [kind for kind in vars(schema).values() if isinstance(kind, type) and issubclass(kind, schema.Struct)]
+    fields = repr(sorted((kind.__name__, kind.__struct_fields__) for kind in kinds)).encode()
+    return f"publisher {__version__} history {_FORMAT} {hashlib.sha256(fields).hexdigest()}\n".encode()
 
 
 def _path(repository: Repository) -> Path:

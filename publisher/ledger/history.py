@@ -38,7 +38,7 @@ def folder(run_id: str) -> str:
 
 
 def run_files(record: Record, verdict: Verdict, samples: bytes) -> dict[str, bytes]:
-    """Return the ledger files of a run that has just been judged."""
+    """Return the ledger files of a run that the gate has just decided on."""
     line = summarize(record, verdict)
     place = folder(record.run_id)
     return {

@@ -1,6 +1,6 @@
 """Snapshot branches: one per kept run, made of the benchmarked commit plus `ledger/`, and the `live` branch.
 
-A snapshot commit is a pure function of the benchmarked commit and of the ledger commit that brought the run in, so two
+A snapshot commit is a pure function of the benchmarked commit and of the ledger commit that added the run, so two
 publishers on two machines make the same commit and cannot publish a run twice.
 """
 
@@ -47,7 +47,7 @@ def ensure_snapshot(ledger: Ledger, run_id: str, *, site: str, address: Callable
     """Return the snapshot branch of a kept run, made and pushed if it is not there yet.
 
     `site` is the site's main address and `address` turns a branch name into its permanent address. Raises GitError
-    when the remote refuses, StorageError when the run's files cannot be read.
+    when the remote rejects the branch, StorageError when the run's files cannot be read.
     """
     record = read_part(ledger, run_id, "record.json", Record)
     for number in range(1, MOST):
@@ -124,7 +124,7 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
 
 
 def _entered(ledger: Ledger, path: str) -> str:
-    """Return the ledger commit that brought `path` in."""
+    """Return the ledger commit that added `path`; StorageError when the ledger does not have it."""
     head = ledger.head
     found = ledger.repository.text("log", "-1", "--diff-filter=A", "--format=%H", head, "--", path) if head else ""
     if not found:

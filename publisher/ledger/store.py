@@ -1,7 +1,8 @@
 """The ledger branch: append files, never change one, and bring the branch together with the remote's.
 
-A run's files live in `runs/<run_id>/`. The remote decides who was first: an entry is pushed from exactly the state that
-it was made for, and a lost race is fetched, looked at again and tried again. Nothing that the remote has is rewritten.
+A run's files are in `runs/<run_id>/`. The remote decides which of two writers was first: an entry is pushed only from
+the state that it was made for. After a lost race the newest state is fetched and the entry is made again on top of it.
+Nothing that the remote has is ever rewritten.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ AUTHOR_EMAIL = "publisher@snapshot.invalid"
 README = "README.md"
 _README = b"""# Ledger
 
-The append-only history of this repository's benchmark runs, written by `publisher`. One folder a run in `runs/`:
+The append-only history of this repository's benchmark runs, written by `publisher`. One folder per run in `runs/`:
 `record.json` (what was measured), `verdict.json` (what the gate said), `summary.json` (one line of history),
 `samples.jsonl.gz` (every answer) and, for a published snapshot, `snapshot.json`, `request-N.json` and `receipt-N.json`.
 `live/` says where the live site was moved, when, by whom and why. Do not edit this branch.
@@ -33,7 +34,7 @@ The append-only history of this repository's benchmark runs, written by `publish
 
 
 def _never() -> bool:
-    """Say no: the entry is made whatever else is in the ledger."""
+    """Return False: the entry is made whatever else is in the ledger."""
     return False
 
 
@@ -213,5 +214,5 @@ class Ledger:
 
 
 def _pause(attempt: int) -> None:
-    """Wait a little, at random, so that racing writers come apart."""
+    """Wait for a short random time, so that racing writers do not collide again."""
     time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 - jitter, not a secret

@@ -47,7 +47,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     schema: int = RECEIPT_SCHEMA
     run_id: str
     number: int = 1
-    """1 for the first deploy; a repair of a lost or damaged one counts on."""
+    """1 for the first deploy; each repair of a lost or damaged one adds one."""
     snapshot: str
     """The snapshot's branch."""
     commit: str
@@ -112,7 +112,7 @@ class Pin(Struct, frozen=True, kw_only=True):
     schema: int = 1
     name: str
     number: int
-    """1 for the first snapshot of this name; each move counts on."""
+    """1 for the first snapshot of this name; each move adds one."""
     snapshot: str
     run_id: str
     commit: str
@@ -129,7 +129,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
     snapshot: str
     commit: str
     number: int
-    """The receipt that was given up: a snapshot that is published again later has a newer one."""
+    """The number of the receipt whose deploy was deleted; a snapshot that is published again has a newer receipt."""
     who: str
     time: str
 

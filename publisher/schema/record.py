@@ -219,13 +219,13 @@ class Record(Struct, frozen=True, kw_only=True):
     duration: float
     results: list[SuiteResult]
     statistics: dict[str, float] = msgspec.field(default_factory=dict)
-    """Figures of the run itself: prompt and decode tokens a second, occupancy, peak memory."""
+    """Figures of the run itself: prompt and decode tokens per second, occupancy, peak memory."""
     reused: dict[str, int] = msgspec.field(default_factory=dict)
     """How many samples were reused from each earlier run, by its id."""
     stopped_early: StoppedEarly | None = None
     """Set where a look ended the run; `None` for a complete one."""
     conditions: dict[str, str] = msgspec.field(default_factory=dict)
-    """What of the generation is neither model nor prompt, by name: what a baseline has to share."""
+    """The parts of the generation that are neither model nor prompt, by name: a baseline must share them."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What the gate said of a run, and the history that it was compared with: a compact line for each run."""
+"""The gate's verdict on a run, and the history that it was compared with: one compact line per run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RuleResult(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What the gate said of a run."""
+    """The gate's verdict on a run."""
 
     schema: int = VERDICT_SCHEMA
     run_id: str
@@ -138,7 +138,7 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """A compact line for each run as of a snapshot, oldest first."""
+    """One compact line per run as of a snapshot, oldest first."""
 
     schema: int = HISTORY_SCHEMA
     site: str
