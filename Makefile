@@ -6,7 +6,7 @@ export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SERVE ?= 1
 
-.PHONY: help demo test check install install-dev system conformance clean
+.PHONY: help demo test check install install-dev system chaos conformance clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ install-dev: .venv/.dev ## what the tests need
 
 system: ## Debian packages that the tests need (root, unless they are there already)
 	bash tests/install-system-packages
+
+chaos: install-dev system ## the long chaos tests: bounded, and seeded so that a failure can be repeated
+	$(BIN)/pytest -m chaos
 
 conformance: install-dev ## the official Netlify clients against the local host
 	$(BIN)/pytest -m conformance tests/conformance

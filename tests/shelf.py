@@ -37,7 +37,7 @@ source = "builtin:abacus"
 source = "s.jsonl"
 [netlify]
 site = "{site}"
-timeout = 60
+timeout = {timeout}
 builds_per_minute = 0
 {more}
 """
@@ -46,11 +46,12 @@ BUILD = """
 set -e
 mkdir dist
 digest() { sha256sum "$1" | cut -d' ' -f1; }
-run=$(git log -1 '--format=%(trailers:key=Run,valueonly)' | head -1)
-name=$(git log -1 '--format=%(trailers:key=Benchmarked-commit,valueonly)' | head -c 12)
+shown=$(git rev-parse --verify --quiet HEAD^2 || git rev-parse HEAD)
+run=$(git log -1 '--format=%(trailers:key=Run,valueonly)' "$shown" | head -1)
+name=$(git log -1 '--format=%(trailers:key=Benchmarked-commit,valueonly)' "$shown" | head -c 12)
 echo "<h1>$name</h1>" > dist/index.html
 printf '{"schema":1,"run_id":"%s","branch":"snapshot-%s","snapshot":"%s","commit":"%s","record_sha256":"%s"}' \\
-  "$run" "$name" "$COMMIT_REF" "$(git rev-parse HEAD^)" "$(digest ledger/record.json)" > dist/snapshot.json
+  "$run" "$name" "$shown" "$(git rev-parse "$shown^")" "$(digest ledger/record.json)" > dist/snapshot.json
 printf '{"schema":1,"files":{"index.html":{"sha256":"%s","size":%s},"snapshot.json":{"sha256":"%s","size":%s}}}' \\
   "$(digest dist/index.html)" "$(stat -c %s dist/index.html)" \\
   "$(digest dist/snapshot.json)" "$(stat -c %s dist/snapshot.json)" > dist/manifest.json
@@ -85,12 +86,20 @@ class Shelf:
         return Netlify(Settings.of("demo", self.user.environment))
 
     def enter(
-        self, word: str = "kept", *, right: int = 30, more: str = "", started: str = "", site: str = "demo"
+        self,
+        word: str = "kept",
+        *,
+        right: int = 30,
+        more: str = "",
+        started: str = "",
+        site: str = "demo",
+        timeout: int = 60,
     ) -> str:
         """Commit something, put a run of it into the ledger, and return the run's id."""
         number = len(self.project.runs())
         commit = self.folder.commit(
-            {"publisher.toml": CONFIG.format(more=more, site=site), "n": str(number)}, f"Number {number}"
+            {"publisher.toml": CONFIG.format(more=more, site=site, timeout=timeout), "n": str(number)},
+            f"Number {number}",
         )
         moment = started or f"202611{number // 24 + 1:02d}T{number % 24:02d}0000Z"
         run = record(commit, started=moment, right=right)
@@ -138,7 +147,9 @@ class Shelf:
 def shelf(path: Path) -> Iterator[Shelf]:
     """Set up a project in `path` whose shelf is still empty."""
     folder = GitFolder.create(path / "work")
-    folder.commit({"netlify.toml": NETLIFY, "build.sh": BUILD, "publisher.toml": CONFIG.format(more="", site="demo")})
+    folder.commit(
+        {"netlify.toml": NETLIFY, "build.sh": BUILD, "publisher.toml": CONFIG.format(more="", site="demo", timeout=60)}
+    )
     folder.with_remote(path / "origin.git")
     options = HostOptions(
         state=path / "host",

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -18,78 +15,12 @@ from publisher.errors import DeployError
 from publisher.ledger import history
 from publisher.ledger.calls import read_calls
 from publisher.netlify import deploys
-from publisher.netlify.client import Netlify, Settings
-from publisher.publishing import deliver, live, pipeline
-from publisher.publishing.turns import Patience
-from publisher.schema import LiveEvidence, Receipt
-from tests.fault_proxy import Proxy, fault_proxy
+from publisher.publishing import deliver, pipeline
+from publisher.schema import LiveEvidence
+from tests.delivery import branch, publish, stage
 from tests.made import GitFolder, record, verdict
-from tests.shelf import BUILD, Shelf, shelf
 
 HOUR = 3600.0
-
-
-@dataclass
-class Stage:
-    """A shelf whose host stands behind a fault proxy."""
-
-    shelf: Shelf
-    proxy: Proxy
-    path: Path
-
-    def clone(self) -> Shelf:
-        """Return another clone of the repository, with the same secrets."""
-        path = self.path / f"clone{len(list(self.path.glob('clone*')))}"
-        self.shelf.folder.git("push", "--quiet", "origin", "main")
-        self.shelf.folder.git("clone", "--quiet", str(self.path / "origin.git"), str(path))
-        return replace(self.shelf, user=replace(self.shelf.user, folder=GitFolder(path)), notes=[])
-
-    def accepted(self, branch: str) -> int:
-        """Return how often the host accepted a call of the hook for a branch."""
-        effects: list[dict[str, Any]] = self.shelf.netlify.web.request(
-            "GET",
-            f"{self.shelf.info.api_url}/__host__/effects",
-            what="effects",
-            headers={"Authorization": f"Bearer {self.shelf.info.token}"},
-        ).json("effects")
-        return len([one for one in effects if one["effect"] == "hook accepted" and one["branch"] == branch])
-
-    def ready(self, branch: str) -> list[str]:
-        """Return the ids of a branch's deploys that can be opened or are on their way."""
-        netlify = Netlify(
-            Settings.of(
-                "demo", {"NETLIFY_AUTH_TOKEN": self.shelf.info.token, "NETLIFY_API_URL": self.shelf.info.api_url}
-            )
-        )
-        return [deploy.id for deploy in netlify.deploys(branch=branch) if not deploy.failed]
-
-
-@contextmanager
-def stage(path: Path, *, token: bool = True, doubt: float = 1.0, build: str = "") -> Iterator[Stage]:
-    """Set up a shelf; `build` is shell that the site's builds run first."""
-    with shelf(path) as on, fault_proxy(on.info.port) as proxy:
-        on.patience = Patience(doubt=doubt, retry=0.1, settle=0.1)
-        on.user.environment |= {
-            "NETLIFY_API_URL": proxy.url,
-            "NETLIFY_BUILD_HOOK": on.info.hook_url.replace(str(on.info.port), str(proxy.port)),
-            "NETLIFY_AUTH_TOKEN": on.info.token if token else "",
-        }
-        on.folder.commit({"build.sh": build + BUILD})
-        yield Stage(on, proxy, path)
-
-
-def publish(on: Shelf, run_id: str) -> Receipt:
-    """Deliver a run that is in the ledger and show it live, as `publish` does."""
-    on.project.ledger.sync()
-    desk = on.desk(run_id)
-    receipt = deliver.deliver(desk, desk.project.record(run_id))
-    live.show_live(desk, receipt, why="newest kept run")
-    return receipt
-
-
-def branch(run_id: str) -> str:
-    """Return the snapshot branch of a commit's first run."""
-    return f"snapshot-{run_id.split('-')[1]}"
 
 
 @pytest.mark.parametrize("token", [True, False], ids=["token", "hook-only"])

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 TRIES = 3
 """How often a command calls the build hook for one deploy, or waits for somebody else's call in vain."""
+MOST_REFUSED = 8
+"""How often a call that could not be made is tried again."""
 BUILDS = 3
 """How many ready deploys of a snapshot a command tries until one serves what was rendered."""
 FAR_OFF = 60.0
@@ -312,7 +314,7 @@ def _ask(desk: Desk, wanted: WantedDeploy, turns: Turns, look: Look) -> _Asked:
 
     Where the host asks for a pause, the turn is given up before it: it would expire meanwhile.
     """
-    deadline = time.monotonic() + wanted.timeout
+    deadline, refused = time.monotonic() + wanted.timeout, 0
     while True:
         desk.project.ledger.sync()
         left = turns.pending(look)
@@ -332,10 +334,12 @@ def _ask(desk: Desk, wanted: WantedDeploy, turns: Turns, look: Look) -> _Asked:
             return _Asked(wanted.timeout, accepted=True)
         if called.outcome == "lost":
             return _Asked(turns.pending(look))
-        pause = called.retry_after
-        if pause is None or time.monotonic() + pause > deadline:
+        # Each try is two entries in the ledger, so the pause doubles whatever the host asks for.
+        asked = called.retry_after
+        pause = max(asked or 0.0, turns.patience.retry * 2**refused)
+        refused += 1
+        if asked is None or refused > MOST_REFUSED or time.monotonic() + pause > deadline:
             raise called.error
-        pause = max(pause, turns.patience.retry)
         desk.note(f"{called.error.message}; trying again in {pause:.0f} s")
         time.sleep(pause)
 
