@@ -37,6 +37,7 @@ public = true
 suites = ["small"]
 publish = true
 [gate]
+unchanged = "publish"
 rules = [{{ rule = "threshold", min = 40.0 }}, {{ rule = "max-drop", points = 20.0 }}]
 [netlify]
 site = "demo"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from publisher.config import Config
     from publisher.schema import Verdict
 
-EXIT_CODES = {"kept": 0, "rejected": 1, "inconclusive": 4}
+EXIT_CODES = {"kept": 0, "unchanged": 0, "rejected": 1, "inconclusive": 4, "held": 4}
 
 
 def exit_code(verdict: Verdict, config: Config) -> int:

@@ -131,6 +131,10 @@ class GateConfig(Section, frozen=True, kw_only=True):
     """Whether `publish` looks at a run before it is complete, and stops one that is rejected by then."""
     no_gain: Literal["pass", "fail"] = "pass"
     """The exit code where a gain was asked for and none was shown: 0 (`pass`) or 1 (`fail`)."""
+    unchanged: Literal["share", "publish"] = "share"
+    """Whether a commit that measures what a kept run did shares that run's snapshot, or gets one of its own."""
+    approval: list[Literal["model", "prompt", "sampling", "engine"]] = msgspec.field(default_factory=list)
+    """A run in which one of these differs from the last kept one is held until `publisher approve`."""
     rules: list[AnyRule] = msgspec.field(default_factory=list)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -59,6 +59,8 @@ class NetlifyConfig(Section, frozen=True, kw_only=True):
     site: Annotated[str, Meta(pattern=rf"^({SITE_NAME})?$", max_length=37, description="a-z 0-9 -")] = ""
     timeout: Annotated[float, Meta(gt=0, description="seconds to wait for a deploy")] = 1500.0
     lock: bool = False
+    live: Literal["auto", "approve"] = "auto"
+    """With `approve` a snapshot is published and the live site stays until `publisher rollback SNAPSHOT`."""
     keep: KeepConfig = KeepConfig()
     builds_per_minute: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 3
     builds_per_day: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 100

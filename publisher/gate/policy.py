@@ -34,7 +34,10 @@ def decide(
     results = [judge(case) for case in _cases(run, earlier, config, records)]
     if early is None:
         results += _rejected_before(run, earlier, config)
-    word = _word(results)
+    word, same = _word(results), ""
+    if early is None:
+        word, same, held = _settled(word, run, earlier, config, records)
+        results += held
     return Verdict(
         run_id=run.line.run_id,
         verdict=word,
@@ -43,8 +46,63 @@ def decide(
         policy_sha256=sha256_hex(canonical_json(config.gate)),
         decided=decided,
         stopped_early=early.why if early is not None else "",
+        same_as=same,
         no_gain=all(result.no_gain for result in results if _rejects(result)) and word == "rejected",
     )
+
+
+def _settled(
+    word: VerdictWord,
+    run: Measured,
+    earlier: Sequence[HistoryLine],
+    config: Config,
+    records: Mapping[str, Record],
+) -> tuple[VerdictWord, str, list[RuleResult]]:
+    """Return the last word on a complete run, the run whose snapshot it shares, and what somebody has to approve.
+
+    A run that measured what the newest kept one did is `unchanged`, whatever the rules say; one that measured what an
+    older one did, if they keep it: a commit that goes back to a worse model is no news, and still worse.
+    """
+    kept = [line for line in earlier if line.verdict == "kept" and line.tier == run.line.tier]
+    same = [line for line in kept if _measured_the_same(run.line, line)]
+    shares = config.gate.unchanged == "share"
+    if shares and same and (same[-1] is kept[-1] or word == "kept"):
+        return "unchanged", same[-1].run_id, []
+    if word != "kept" or not kept or not config.gate.approval:
+        return word, "", []
+    before = records.get(kept[-1].run_id)
+    changed = [part for part in config.gate.approval if before is not None and _differs(part, run.record, before)]
+    held = [
+        RuleResult(
+            rule="approval",
+            suite=config.headline,
+            outcome="inconclusive",
+            effect="note",
+            reason=f"the {part} differs from {kept[-1].run_id}'s, and that waits for approval: publisher approve",
+            baseline=kept[-1].run_id,
+        )
+        for part in changed
+    ]
+    return ("held", "", held) if held else (word, "", [])
+
+
+def _measured_the_same(own: HistoryLine, other: HistoryLine) -> bool:
+    """Return whether a kept run of another commit has the very same samples, and a snapshot that still stands."""
+    gone = other.pruned or other.stopped_early
+    return own.fingerprint == other.fingerprint and own.salt == other.salt and own.commit != other.commit and not gone
+
+
+def _differs(part: str, now: Record, before: Record) -> bool:
+    """Return whether what `[gate] approval` names is not as it was in the last kept run."""
+    match part:
+        case "model":
+            return now.model.sha256 != before.model.sha256
+        case "prompt":
+            return now.prompt.sha256 != before.prompt.sha256
+        case "sampling":
+            return now.sampling != before.sampling
+        case _:
+            return now.engine.build != before.engine.build
 
 
 def _cases(
@@ -85,6 +143,9 @@ def needed(run: Measured, history: Sequence[HistoryLine], config: Config) -> lis
         for suites in suites_of(rule, run.line, config):
             if all(suite in run.line.scores for suite in suites):
                 wanted |= dict.fromkeys(_needed(rule, run, history, suites))
+    if config.gate.approval:
+        kept = [line for line in history if line.verdict == "kept" and line.tier == run.line.tier]
+        wanted |= dict.fromkeys(line.run_id for line in kept[-1:])
     return list(wanted)
 
 

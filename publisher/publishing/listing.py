@@ -21,7 +21,15 @@ WIDTH = 80
 """Columns of the narrowest terminal that the tables fit."""
 _TIER, _SUBJECT = 8, 26
 HEADINGS = ["commit", "subject", "tier", "score ± s.e.", "state"]
-_MARKS = {"published": "✓", "rejected": "✗", "inconclusive": "?", "unreadable": "!", "unfinished": "…"}
+_MARKS = {
+    "published": "✓",
+    "rejected": "✗",
+    "inconclusive": "?",
+    "unchanged": "=",
+    "held": "?",
+    "unreadable": "!",
+    "unfinished": "…",
+}
 
 
 @dataclass(frozen=True, slots=True)

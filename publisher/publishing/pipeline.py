@@ -7,9 +7,11 @@ interrupted anywhere continues from there, and a step that finds its result alre
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from publisher.bench.workspace import end_fresh, fresh_salt
 from publisher.errors import LostRaceError, PublisherError
@@ -18,6 +20,7 @@ from publisher.gate.policy import decide, needed
 from publisher.ledger import history, snapshots
 from publisher.publishing import notify, takedown
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
+from publisher.publishing.extend import extended, extension, has
 from publisher.publishing.failures import Failures
 from publisher.publishing.live import show_live
 from publisher.publishing.project import Project, Target, now
@@ -25,7 +28,7 @@ from publisher.publishing.watching import watch_for_rejection
 from publisher.schema import Receipt, Record, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from publisher.bench.measure import Observer
     from publisher.ledger.history import Run
@@ -38,7 +41,15 @@ ATTEMPTS = 12
 NEWEST = "newest kept run"
 """Why the live site moves by itself."""
 News = Literal[
-    "published", "already published", "rejected", "already rejected", "inconclusive", "given up", "taken down"
+    "published",
+    "already published",
+    "rejected",
+    "already rejected",
+    "inconclusive",
+    "unchanged",
+    "held",
+    "given up",
+    "taken down",
 ]
 
 Until = Literal["measured", "decided", "complete"]
@@ -86,7 +97,7 @@ def publish(
     project.ledger.sync()
     finish_others(project, target.commit, observer.note, patient=False)
     until: Until = "complete" if complete else "decided"
-    record = measure_target(project, target, observer, fresh=fresh, until=until)
+    record = measure_decided(project, target, observer, fresh=fresh, until=until)
     entry = enter(project, record)
     with notify.about(project, entry.record, entry.verdict, observer.note, is_news=entry.known is None):
         receipt, news = publish_entry(desk, entry)
@@ -99,8 +110,11 @@ def publish(
 def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
     """Publish a run that is in the ledger, if it is kept, and show it live; return its receipt and what is new."""
     known, word = entry.known, entry.verdict.verdict
-    if word == "inconclusive":
-        return None, "inconclusive"
+    if word in {"inconclusive", "held"}:
+        return None, word
+    if word == "unchanged":
+        same = desk.project.run(entry.verdict.same_as)
+        return same.receipt if same else None, "unchanged"
     if word != "kept":
         return None, "already rejected" if known else "rejected"
     if known is not None and known.is_over:
@@ -112,7 +126,7 @@ def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
     if before is not None and known is not None and len(known.requests) > before.number:
         remove_duplicates(desk, before)
     receipt = before or deliver(desk, entry.record)
-    show_live(desk, receipt, why=NEWEST)
+    _show_newest(desk, receipt)
     return receipt, "already published" if before else "published"
 
 
@@ -146,15 +160,16 @@ def measure_target(
     fresh: bool = False,
     reuse: bool = True,
     until: Until = "measured",
+    samples: Mapping[str, int] | None = None,
 ) -> Record:
-    """Do what `bench` does for a commit whose configuration is read already.
+    """Do what `bench` does for a commit whose configuration is read already; `samples` per problem at least.
 
     The caller says (`end_fresh`) when a fresh measurement has served its purpose: until then, it is this one again.
     """
     started = dt.datetime.fromtimestamp(project.clock(), dt.UTC)
     salt = fresh_salt(project.workspace, target.commit, target.tier, started.isoformat()) if fresh else ""
     known = project.measured(target.commit, target.tier, salt=salt) if reuse or fresh else None
-    if known is not None and not (until == "complete" and known.stopped_early):
+    if known is not None and has(known, samples or {}) and not (until == "complete" and known.stopped_early):
         again = "by the same command, which was interrupted later" if fresh else "already (--fresh measures it again)"
         observer.note(f"{known.run_id} measured this commit {again}")
         return known
@@ -186,6 +201,21 @@ def measure_target(
     return measurement.record
 
 
+def measure_decided(
+    project: Project, target: Target, observer: Observer, *, fresh: bool = False, until: Until = "measured"
+) -> Record:
+    """Measure a commit, and again with more samples for as long as the gate is undecided and the policy allows it."""
+    record = measure_target(project, target, observer, fresh=fresh, until=until)
+    while more := extension(verdict_of(project, record), record, target.config):
+        words = ", ".join(f"{k} per problem of {suite}" for suite, k in more.items())
+        observer.note(f"the gate is undecided: measuring more samples, {words}")
+        longer = replace(target, config=extended(target.config, target.tier, more))
+        shorter, record = record, measure_target(project, longer, observer, fresh=fresh, until=until, samples=more)
+        if shorter.run_id != record.run_id:
+            project.pending.discard(shorter.run_id)
+    return record
+
+
 def verdict_of(project: Project, record: Record) -> Verdict:
     """Return what the gate says of a run: the verdict that it has in the ledger, or a new one that is not stored."""
     runs = project.runs()
@@ -214,7 +244,10 @@ def enter(project: Project, record: Record) -> Entry:
         known = equal_run(project, record)
         if known is not None:
             project.pending.discard(record.run_id)
-            return Entry(project.record(known.run_id), stored_verdict(project, known.run_id), known)
+            verdict = stored_verdict(project, known.run_id)
+            if known.line.decision is not None:
+                verdict = msgspec.structs.replace(verdict, verdict=known.line.decision.verdict)
+            return Entry(project.record(known.run_id), verdict, known)
         verdict = verdict_of(project, record)
         files = history.run_files(record, verdict, project.pending.samples(record.run_id))
         overtaken = partial(_is_overtaken, project, record, verdict)
@@ -276,7 +309,9 @@ def finish_move(project: Project, note: Note) -> None:
         newest = max(later)
     receipt = published[newest].receipt if newest and newest not in moved else None
     if receipt is not None:
-        show_live(Desk.of_run(project, published[newest], note), receipt, why=NEWEST)
+        desk = Desk.of_run(project, published[newest], note)
+        if desk.limits.live == "auto":
+            show_live(desk, receipt, why=NEWEST)
 
 
 def unfinished(project: Project) -> list[Run]:
@@ -290,8 +325,16 @@ def finish(desk: Desk, run: Run) -> Receipt:
     """Bring one kept run to its end."""
     check_settings(desk.netlify)
     receipt = deliver(desk, desk.project.record(run.run_id))
-    show_live(desk, receipt, why=NEWEST)
+    _show_newest(desk, receipt)
     return receipt
+
+
+def _show_newest(desk: Desk, receipt: Receipt) -> None:
+    """Show a new snapshot live, unless `[netlify] live` leaves that to a person."""
+    if desk.limits.live == "approve":
+        desk.note(f'[netlify] live = "approve": publisher rollback {receipt.snapshot}   shows it on the live site')
+    else:
+        show_live(desk, receipt, why=NEWEST)
 
 
 def reconcile(project: Project, note: Note) -> Reconciled:

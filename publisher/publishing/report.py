@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
     from publisher.schema import Receipt, Record, RuleResult, StoppedEarly, Verdict
 
-WORDS = {"kept": "✓ kept", "rejected": "✗ rejected", "inconclusive": "? inconclusive", "unreadable": "! unreadable"}
+WORDS = {
+    "kept": "✓ kept",
+    "rejected": "✗ rejected",
+    "inconclusive": "? inconclusive",
+    "unchanged": "= unchanged",
+    "held": "? held",
+    "unreadable": "! unreadable",
+}
 
 
 def one_line(text: str, width: int = 48) -> str:

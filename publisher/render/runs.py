@@ -76,7 +76,10 @@ def overview(snapshot: Snapshot) -> Iterator[Draft]:
 def rejected(snapshot: Snapshot) -> Iterator[Draft]:
     """Yield the pages of the runs that were not kept, newest first."""
     yield from _listing(
-        snapshot, "rejected/", "Rejected", [line for line in snapshot.history.lines if line.verdict != "kept"]
+        snapshot,
+        "rejected/",
+        "Rejected",
+        [line for line in snapshot.history.lines if line.verdict not in {"kept", "unchanged"}],
     )
 
 

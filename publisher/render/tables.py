@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import figures, text
-from publisher.render.charts import Mark
+from publisher.render.charts import Mark, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -132,10 +132,15 @@ def _basis(snapshot: Snapshot, line: HistoryLine) -> str:
     return f"{text.plural(score.n, 'problem')} × {text.plural(score.k, 'sample')}{other}"
 
 
+_SHAPES: dict[str, Shape] = {"kept": "kept", "rejected": "rejected", "unreadable": "unreadable"}
+
+
 def marks(snapshot: Snapshot) -> list[Mark]:
     """Return a mark for each run of this tier on this version of the headline suite, and for each tombstone."""
     found = ((line, snapshot.score(line)) for line in snapshot.history.lines if line.tier == snapshot.record.tier)
-    return [_mark(snapshot, line, score) for line, score in found if score is not None or line.verdict == "unreadable"]
+    # An unchanged run is its snapshot's mark once more.
+    drawn = ((line, score) for line, score in found if line.verdict != "unchanged")
+    return [_mark(snapshot, line, score) for line, score in drawn if score is not None or line.verdict == "unreadable"]
 
 
 def _mark(snapshot: Snapshot, line: HistoryLine, score: HistoryScore | None) -> Mark:
@@ -146,10 +151,11 @@ def _mark(snapshot: Snapshot, line: HistoryLine, score: HistoryScore | None) -> 
         )
     figures = f"{text.points(score.score)} ± {text.points(score.stderr)}, 95 % {text.interval(score.low, score.high)}"
     subject = text.line(line.subject, 60)
+    shape = _SHAPES.get(line.verdict, "inconclusive")
     title = f"{short}, {when}: {figures}, {line.verdict}{f' ({subject})' if subject else ''}"
     own = line.run_id == snapshot.record.run_id
     href = permanent(snapshot, line) if line.verdict == "kept" else ""
-    return Mark(score.score, score.low, score.high, line.verdict, title, when, href, own, short[:7])
+    return Mark(score.score, score.low, score.high, shape, title, when, href, own, short[:7])
 
 
 def runs_in_words(drawn: Sequence[Mark]) -> str:

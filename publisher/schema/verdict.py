@@ -15,7 +15,8 @@ SUMMARY_SCHEMA = 1
 
 DECISION_SCHEMA = 1
 
-VerdictWord = Literal["kept", "rejected", "inconclusive"]
+VerdictWord = Literal["kept", "rejected", "inconclusive", "unchanged", "held"]
+"""`unchanged` shares the snapshot of a kept run that measured the same; `held` waits for somebody's approval."""
 Effect = Literal["block", "alert", "note"]
 """What a rule that fails does: reject the run, raise an alert, or only be written down."""
 
@@ -68,6 +69,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """Whether it was rejected only because a gain was asked for and none was shown: no harm was done."""
     stopped_early: str = ""
     """What decided a run that was stopped before it was complete; "" for a complete one."""
+    same_as: str = ""
+    """The kept run whose snapshot an `unchanged` one shares."""
 
 
 class Decision(Struct, frozen=True, kw_only=True):
