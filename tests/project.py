@@ -53,6 +53,10 @@ ignore = "exit 0"
 """
 
 
+QUICK = '[build]\ncommand = "publisher render --into dist"\npublish = "dist"\nignore = "exit 0"\n'
+"""A netlify.toml whose build takes the publisher that the tests run with, and installs nothing."""
+
+
 def small_suite() -> str:
     """Return every so many problems of the builtin suite, all kinds among them."""
     lines = (BUILTIN / "abacus.jsonl").read_text(encoding="utf-8").splitlines()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,11 +18,9 @@ from publisher.publishing.project import Project as Opened
 from publisher.schema import RuleResult
 from tests.gate_cases import policy, run_of, verdict_on
 from tests.measuring import Notes
-from tests.project import Project, config
+from tests.project import QUICK, Project, config
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from publisher.gate.baseline import Measured
 
 GOOD, POOR = [15] * 30, [5] * 30
@@ -137,8 +137,11 @@ def test_an_unchanged_commit_answers_with_the_address_of_what_it_shares(tmp_path
     """No call of the build hook, no move of the live site, exit code 0."""
     project = Project.create(tmp_path)
     shares = config().replace('unchanged = "publish"\n', "")
-    project.folder.commit({"publisher.toml": shares}, "First")
-    options = HostOptions(state=tmp_path / "host", site="demo", repository=str(tmp_path / "origin.git"), port=0)
+    project.folder.commit({"publisher.toml": shares, "netlify.toml": QUICK}, "First")
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    options = HostOptions(
+        state=tmp_path / "host", site="demo", repository=str(tmp_path / "origin.git"), port=0, environment=path
+    )
     with running(options) as info:
         project.connect(info)
         assert project.run("publish").code == 0

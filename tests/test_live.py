@@ -15,10 +15,9 @@ from publisher.host import HostOptions, running
 from publisher.netlify.client import Netlify, Settings
 from publisher.netlify.deploys import shown_run
 from tests.fault_proxy import Proxy, fault_proxy
-from tests.project import Project, config
+from tests.project import QUICK, Project, config
 
 pytestmark = pytest.mark.model
-QUICK = '[build]\ncommand = "publisher render --into dist"\npublish = "dist"\nignore = "exit 0"\n'
 
 
 @contextmanager

@@ -16,9 +16,8 @@ from publisher.publishing.audit import Progress, audit
 from publisher.publishing.failures import Failures
 from publisher.publishing.pins import check_name
 from publisher.web import Web
-from tests.project import Done, Project, config
+from tests.project import QUICK, Done, Project, config
 
-QUICK = '[build]\ncommand = "publisher render --into dist"\npublish = "dist"\nignore = "exit 0"\n'
 KEEP = "keep = { last = 1, labels = ['release*'] }\n"
 
 
