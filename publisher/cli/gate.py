@@ -16,7 +16,8 @@ from publisher.publishing.report import verdict_lines
 
 if TYPE_CHECKING:
     from publisher.config import Config
-    from publisher.schema import Verdict
+    from publisher.publishing.project import Project
+    from publisher.schema import Record, Verdict
 
 EXIT_CODES = {"kept": 0, "unchanged": 0, "rejected": 1, "inconclusive": 4, "held": 4}
 
@@ -32,8 +33,13 @@ def exit_code(verdict: Verdict, config: Config) -> int:
 @click.argument("revision", default="HEAD", metavar="[REV]")
 @click.option("--tier", default="", help="Which tier's run to decide on (default: the one that is published).")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.option("--simulate", is_flag=True, help="Say how often this policy rejects innocent commits, and what it finds.")
+@click.option("--histories", default=1000, show_default=True, type=click.IntRange(10, 100_000), help="For --simulate.")
+@click.option("--suggest", type=float, metavar="POINTS", help="Say how many samples find a drop of so many points.")
 @click.pass_context
-def command(ctx: click.Context, revision: str, tier: str, as_json: bool) -> None:
+def command(
+    ctx: click.Context, revision: str, tier: str, as_json: bool, simulate: bool, histories: int, suggest: float | None
+) -> None:
     """Say whether commit REV (default: HEAD) is kept, with each rule's reason. Writes nothing."""
     project = open_project(ctx)
     commit = project.repository.resolve(revision)
@@ -41,9 +47,32 @@ def command(ctx: click.Context, revision: str, tier: str, as_json: bool) -> None
     record = project.measured(commit, tier or config.publishing_tier)
     if record is None:
         raise UsageError(f"{commit[:12]} has not been measured", hint=f"publisher bench {shlex.quote(revision)}")
+    if simulate or suggest is not None:
+        _rehearse(project, record, config, histories=histories, suggest=suggest, as_json=as_json)
+        return
     verdict = pipeline.verdict_of(project, record)
     if as_json:
         echo_json(msgspec.to_builtins(verdict))
     else:
         echo("\n".join(verdict_lines(record, verdict)))
     ctx.exit(exit_code(verdict, config))
+
+
+def _rehearse(
+    project: Project, record: Record, config: Config, *, histories: int, suggest: float | None, as_json: bool
+) -> None:
+    """Print what the policy does over simulated commits, or what it would take to find a drop."""
+    # numpy belongs to the extra `bench`: only this needs it.
+    from publisher.publishing import rehearsal  # noqa: PLC0415
+
+    if suggest is not None:
+        found = rehearsal.suggest(project, record, config, drop=suggest)
+        lines = rehearsal.suggestion_lines(found)
+        values = rehearsal.as_values(found)
+    else:
+        trials = rehearsal.try_out(project, record, config, histories=histories)
+        lines, values = rehearsal.trial_lines(trials), rehearsal.as_values(trials)
+    if as_json:
+        echo_json(values)
+    else:
+        echo("\n".join(lines))
