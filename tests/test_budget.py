@@ -8,6 +8,7 @@ import pytest
 from publisher.config import NetlifyConfig
 from publisher.errors import DeployError
 from publisher.netlify.budget import FREE_PRODUCTION, check_production, left, wait_for_build
+from publisher.publishing import allowance
 from tests.shelf import shelf
 
 TIMES = ["2026-11-20T10:00:00Z", "2026-11-20T10:00:20Z", "2026-11-20T10:00:30Z"]
@@ -91,3 +92,26 @@ def test_doctor_says_what_is_left(tmp_path: Path) -> None:
         assert done.code == 0, done.err
         assert "99 of 100 builds left" in done.out
         assert "15 of 15 production deploys left" in done.out
+
+
+def test_production_deploys_are_counted_by_their_calls(tmp_path: Path) -> None:
+    """A call for the live site counts from its request on, unless it was not made; pins and moves by the API do not."""
+    with shelf(tmp_path) as on:
+        on.publish()
+        call = {"schema": 1, "run_id": "r", "branch": "live", "commit": "c", "by": "b", "time": "2026-11-20T10:00:00Z"}
+        answer = {"schema": 1, "attempt": 2, "outcome": "not made", "time": "2026-11-20T10:00:01Z"}
+        own = "calls/live/000001-0123456789ab"
+        on.forge(
+            {
+                f"{own}/request-1.json": call | {"attempt": 1},
+                f"{own}/request-2.json": call | {"attempt": 2},
+                f"{own}/answer-2.json": answer,
+                f"{own}/request-3.json": b"[" * 10_000,
+                "calls/pins/math-1/request-1.json": call | {"attempt": 1},
+            }
+        )
+        project = on.project
+        project.ledger.sync()
+        assert allowance.production_times(project) == ["2026-11-20T10:00:00Z"]
+        assert allowance.production_times(project, besides=own) == []
+        assert len(allowance.build_times(project)) == 3

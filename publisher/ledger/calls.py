@@ -84,13 +84,24 @@ def answer_file(folder: str, answer: BuildAnswer) -> dict[str, bytes]:
     return {f"{folder}/answer-{answer.attempt}.json": canonical_json(answer)}
 
 
-def other_times(ledger: Ledger) -> list[str]:
-    """Return the times of every request for `live` and for pins; those for snapshots come with their runs."""
-    paths = {path: blob for path, blob in ledger.paths(below="calls/").items() if "/request-" in path}
-    found = []
-    for path, data in zip(paths, ledger.repository.read_small(paths.values(), LARGEST), strict=True):
+def other_times(ledger: Ledger, *, below: str = "calls/", besides: str = "") -> list[str]:
+    """Return the times of the requests for `live` and for pins; those for snapshots come with their runs.
+
+    Only those in folders `below` count, without the folder `besides` and without calls that were not made.
+    """
+    blobs = ledger.paths(below=below)
+    paths = [path for path in blobs if not (besides and path.startswith(f"{besides}/"))]
+    contents = ledger.repository.read_small([blobs[path] for path in paths], LARGEST)
+    times: dict[str, str] = {}
+    undone: set[str] = set()
+    for path, data in zip(paths, contents, strict=True):
+        place, _, name = path.rpartition("/")
+        kind, _, number = name.partition("-")
         try:
-            found.append(schema.decode(data or b"", BuildRequest, path).time)
+            if kind == "request":
+                times[f"{place}/{number}"] = schema.decode(data or b"", BuildRequest, path).time
+            elif schema.decode(data or b"", BuildAnswer, path).outcome == "not made":
+                undone.add(f"{place}/{number}")
         except StorageError:
             continue
-    return found
+    return [moment for place, moment in times.items() if place not in undone]

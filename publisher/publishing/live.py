@@ -10,6 +10,7 @@ from publisher.errors import LostRaceError, NetworkError, PublisherError, UsageE
 from publisher.files import sha256_hex
 from publisher.ledger import calls, history, snapshots
 from publisher.netlify import budget, deploys
+from publisher.publishing import allowance
 from publisher.publishing.deliver import Desk, build, check_settings, repair
 from publisher.publishing.find import find_snapshot
 from publisher.schema import LiveEvidence, LiveMove, Receipt
@@ -125,7 +126,8 @@ def _build_live(desk: Desk, receipt: Receipt, moves: list[LiveMove]) -> None:
     address = netlify.settings.main_address()
     if deploys.shown_run(netlify, address) == receipt.run_id:
         return
-    built = [move.time for move in moves if move.via == "hook"]
+    folder = calls.live_folder(len(moves) + 1, receipt.commit)
+    built = allowance.production_times(desk.project, besides=folder)
     budget.check_production(built, desk.project.now(netlify), per_month=desk.limits.production_per_month)
     desk.note("moving the live site by building the branch `live`: a second deploy of the same snapshot")
     wanted = deploys.WantedDeploy(
@@ -136,7 +138,7 @@ def _build_live(desk: Desk, receipt: Receipt, moves: list[LiveMove]) -> None:
         desk.limits.timeout,
         address=address,
     )
-    build(desk, wanted, desk.turns(calls.live_folder(len(moves) + 1, receipt.commit)))
+    build(desk, wanted, desk.turns(folder))
 
 
 def _record(project: Project, move: LiveMove) -> bool:
