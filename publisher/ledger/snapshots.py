@@ -103,7 +103,9 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     repository = ledger.repository
     repository.fetch_commit(ledger.remote, record.commit.sha)
     place = folder(record.run_id)
-    entered = _entered(ledger, f"{place}/verdict.json")
+    # A run that a maintainer accepted entered the history of kept runs with that decision.
+    decided = next((run.line.decision for run in read_runs(ledger) if run.run_id == record.run_id), None)
+    entered = _entered(ledger, f"{place}/{f'decision-{decided.number}' if decided else 'verdict'}.json")
     # Taken over by their hashes: samples can be large, and nothing of them needs to be read here.
     there = repository.below(entered, place)
     names = ("record.json", "verdict.json", "samples.jsonl.gz")

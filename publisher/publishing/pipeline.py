@@ -245,8 +245,6 @@ def enter(project: Project, record: Record) -> Entry:
         if known is not None:
             project.pending.discard(record.run_id)
             verdict = stored_verdict(project, known.run_id)
-            if known.line.decision is not None:
-                verdict = msgspec.structs.replace(verdict, verdict=known.line.decision.verdict)
             return Entry(project.record(known.run_id), verdict, known)
         verdict = verdict_of(project, record)
         files = history.run_files(record, verdict, project.pending.samples(record.run_id))
@@ -269,8 +267,11 @@ def _is_overtaken(project: Project, record: Record, verdict: Verdict) -> bool:
 
 
 def stored_verdict(project: Project, run_id: str) -> Verdict:
-    """Return the verdict that the ledger holds of a run."""
-    return history.read_part(project.ledger, run_id, "verdict.json", Verdict)
+    """Return the verdict that the ledger holds of a run; where a maintainer overruled it, with their word."""
+    verdict = history.read_part(project.ledger, run_id, "verdict.json", Verdict)
+    run = project.run(run_id)
+    decision = run.line.decision if run else None
+    return msgspec.structs.replace(verdict, verdict=decision.verdict, no_gain=False) if decision else verdict
 
 
 def finish_others(project: Project, commit: str, note: Note, *, patient: bool = True) -> None:
