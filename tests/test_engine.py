@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import json
 import random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from publisher.engine.process import EngineProcess
-from publisher.engine.protocol import Completion, SampleRequest
+from publisher.engine.protocol import SampleRequest
 from publisher.schema import Sampling
-from tests.gguf_maker import BUILTIN, builtin_with
-from tests.test_worker import options
+from tests.engines import GREEDY, WARM, options, run, sampled_requests, texts
+from tests.gguf_maker import builtin_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,56 +17,33 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.model
 pytest.importorskip("llama_cpp")
 
-WARM = Sampling(temperature=1.0, max_tokens=96)
-GREEDY = Sampling(max_tokens=96)
-
-
-def requests(problems: int, samples: int) -> list[SampleRequest]:
-    """Return samples of the builtin suite's first problems, each with a seed of its own."""
-    lines = BUILTIN.with_name("abacus.jsonl").read_text().splitlines()[:problems]
-    texts = [json.loads(line)["problem"] for line in lines]
-    keys = range(problems * samples)
-    return [SampleRequest(key, texts[key // samples], 77 * key + 5, str(key // samples)) for key in keys]
-
-
-def run(wanted: list[SampleRequest], **changes: object) -> tuple[dict[int, Completion], dict[str, float]]:
-    """Return completions by key, and the figures of the run."""
-    with EngineProcess(options(**changes)) as engine:
-        completions = {completion.key: completion for completion in engine.generate(wanted)}
-        return completions, engine.statistics()
-
-
-def texts(wanted: list[SampleRequest], **changes: object) -> dict[int, str]:
-    """Return the texts by key."""
-    return {key: completion.text for key, completion in run(wanted, **changes)[0].items()}
-
 
 @pytest.fixture(scope="module")
 def reference() -> dict[int, str]:
     """Return the texts that every reproducible run must generate."""
-    return texts(requests(16, 3), sampling=WARM, slots=16)
+    return texts(sampled_requests(16, 3), sampling=WARM, slots=16)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 7, 8, 32])
 def test_the_number_of_slots_changes_no_text(reference: dict[int, str], slots: int) -> None:
     """In reproducible mode a sample's text does not depend on how many run beside it."""
-    assert texts(requests(16, 3), sampling=WARM, slots=slots) == reference
+    assert texts(sampled_requests(16, 3), sampling=WARM, slots=slots) == reference
 
 
 def test_the_number_of_threads_changes_no_text(reference: dict[int, str]) -> None:
     """In reproducible mode two threads generate the same texts as one."""
-    assert texts(requests(16, 3), sampling=WARM, slots=16, threads=2) == reference
+    assert texts(sampled_requests(16, 3), sampling=WARM, slots=16, threads=2) == reference
 
 
 def test_the_order_changes_no_text(reference: dict[int, str]) -> None:
     """In reproducible mode samples may be shuffled and problems split over their samples."""
-    shuffled = random.Random(3).sample(requests(16, 3), 48)  # noqa: S311 - an order, no secret
+    shuffled = random.Random(3).sample(sampled_requests(16, 3), 48)  # noqa: S311 - an order, no secret
     assert texts(shuffled, sampling=WARM, slots=5) == reference
 
 
 def test_a_shard_and_an_interruption_change_no_text(reference: dict[int, str]) -> None:
     """Samples that are generated after an interruption have the same texts."""
-    wanted = requests(16, 3)
+    wanted = sampled_requests(16, 3)
     with EngineProcess(options(sampling=WARM, slots=4)) as engine:
         running = engine.generate(wanted)
         found = {completion.key: completion.text for completion in (next(running) for _ in range(20))}
@@ -77,7 +53,7 @@ def test_a_shard_and_an_interruption_change_no_text(reference: dict[int, str]) -
 
 def test_the_seed_decides() -> None:
     """Another seed gives another text at temperature 1, and the same seed the same one."""
-    wanted = [SampleRequest(key, requests(1, 1)[0].problem, key // 2, "a") for key in range(40)]
+    wanted = [SampleRequest(key, sampled_requests(1, 1)[0].problem, key // 2, "a") for key in range(40)]
     found = texts(wanted, sampling=Sampling(temperature=2.0, max_tokens=40))
     assert all(found[key] == found[key + 1] for key in range(0, 40, 2))
     assert len(set(found.values())) > 5
@@ -86,19 +62,19 @@ def test_the_seed_decides() -> None:
 def test_greedy_is_the_limit_of_sampling() -> None:
     """Temperature 0 and top_k 1 draw the same tokens."""
     one = Sampling(temperature=1.0, top_k=1, max_tokens=96)
-    assert texts(requests(12, 1), sampling=GREEDY) == texts(requests(12, 1), sampling=one)
+    assert texts(sampled_requests(12, 1), sampling=GREEDY) == texts(sampled_requests(12, 1), sampling=one)
 
 
 def test_every_filter_can_be_set() -> None:
     """A chain of top_k, top_p and min_p runs and still answers."""
     whole = Sampling(temperature=0.6, top_k=20, top_p=0.9, min_p=0.05, max_tokens=96)
-    completions, _ = run(requests(8, 1), sampling=whole)
+    completions, _ = run(sampled_requests(8, 1), sampling=whole)
     assert sum(completion.finish == "stop" for completion in completions.values()) == 8
 
 
 def test_fast_mode_answers_the_same_problems() -> None:
     """Fast mode may differ in bits, but hardly in greedy texts; shared prompts are evaluated once."""
-    wanted = requests(24, 3)
+    wanted = sampled_requests(24, 3)
     found, figures = run(wanted, sampling=GREEDY, mode="fast", slots=8)
     exact = texts(wanted, sampling=GREEDY)
     assert sum(found[key].text == exact[key] for key in exact) >= 68
@@ -107,7 +83,7 @@ def test_fast_mode_answers_the_same_problems() -> None:
 
 def test_fast_mode_gives_long_samples_caches_of_their_own() -> None:
     """Where each row of a shared cache would attend to too many cells, fast mode uses separate caches."""
-    wanted, long = requests(12, 2), Sampling(max_tokens=400)
+    wanted, long = sampled_requests(12, 2), Sampling(max_tokens=400)
     with EngineProcess(options(mode="fast", slots=16, context=512, sampling=long)) as engine:
         assert engine.identity.options["kv_unified"] == "off"
         assert engine.identity.options["extra_bufts"] == "on"
@@ -118,13 +94,13 @@ def test_fast_mode_gives_long_samples_caches_of_their_own() -> None:
 
 def test_fast_mode_keeps_its_slots_busy() -> None:
     """While samples wait, at least nine tenths of the slots are busy."""
-    _, figures = run(requests(60, 4), sampling=WARM, mode="fast", slots=8)
+    _, figures = run(sampled_requests(60, 4), sampling=WARM, mode="fast", slots=8)
     assert figures["occupancy_before_tail"] >= 0.9
 
 
 def test_an_overflowing_cache_preempts_and_resumes() -> None:
     """A cache too small for all slots saves samples and restores them; their texts stay the same."""
-    wanted = requests(24, 2)
+    wanted = sampled_requests(24, 2)
     found, figures = run(wanted, sampling=GREEDY, mode="fast", slots=16, cells=512)
     assert figures["preemptions"] > 0
     assert figures["kv_high_water"] <= 512
@@ -135,7 +111,7 @@ def test_an_overflowing_cache_preempts_and_resumes() -> None:
 @pytest.mark.parametrize("mode", ["reproducible", "fast"])
 def test_a_prompt_beyond_the_context_is_that_samples_error(mode: str) -> None:
     """The sample says why; the others are answered."""
-    wanted = [*requests(2, 1), SampleRequest(9, "many words " * 400, 1, "long")]
+    wanted = [*sampled_requests(2, 1), SampleRequest(9, "many words " * 400, 1, "long")]
     found, _ = run(wanted, sampling=GREEDY, mode=mode)
     assert (found[9].finish, found[9].tokens) == ("error", 0)
     assert "the context 256" in found[9].reason
@@ -153,14 +129,14 @@ def test_a_limit_beyond_the_context_is_a_truncation(mode: str) -> None:
 
 def test_max_tokens_is_exact() -> None:
     """A limit cuts at exactly that many tokens, for the run and for one request."""
-    wanted = [*requests(1, 1), SampleRequest(1, requests(1, 1)[0].problem, 5, "0", max_tokens=2)]
+    wanted = [*sampled_requests(1, 1), SampleRequest(1, sampled_requests(1, 1)[0].problem, 5, "0", max_tokens=2)]
     found, _ = run(wanted, sampling=Sampling(max_tokens=5))
     assert [(found[key].finish, found[key].tokens) for key in (0, 1)] == [("length", 5), ("length", 2)]
 
 
 def test_a_stop_string_ends_across_tokens() -> None:
     """A stop string is found across tokens and is not part of the text."""
-    found, _ = run(requests(4, 1), sampling=GREEDY, stop=("swer is \\box",))
+    found, _ = run(sampled_requests(4, 1), sampling=GREEDY, stop=("swer is \\box",))
     assert {completion.finish for completion in found.values()} == {"stop"}
     assert all(completion.text.endswith("The an") for completion in found.values())
 
@@ -168,7 +144,7 @@ def test_a_stop_string_ends_across_tokens() -> None:
 @pytest.mark.parametrize("mode", ["reproducible", "fast"])
 def test_invalid_utf8_at_a_border_is_replaced(mode: str) -> None:
     """Random bytes at a high temperature become text, never an exception."""
-    found, _ = run(requests(4, 4), sampling=Sampling(temperature=100.0, max_tokens=60), mode=mode)
+    found, _ = run(sampled_requests(4, 4), sampling=Sampling(temperature=100.0, max_tokens=60), mode=mode)
     assert all(isinstance(completion.text, str) and completion.text for completion in found.values())
 
 
@@ -177,7 +153,9 @@ def test_invalid_utf8_at_a_border_is_replaced(mode: str) -> None:
 def test_a_model_that_computes_nan_is_an_error(tmp_path: Path, mode: str, temperature: float) -> None:
     """Weights that are NaN end each sample with that reason instead of nonsense."""
     model = builtin_with(tmp_path / "nan.gguf", nan=True)
-    found, _ = run(requests(3, 2), model=model, mode=mode, sampling=Sampling(temperature=temperature, max_tokens=8))
+    found, _ = run(
+        sampled_requests(3, 2), model=model, mode=mode, sampling=Sampling(temperature=temperature, max_tokens=8)
+    )
     assert {completion.finish for completion in found.values()} == {"error"}
     assert all("NaN" in completion.reason for completion in found.values())
 

@@ -16,8 +16,7 @@ from publisher.engine.nvidia import Card
 from publisher.engine.protocol import Completion, SampleRequest
 from publisher.errors import ModelError
 from publisher.schema import Sampling
-from tests.test_engine import WARM, requests, texts
-from tests.test_worker import options
+from tests.engines import WARM, options, sampled_requests, texts
 
 CARDS = [Card(str(number), "H200", 100 << 30) for number in range(4)]
 
@@ -68,7 +67,7 @@ def test_a_small_model_has_an_engine_for_each_processor(monkeypatch: pytest.Monk
 
 def test_two_engines_give_the_same_texts_as_one() -> None:
     """In reproducible mode a sample has the same text from every engine."""
-    wanted = requests(16, 3)
+    wanted = sampled_requests(16, 3)
     with Fleet(options(sampling=WARM), engines=2) as two:
         found = {completion.key: completion.text for completion in two.generate(wanted)}
         figures = two.statistics()
@@ -80,7 +79,7 @@ def test_two_engines_give_the_same_texts_as_one() -> None:
 
 def test_an_engine_that_dies_ends_the_run_and_what_was_finished_is_there() -> None:
     """After one of two engines is killed, its completions are delivered, one error is raised, and no child is left."""
-    wanted = requests(32, 4)
+    wanted = sampled_requests(32, 4)
     before = set(children())
     found: list[Completion] = []
     with Fleet(options(sampling=WARM), engines=2) as two:
@@ -97,7 +96,7 @@ def test_leaving_a_run_early_leaves_no_process() -> None:
     """Closing the generator in the middle ends both engines."""
     before = set(children())
     with Fleet(options(sampling=WARM), engines=2) as two:
-        running = two.generate(requests(32, 4))
+        running = two.generate(sampled_requests(32, 4))
         assert len(list(islice(running, 3))) == 3
         del running
     assert set(children()) == before
@@ -105,7 +104,7 @@ def test_leaving_a_run_early_leaves_no_process() -> None:
 
 def test_samples_are_proved_by_generating_them_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal seeds generate equal samples; samples that differ the second time are named."""
-    wanted = requests(4, 2)
+    wanted = sampled_requests(4, 2)
     with Fleet(options(sampling=Sampling(temperature=2.0, max_tokens=40)), engines=2) as two:
         assert two.changed(wanted) == []
         generate, times = two.generate, iter([0, 1])

@@ -14,7 +14,7 @@ import pytest
 
 from publisher.engine.fleet import Fleet
 from publisher.engine.load import OtherLoad, idle_processors
-from tests.test_worker import options, pid, requests
+from tests.engines import options, pid, requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from publisher.engine.process import EngineProcess
 from publisher.engine.quantize import quantize
 from publisher.errors import ModelError, UsageError
 from publisher.files import sha256_file
+from tests.engines import options, requests
 from tests.gguf_maker import BUILTIN, gguf
-from tests.test_worker import options, requests
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,6 @@ from publisher.engine.protocol import (
     Answer,
     Beat,
     Completion,
-    EngineOptions,
     Failed,
     FrameReader,
     Generate,
@@ -26,39 +25,12 @@ from publisher.engine.protocol import (
 )
 from publisher.errors import ModelError
 from publisher.files import sha256_file
-from publisher.schema import Sampling
+from tests.engines import options, pid, requests
 from tests.gguf_maker import BUILTIN, builtin_with, gguf, open_descriptors
 from tests.made import record
 
 pytestmark = pytest.mark.model
 pytest.importorskip("llama_cpp")
-
-WORDS = "Leo paid 74 dollars for the coins and 184 dollars for a bag. How much did he pay in total?"
-
-
-def options(**changes: Any) -> EngineOptions:
-    """Return options that run the builtin model on one thread."""
-    values: dict[str, Any] = {
-        "model": BUILTIN,
-        "sha256": "",
-        "context": 256,
-        "gpu_layers": 0,
-        "mode": "reproducible",
-        "slots": 4,
-        "threads": 1,
-        "batch": 0,
-        "flash_attention": False,
-        "timeout": 60.0,
-        "sampling": Sampling(max_tokens=96),
-        "system": "",
-        "template": "{problem}",
-    }
-    return EngineOptions(**{**values, **changes})
-
-
-def requests(count: int, *, max_tokens: int = 0) -> list[SampleRequest]:
-    """Return samples of one problem."""
-    return [SampleRequest(number, WORDS, number, "a", max_tokens) for number in range(count)]
 
 
 def refusal(**changes: Any) -> ModelError:
@@ -67,12 +39,6 @@ def refusal(**changes: Any) -> ModelError:
         pass
     assert caught.value.hint
     return caught.value
-
-
-def pid(engine: EngineProcess) -> int:
-    """Return the child's process id."""
-    assert engine._child is not None
-    return engine._child._process.pid
 
 
 def test_the_parent_never_imports_llama_cpp() -> None:
@@ -255,7 +221,7 @@ def test_the_child_is_confined() -> None:
 OLD_KERNEL = """
 from publisher.engine.process import EngineProcess
 from tests.attacker import without_landlock
-from tests.test_worker import options, requests
+from tests.engines import options, requests
 without_landlock()
 with EngineProcess(options()) as engine:
     print(engine.identity.confinement.landlock, engine.identity.confinement.missing)
@@ -276,7 +242,7 @@ def test_an_engine_that_cannot_be_confined_says_so() -> None:
 PARENT = """
 import sys
 from publisher.engine.process import EngineProcess
-from tests.test_worker import options, pid, requests
+from tests.engines import options, pid, requests
 with EngineProcess(options(slots=1)) as engine:
     print(pid(engine), flush=True)
     for completion in engine.generate(requests(100_000)):

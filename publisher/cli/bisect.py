@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
-from publisher.publishing.bisect import Finding, Options, bisect
+from publisher.errors import ModelError
 from publisher.publishing.report import one_line, table
+
+if TYPE_CHECKING:
+    from publisher.publishing.bisect import Finding
 
 INCONCLUSIVE = 4
 _SHOWN = 10
@@ -36,6 +41,12 @@ def command(
     Answers are random, so each commit is measured only as far as it helps, and the result comes with its probability.
     Interrupted, the same command continues. Exit code 4 when --max-rounds are used up before anything is sure.
     """
+    try:
+        # --help must work without the extra.
+        from publisher.publishing.bisect import Options, bisect  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        message = f"publisher bisect needs the package {missing.name}"
+        raise ModelError(message, hint="pip install 'snapshot-publisher[bench]'") from missing
     project = open_project(ctx)
     options = Options(suite, rounds, confidence, max_rounds)
     with Watch() as watch:

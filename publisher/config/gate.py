@@ -154,8 +154,10 @@ def spends_alpha(rule: AnyRule) -> bool:
             return False
         case Budget():
             return rule.percent is not None
-        case _:
+        case Threshold() | Relative() | BestRatio() | MaxDrop() | Declines():
             return rule.significant
+        case _:
+            return False
 
 
 def own_alpha(rule: AnyRule) -> float | None:
