@@ -107,6 +107,7 @@ def move_pin(on: Shelf) -> Prepared:
 
 
 @pytest.mark.timeout(1200)
+@pytest.mark.chaos
 @pytest.mark.parametrize("prepare", [give_up, take_down, prune, move_pin])
 def test_an_ending_that_is_killed_after_any_step_is_finished_by_the_same_command(
     on: Shelf, forks: Forks, tmp_path: Path, prepare: Callable[[Shelf], Prepared]

@@ -127,8 +127,10 @@ def attack(project: Project, url: str) -> list[str]:
     "step",
     [
         answer(422, ECHO),
-        answer(302, Location=f"https://me:{TOKEN}@evil.example/{HOOK}"),
-        f"HTTP/1.1 200 {TOKEN}\r\nX {HOOK}\r\nContent-Length: x\r\n\r\n".encode(),
+        pytest.param(answer(302, Location=f"https://me:{TOKEN}@evil.example/{HOOK}"), marks=pytest.mark.chaos),
+        pytest.param(
+            f"HTTP/1.1 200 {TOKEN}\r\nX {HOOK}\r\nContent-Length: x\r\n\r\n".encode(), marks=pytest.mark.chaos
+        ),
     ],
     ids=["rejected", "redirect", "malformed"],
 )
@@ -141,7 +143,10 @@ def test_no_failure_of_the_host_shows_a_secret(published: Project, step: Step) -
 
 @pytest.mark.parametrize(
     "step",
-    [answer(401, WWW_Authenticate='Basic realm="git"'), answer(200, ECHO)],
+    [
+        answer(401, WWW_Authenticate='Basic realm="git"'),
+        pytest.param(answer(200, ECHO), marks=pytest.mark.chaos),
+    ],
     ids=["unauthorized", "nonsense"],
 )
 def test_no_failure_of_the_remote_shows_a_secret(published: Project, step: Step) -> None:
