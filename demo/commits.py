@@ -63,7 +63,7 @@ publish = true
 headline = "abacus"
 rules = [
   {{ rule = "threshold", min = 50.0 }},
-  {{ rule = "max-drop", points = 3.0 }},
+  {{ rule = "regression", points = 1.0 }},
 ]
 
 [netlify]

@@ -3,12 +3,13 @@ from __future__ import annotations
 import concurrent.futures
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from publisher.errors import LostRaceError, StorageError
 from publisher.ledger import history, snapshots
 from publisher.ledger.store import Ledger
-from publisher.schema import SnapshotName
+from publisher.schema import RuleResult, SnapshotName, StoppedEarly
 from tests.made import GitFolder, record, verdict
 
 
@@ -209,3 +210,17 @@ def test_live_moves_by_compare_and_swap(repository: GitFolder, tmp_path: Path) -
     with pytest.raises(LostRaceError):
         snapshots.move_live(ledger, two, None)
     assert snapshots.live_commit(ledger) == one
+
+
+def test_a_line_of_history_names_what_failed_and_how_many_samples_it_took() -> None:
+    """An open rule comes second, and a run that was stopped early says where."""
+    rules = [
+        RuleResult(rule="threshold", suite="s", outcome="inconclusive", reason="cannot decide yet"),
+        RuleResult(rule="regression", suite="s", outcome="fail", reason="worse"),
+    ]
+    run = record()
+    decided = msgspec.structs.replace(verdict(run, "rejected"), rules=rules)
+    assert history.summarize(run, decided).why == "worse"
+    early = StoppedEarly(look=1, share=0.0625, samples=31, planned=500, why="worse")
+    stopped = msgspec.structs.replace(run, stopped_early=early)
+    assert history.summarize(stopped, decided).why == "after 31 of 500 samples: worse"

@@ -53,7 +53,11 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
     """Return a record (and its verdict) as one line of history; without a verdict the line says `inconclusive`."""
     suites = {suite.name: suite for suite in record.suites}
     rules = [rule for rule in verdict.rules if rule.effect == "block"] if verdict else []
-    failing = next((rule.reason for rule in rules if rule.outcome != "pass"), "")
+    # What failed decided it; what is open only counts where nothing failed.
+    open_ = sorted((rule for rule in rules if rule.outcome != "pass"), key=lambda rule: rule.outcome != "fail")
+    early = record.stopped_early
+    seen = f"after {early.samples} of {early.planned} samples: " if early and open_ else ""
+    failing = f"{seen}{open_[0].reason}" if open_ else ""
     return HistoryLine(
         run_id=record.run_id,
         commit=record.commit.sha,
