@@ -128,14 +128,17 @@ def chart(snapshot: Snapshot, most: int = RECENT_MARKS, name: str = "recent") ->
     wide, wide_caption = _drawing(snapshot, drawn, shown, charts.WIDE, name)
     few = shown[-NARROW_MARKS:] if name == "recent" else shown
     narrow, narrow_caption = _drawing(snapshot, drawn, few, charts.NARROW, name)
-    others = len(snapshot.history.lines) - len(drawn)
+    same = sum(line.verdict == "unchanged" for line in snapshot.history.lines)
+    others = len(snapshot.history.lines) - len(drawn) - same
+    notes = [f"{text.plural(same, 'run')} that measured the same as a snapshot left out."] if same else []
+    notes += [f"{text.plural(others, 'run')} of other tiers or suite versions left out."] if others else []
     shapes = {mark.shape for mark in shown}
     return ChartView(
         wide=wide,
         narrow=narrow,
         wide_caption=wide_caption,
         narrow_caption=narrow_caption,
-        note=f"{text.plural(others, 'run')} of other tiers or suite versions left out." if others else "",
+        note=" ".join(notes),
         has_threshold=snapshot.threshold is not None,
         has_inconclusive="inconclusive" in shapes,
         has_unreadable="unreadable" in shapes,
