@@ -260,7 +260,7 @@ def test_quantize_writes_a_model_with_its_origin(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["nowhere.gguf", "--to", "Q8_0"], "there is no file"),
-        ([str(FINAL), "--to", "Q9"], "is no quantization"),
+        ([str(FINAL), "--to", "Q9"], "is not a quantization"),
         ([str(FINAL), "--to", "Q4_0"], "quantized"),
     ],
 )
