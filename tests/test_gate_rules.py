@@ -201,7 +201,7 @@ def test_the_pool_reaches_back_only_to_the_last_change() -> None:
 
 def test_an_accepted_run_begins_the_baseline_anew() -> None:
     """What a maintainer traded on purpose is not fought over at each later run."""
-    decision = Decision(run_id="x", number=1, verdict="kept", reason="faster", who="Ada", time="now")
+    decision = Decision(run_id="x", number=1, verdict="kept", reason="faster", who="Ada", time="now", overrides=["x"])
     accepted = run_of(9, drawn(lower(RATES, 0.1), 16, random.Random(1)), 16, decision=decision)
     result = result_on(
         run_of(20, drawn(lower(RATES, 0.1), 16, random.Random(2)), 16), [*kept(8), accepted], Regression()

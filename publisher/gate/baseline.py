@@ -56,7 +56,8 @@ class Candidates:
 def candidates(run: Measured, history: Iterable[HistoryLine], suites: Sequence[str]) -> Candidates:
     """Return the kept runs that measured the same problems of `suites` under the same conditions, oldest first.
 
-    An accepted run is a change on purpose: nothing before it counts any more.
+    A run that was accepted against a rule is a change on purpose: nothing before it counts any more. One that only
+    waited for approval is no change, for every rule had kept it.
     """
     own = [run.line.scores[suite].suite for suite in suites]
     lines: list[HistoryLine] = []
@@ -73,7 +74,7 @@ def candidates(run: Measured, history: Iterable[HistoryLine], suites: Sequence[s
             other = line
             continue
         other = None
-        if line.decision is not None:
+        if line.decision is not None and line.decision.overrides:
             lines = []
         lines.append(line)
     return Candidates(tuple(lines), other)

@@ -88,7 +88,7 @@ def _settled(
 
 def _measured_the_same(own: HistoryLine, other: HistoryLine) -> bool:
     """Return whether a kept run of another commit has the very same samples, and a snapshot that still stands."""
-    gone = other.pruned or other.stopped_early
+    gone = other.pruned or other.stopped_early or other.given_up or other.taken_down
     return own.fingerprint == other.fingerprint and own.salt == other.salt and own.commit != other.commit and not gone
 
 

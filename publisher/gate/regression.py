@@ -154,8 +154,11 @@ def _judged(rule: Regression, case: Case, found: Comparison, p_value: float) -> 
 
 
 def _undecided(rule: Regression, case: Case, words: str) -> tuple[Outcome, str]:
-    """Return what becomes of a test that the samples do not decide: more of them, or what the budget's end says."""
-    if case.score.k < rule.max_samples:
+    """Return what becomes of a test that the samples do not decide: more of them, or what the budget's end says.
+
+    At a look nothing has ended yet: the samples that are still to come may decide.
+    """
+    if case.run.record.stopped_early is not None or case.score.k < rule.max_samples:
         return "inconclusive", f"{words}: more samples decide"
     return BUDGET_WORDS[rule.on_budget or ("keep" if rule.prove == "harm" else "inconclusive")], words
 
@@ -176,9 +179,8 @@ def erosion(rule: Erosion, case: Case) -> RuleResult:
     recent = pool([*(counts for _, counts in newest), new])
     windows = _windows(older, rule.m)
     level = case.level / len(windows)
-    weighed = [(cmh(strata(recent, pool(counts for _, counts in window))), window) for window in windows]
-    _, window = min(weighed, key=lambda pair: pair[0])
-    base = pool(counts for _, counts in window)
+    pooled = [pool(counts for _, counts in window) for window in windows]
+    window, base = _clearest(rule, recent, list(zip(windows, pooled, strict=True)))
     pairs = strata(recent, base)
     p_value, loss = loss_p(pairs), -points(difference(pairs))
     low, high = score_interval(pairs)
@@ -203,6 +205,20 @@ def erosion(rule: Erosion, case: Case) -> RuleResult:
         level=level,
         detectable=points(detectable_drop(pairs, level)),
     )
+
+
+def _clearest(
+    rule: Erosion, recent: Counts, windows: list[tuple[list[tuple[HistoryLine, Counts]], Counts]]
+) -> tuple[list[tuple[HistoryLine, Counts]], Counts]:
+    """Return the window since which a loss is clearest, with its pooled counts.
+
+    Those since which it is beyond `points` come first: a window of many samples, whose loss is clearer but small, hides
+    no other. So the rule fails where any window fails, and a better run is never rejected where a worse one is kept.
+    """
+    beyond = [one for one in windows if -points(difference(strata(recent, one[1]))) > rule.points]
+    if beyond:
+        return min(beyond, key=lambda one: loss_p(strata(recent, one[1])))
+    return min(windows, key=lambda one: cmh(strata(recent, one[1])))
 
 
 def _windows(known: list[tuple[HistoryLine, Counts]], m: int) -> list[list[tuple[HistoryLine, Counts]]]:

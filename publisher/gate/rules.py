@@ -115,6 +115,8 @@ def _(rule: BestRatio, case: Case) -> RuleResult:
     best = max(case.candidates.lines, key=lambda line: line.scores[case.suites[0]].score)
     top = best.scores[case.suites[0]].score
     limit = f"{rule.ratio * top:.1f} ({rule.ratio:.0%} of the best kept score {top:.1f})"
+    # The best of many is partly luck: at each one's share of the level, alpha holds for the best as well.
+    case = replace(case, level=case.level / len(case.candidates.lines))
     return _against(case, best, (rule.ratio - 1) * top, limit, significant=rule.significant)
 
 

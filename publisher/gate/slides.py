@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 from publisher.gate.trends import cusum, cusum_limit, mann_kendall, residuals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from publisher.config import Declines, Drift
     from publisher.gate.case import Case
-    from publisher.schema import RuleResult
+    from publisher.schema import HistoryScore, RuleResult
 
 
 def declines(rule: Declines, case: Case) -> RuleResult:
@@ -60,15 +63,27 @@ def drift(rule: Drift, case: Case) -> RuleResult:
     scores = [line.scores[case.suites[0]] for line in case.distinct[-rule.m :]] + [case.score]
     if len(scores) < 3:
         return case.finish("pass", f"{case.words()}: too few runs for a drift", measured=case.score.score)
-    errors = [max(0.01, score.stderr if score.sampling is None else score.sampling) for score in scores]
-    sums = cusum(list(residuals([score.score for score in scores], errors)))
+    sums = cusum(list(residuals([score.score for score in scores], sampling_errors(scores))))
     limit = cusum_limit(rule.alarms)
     slid = sums[-1] > limit
     words = "has slid" if slid else "has not slid"
     reason = (
         f"{case.suite} {words} over {len(scores)} runs: the CUSUM stands at {sums[-1]:.1f} standard errors, its limit "
-        f"is {limit:.1f} (one false alarm in {1 / rule.alarms:.0f} runs)"
+        f"is {limit:.1f} (false alarms in one of {1 / rule.alarms:.0f} runs)"
     )
     return case.finish(
         "fail" if slid else "pass", reason, measured=sums[-1], limit=limit, unit="standard errors", runs=len(scores) - 1
     )
+
+
+def sampling_errors(scores: Sequence[HistoryScore]) -> list[float]:
+    """Return the standard error of each score, from the spread within problems of all of them together.
+
+    One run of few samples tells its own error badly: where all answers happen to agree it looks like none at all. The
+    variances of single samples are pooled instead, weighted by their degrees of freedom. Runs of one sample per problem
+    tell only the spread between problems, which is larger. No error is below what one more right sample changes.
+    """
+    inner = [(score.k - 1, score.k * score.sampling**2) for score in scores if score.sampling is not None]
+    parts = [part for part in inner if part[0] > 0] or [(1, score.k * score.stderr**2) for score in scores]
+    single = math.fsum(weight * one for weight, one in parts) / sum(weight for weight, _ in parts)
+    return [max(math.sqrt(single / score.k), 100 / (score.n * score.k)) for score in scores]

@@ -62,25 +62,17 @@ def residuals(values: Sequence[float], errors: Sequence[float]) -> Iterator[floa
 def cusum(steps: Sequence[float], slack: float = SLACK) -> list[float]:
     """Return the lower cumulative sum after each standardized step: how far the values have slid, in standard errors.
 
-    S = max(0, S - step - slack). An alarm is a sum above a limit h; with slack 0.5 a constant truth brings one in 336
-    steps at h = 4 and in 931 at h = 5. Source: Page (1954); Siegmund (1985) for the run lengths.
+    S = max(0, S - step - slack). An alarm is a sum above a limit h. Source: Page (1954).
     """
     return list(itertools.accumulate(steps, lambda sum_, step: max(0.0, sum_ - step - slack), initial=0.0))[1:]
 
 
 def cusum_limit(alarms: float, slack: float = SLACK) -> float:
-    """Return the limit h at which a constant truth brings `alarms` false alarms per step.
+    """Return the limit that the sum of a constant truth stands above at a share `alarms` of all runs.
 
-    Siegmund's approximation of the mean run length: (e^(2 k b) - 2 k b - 1) / (2 k²) with b = h + 1.166.
+    A sum that passed its limit stays there for some runs, each of which tells so: a limit from the mean time between
+    first passages would bring several times as many alarms. The sum of a long history is distributed as the maximum of
+    a random walk that falls by `slack` per step: P(S > h) = e^(-2 slack (h + 0.583)), where 0.583 is the mean excess
+    of a normal walk over its limit. Source: Siegmund, Sequential Analysis (1985), chapters 8 and 10.
     """
-    wanted = 1 / alarms
-
-    def length(limit: float) -> float:
-        b = limit + 1.166
-        return (math.exp(2 * slack * b) - 2 * slack * b - 1) / (2 * slack * slack)
-
-    low, high = 0.0, 60.0
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if length(middle) < wanted else (low, middle)
-    return high
+    return max(0.0, -math.log(alarms) / (2 * slack) - 0.583)
