@@ -70,6 +70,25 @@ def test_a_pruned_snapshot_is_not_shared() -> None:
     assert verdict_on(like(first, 2, GOOD), [gone], policy(Threshold(min=50.0))).verdict == "kept"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"given_up": "2026-11-20T00:00:00Z"},
+        {"taken_down": "2026-11-20T00:00:00Z"},
+        {"address": "https://snapshot-0123--wrong.netlify.app"},
+    ],
+)
+def test_a_snapshot_that_is_never_there_is_not_shared(changes: dict[str, str]) -> None:
+    """Of a run that was given up or taken down, or on a site whose name the commit corrects."""
+    first = run_of(1, GOOD, 16)
+    gone = type(first)(msgspec.structs.replace(first.line, **changes), first.record)
+    wanted = policy(Threshold(min=50.0))
+    wanted = msgspec.structs.replace(wanted, netlify=msgspec.structs.replace(wanted.netlify, site="right"))
+    assert verdict_on(like(first, 2, GOOD), [gone], wanted).verdict == "kept"
+    here = msgspec.structs.replace(first.line, address="https://snapshot-0123--right.netlify.app")
+    assert verdict_on(like(first, 2, GOOD), [type(first)(here, first.record)], wanted).verdict == "unchanged"
+
+
 def test_another_model_waits_for_approval() -> None:
     """Only where the policy asks for that, and only what it would keep."""
     first, second = run_of(1, GOOD, 16), run_of(2, GOOD, 16)

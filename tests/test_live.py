@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,14 @@ from publisher.files import sha256_hex
 from publisher.host import HostOptions, running
 from publisher.netlify.client import Netlify, Settings
 from publisher.netlify.deploys import shown_run
+from publisher.publishing import decisions, pipeline
+from publisher.publishing.deliver import Desk, deliver
+from publisher.publishing.give_up import give_up
+from publisher.publishing.live import show_live
+from publisher.publishing.project import Project as Opened
+from publisher.schema import Decision, GivenUp
 from tests.fault_proxy import Proxy, fault_proxy
+from tests.measuring import Notes
 from tests.project import QUICK, Project, config
 
 pytestmark = pytest.mark.model
@@ -112,6 +119,27 @@ def test_a_live_move_that_was_missed_is_made_up_for(tmp_path: Path) -> None:
         done = project.run("publish")
         assert done.code == 1, done.err
         assert live(project) == project.log()[0]["run_id"]
+
+
+@pytest.mark.parametrize("end", [decisions.withdraw, give_up])
+def test_a_run_that_is_ended_while_it_is_built_does_not_go_live(
+    tmp_path: Path, end: Callable[..., Decision | GivenUp]
+) -> None:
+    """Neither by its own publisher nor by the next; one that is ended later stays where it is."""
+    with published(tmp_path) as (project, _):
+        opened = Opened.open(project.folder.path, os.environ | project.environment)
+        entry = pipeline.enter(opened, pipeline.bench(opened, "HEAD", "full", Notes()))
+        run = next(iter(opened.runs()))
+        notes: list[str] = []
+        desk = Desk.of_run(opened, run, notes.append)
+        receipt = deliver(desk, entry.record)
+        end(opened, run, reason="a wrong model file")
+        assert show_live(desk, receipt, why="newest kept run") is None
+        assert "does not go live" in notes[-1]
+        assert project.run("reconcile").code == 0
+        assert live(project) == ""
+        assert project.run("rollback", receipt.snapshot, "--why", "look at it").code == 0
+        assert live(project) == run.run_id
 
 
 def test_without_a_token_a_snapshot_goes_live_on_a_remote_that_accepts_fast_forwards_only(tmp_path: Path) -> None:

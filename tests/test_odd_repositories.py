@@ -113,6 +113,24 @@ def test_a_branch_of_ours_that_is_checked_out_is_not_moved(repository: GitFolder
     assert GitFolder(tmp_path / "tree").git("status", "--porcelain") == ""
 
 
+def test_a_branch_live_of_somebody_elses_loses_no_commits(repository: GitFolder, tmp_path: Path) -> None:
+    """One that is at an earlier commit of the same history is taken over; any other is left alone, here and there."""
+    bare = repository.with_remote(tmp_path / "origin.git")
+    start = repository.git("rev-parse", "HEAD")
+    ledger = Ledger(repository.opened, "origin")
+    commit = repository.commit({"a": "1"})
+    made = snapshot(ledger, enter(ledger, commit)).commit
+    repository.git("branch", "live", start)
+    other = repository.git("commit-tree", "-m", "Another branch", "-p", start, f"{start}^{{tree}}")
+    snapshots.require_own_live(ledger, made, start)
+    with pytest.raises(UsageError, match="which publisher did not make"):
+        snapshots.require_own_live(ledger, made, other)
+    repository.git("branch", "--force", "live", other)
+    snapshots.move_live(ledger, made, None)
+    assert snapshots.live_commit(ledger) == made == bare.git("rev-parse", "live")
+    assert repository.git("rev-parse", "live") == other, "what only this clone has stays"
+
+
 def test_a_file_is_not_read_beyond_its_limit(repository: GitFolder) -> None:
     """Its size is asked for first: a large file is refused, however small it is in the pack."""
     sha = repository.commit({"large": b"\n" * 5_000_000, "small": "x"})

@@ -64,7 +64,7 @@ def _settled(
     older one did, if they keep it: a commit that goes back to a worse model is no news, and still worse.
     """
     kept = [line for line in earlier if line.verdict == "kept" and line.tier == run.line.tier]
-    same = [line for line in kept if _measured_the_same(run.line, line)]
+    same = [line for line in kept if _measured_the_same(run.line, line) and _stands(line, config.netlify.site)]
     shares = config.gate.unchanged == "share"
     if shares and same and (same[-1] is kept[-1] or word == "kept"):
         return "unchanged", same[-1].run_id, []
@@ -87,9 +87,17 @@ def _settled(
 
 
 def _measured_the_same(own: HistoryLine, other: HistoryLine) -> bool:
-    """Return whether a kept run of another commit has the very same samples, and a snapshot that still stands."""
-    gone = other.pruned or other.stopped_early or other.given_up or other.taken_down
-    return own.fingerprint == other.fingerprint and own.salt == other.salt and own.commit != other.commit and not gone
+    """Return whether a kept run of another commit has the very same samples."""
+    return own.fingerprint == other.fingerprint and own.salt == other.salt and own.commit != other.commit
+
+
+def _stands(line: HistoryLine, site: str) -> bool:
+    """Return whether a run's snapshot is there, or will be, on a site: one that is not there cannot be shared.
+
+    A commit that corrects the site's name measures what the one before it did.
+    """
+    gone = line.pruned or line.stopped_early or line.given_up or line.taken_down
+    return not gone and not (site and line.address and f"--{site}." not in line.address)
 
 
 def _differs(part: str, now: Record, before: Record) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from publisher.errors import GitError, LostRaceError, RemoteRejectedError, StorageError
+from publisher.errors import GitError, LostRaceError, RemoteRejectedError, StorageError, UsageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.ledger.history import folder, read_part, read_runs
 from publisher.ledger.store import Ledger, author
@@ -68,9 +68,8 @@ def _existing(ledger: Ledger, ref: str) -> str | None:
     theirs = repository.remote_refs(ledger.remote, ref).get(ref)
     if theirs and theirs != repository.ref(ref):
         # Git does not fetch into a branch that is checked out in a worktree, and that is left as it is here, too.
-        target = (
-            f"refs/publisher/{ledger.remote}/{ref.rsplit('/', 1)[-1]}" if ref in repository.checked_out([ref]) else ref
-        )
+        stays = ref in repository.checked_out([ref]) or _is_foreign(repository, repository.ref(ref))
+        target = f"refs/publisher/{ledger.remote}/{ref.rsplit('/', 1)[-1]}" if stays else ref
         repository.fetch(ledger.remote, f"+{ref}:{target}")
     return theirs
 
@@ -157,6 +156,26 @@ def _message(record: Record, verdict: Verdict, entered: str, digest: str) -> str
     )
 
 
+def _is_foreign(repository: Repository, commit: str | None) -> bool:
+    """Return whether a commit is none that publisher makes: neither a snapshot nor one that `live` shows it by."""
+    return commit is not None and not {"Run", "Snapshot-commit"} & trailers(repository.commit(commit).message).keys()
+
+
+def require_own_live(ledger: Ledger, commit: str, before: str | None) -> None:
+    """Raise UsageError where moving `live` from `before` to a snapshot commit would lose somebody else's commits.
+
+    A branch that was made for us, from any commit that the snapshot comes after, loses nothing.
+    """
+    repository = ledger.repository
+    if before and _is_foreign(repository, before) and not repository.is_ancestor(before, commit):
+        where = ledger.remote or "this repository"
+        raise UsageError(
+            f"the branch live of {where} is at {before[:12]}, which publisher did not make: moving it would lose "
+            "commits",
+            hint="give that branch another name, then run the same command again",
+        )
+
+
 def move_live(ledger: Ledger, commit: str, before: str | None) -> None:
     """Move the `live` branch from `before` to a snapshot commit, here and on the remote, by compare-and-swap.
 
@@ -169,7 +188,8 @@ def move_live(ledger: Ledger, commit: str, before: str | None) -> None:
         commit = _push_live(ledger, ledger.remote, commit, before)
     repository = ledger.repository
     here = repository.ref(LIVE)
-    if here != commit and not (ledger.remote and LIVE in repository.checked_out([LIVE])):
+    stays = ledger.remote and (LIVE in repository.checked_out([LIVE]) or _is_foreign(repository, here))
+    if here != commit and not stays:
         repository.move_refs({LIVE: (commit, here)})
 
 

@@ -90,6 +90,7 @@ def _move_ref(desk: Desk, receipt: Receipt, *, by_hand: bool) -> bool:
             return False
         if shown == receipt.commit:
             return not (_recorded(desk.project, receipt.commit) and _shows(desk.netlify, receipt))
+        snapshots.require_own_live(ledger, receipt.commit, there)
         try:
             snapshots.move_live(ledger, receipt.commit, there)
         except LostRaceError:
@@ -101,18 +102,36 @@ def _move_ref(desk: Desk, receipt: Receipt, *, by_hand: bool) -> bool:
 def _is_due(desk: Desk, receipt: Receipt) -> bool:
     """Return whether a snapshot goes live by itself: none published is newer, and it never was live before.
 
+    A run that was withdrawn or given up, perhaps while it was built, does not.
+
     Newer is what came into the ledger later. A machine whose clock is wrong gives its runs other names than their order
     says, which is told.
     """
     project = desk.project
     project.ledger.sync()
-    if any(move.run_id == receipt.run_id for move in history.live_moves(project.ledger)):
+    if receipt.run_id in {move.run_id for move in history.live_moves(project.ledger)}:
         return False
-    published = {run.run_id: run for run in project.runs() if run.receipt is not None}
+    published = contenders(project)
+    if receipt.run_id not in published:
+        desk.note(f"{receipt.snapshot} was withdrawn or given up, so it does not go live by itself")
+        return False
     newer = sorted(snapshots.entered_after(project.ledger, receipt.run_id) & set(published))
     if newer:
         desk.note(f"{published[newer[-1]].line.snapshot} is newer and published already, so the live site stays")
     return not newer
+
+
+def contenders(project: Project) -> dict[str, Run]:
+    """Return the published runs, by id, of which the newest goes live by itself.
+
+    A run that was withdrawn or given up is none, unless it has been live: then what is older does not come back.
+    """
+    moved = {move.run_id for move in history.live_moves(project.ledger)}
+    return {
+        run.run_id: run
+        for run in project.runs()
+        if run.receipt and (run.run_id in moved or (run.line.verdict == "kept" and not run.is_over))
+    }
 
 
 def _is_last(project: Project, commit: str) -> bool:

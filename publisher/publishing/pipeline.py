@@ -22,7 +22,7 @@ from publisher.publishing import notify, takedown
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
 from publisher.publishing.extend import extended, extension, has
 from publisher.publishing.failures import Failures
-from publisher.publishing.live import show_live
+from publisher.publishing.live import contenders, show_live
 from publisher.publishing.project import Project, Target, now
 from publisher.publishing.watching import watch_for_rejection
 from publisher.schema import Receipt, Record, Verdict
@@ -114,6 +114,9 @@ def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
         return None, word
     if word == "unchanged":
         same = desk.project.run(entry.verdict.same_as)
+        if same is None or same.is_over or same.line.verdict != "kept":
+            desk.note(f"{entry.verdict.same_as}, whose snapshot it shares, was withdrawn, given up or taken down")
+            desk.note("publisher publish --fresh   measures the commit again, for a snapshot of its own")
         return same.receipt if same else None, "unchanged"
     if word != "kept":
         return None, "already rejected" if known else "rejected"
@@ -299,7 +302,7 @@ def finish_others(project: Project, commit: str, note: Note, *, patient: bool = 
 
 def finish_move(project: Project, note: Note) -> None:
     """Show the newest published run live, where its publisher was interrupted just before that."""
-    published = {run.run_id: run for run in project.runs() if run.receipt and not run.is_over}
+    published = contenders(project)
     moved = {move.run_id for move in history.live_moves(project.ledger)}
     newest = max(published, default="")
     while newest:
