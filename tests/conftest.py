@@ -6,11 +6,16 @@ import os
 import signal
 import socket
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from publisher.errors import GraderError
+from publisher.graders.code.sandbox import Sandbox
 from tests.made import GitFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that: tests of Ctrl-C need it to work.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -46,6 +51,17 @@ def repository(tmp_path: Path) -> GitFolder:
     folder = GitFolder.create(tmp_path / "work")
     folder.commit({"README.md": "a model\n"}, "First")
     return folder
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """Return a sandbox for programs, or skip where this machine has none."""
+    try:
+        opened = Sandbox.open()
+    except GraderError as error:
+        pytest.skip(error.message)
+    with opened:
+        yield opened
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from publisher.errors import GraderError, SuiteError
+from publisher.errors import SuiteError
 from publisher.graders import GRADERS, grade
 from publisher.graders.code import livecodebench, programs
 from publisher.graders.code.programs import Case, Cases, Result, same_output
@@ -17,7 +17,6 @@ from publisher.graders.code.sandbox import Sandbox
 from publisher.graders.extract import final_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 ADD = Cases(
@@ -29,17 +28,6 @@ ADD = Cases(
 )
 ECHO = Cases(kind="stdin", tests=[Case("3\n", "9\n"), Case("4\n", "16\n")], seconds=3.0)
 TWICE = Cases(kind="functional", function="twice", tests=[Case("[1, 2]\n3", "[3, 6]")], seconds=3.0)
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    """Return a sandbox, or skip where this machine has none."""
-    try:
-        opened = Sandbox.open()
-    except GraderError as error:
-        pytest.skip(error.message)
-    with opened:
-        yield opened
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from publisher.bench.plan import seed_of
 from publisher.config import parse
 from publisher.errors import GraderError, ModelError
 from publisher.files import sha256_hex
-from publisher.graders import GRADERS
-from publisher.graders.comparison import RIGHT, WRONG, Match, Stateless
+from publisher.graders.comparison import Match
+from publisher.graders.strings import ExactGrader
 from publisher.samples import samples_digest, unpack_samples
 from publisher.schema import Sample
 from tests.made import GitFolder
@@ -28,26 +28,17 @@ def test_a_run_takes_whatever_engine_it_is_given(repository: GitFolder, tmp_path
     assert done.record.results[0].counts.scored == 24
 
 
-class Slow(Stateless):
-    """A grader that takes its time."""
-
-    name, version, form = "slow", "1", "box"
-
-    def mistake(self, expected: str) -> str:
-        """Any text will do."""
-        return "" if expected else "empty"
-
-    def compare(self, answer: str, expected: str) -> Match:
-        """Wait, then compare the texts."""
-        time.sleep(0.01)
-        return RIGHT if answer == expected else WRONG
-
-
 def test_generation_does_not_run_far_ahead_of_a_slow_grader(
     repository: GitFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Completions that wait for their grade take memory, so only some may; a grader needs one line to be known."""
-    monkeypatch.setitem(GRADERS, "slow", Slow)
+    """Completions that wait for their grade take memory, so only some may."""
+    compare = ExactGrader.compare
+
+    def slowly(self: ExactGrader, answer: str, expected: str) -> Match:
+        time.sleep(0.01)
+        return compare(self, answer, expected)
+
+    monkeypatch.setattr(ExactGrader, "compare", slowly)
     engine, ahead = Parrot(r"\boxed{42}"), []
 
     class Watching(Notes):
@@ -55,7 +46,7 @@ def test_generation_does_not_run_far_ahead_of_a_slow_grader(
             super().sampled(sample, statistics)
             ahead.append(engine.begun - len(self.samples))
 
-    run(job(repository, samples=20, grader="slow"), tmp_path, Watching(), start=engine)
+    run(job(repository, samples=20, grader="exact"), tmp_path, Watching(), start=engine)
     assert len(ahead) == 240
     assert max(ahead) <= 17
 

@@ -26,17 +26,6 @@ while True: time.sleep(1)
 QUICK = Limits(seconds=3.0, memory=128 << 20, output=65_536)
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    """Return a sandbox, or skip where this machine has none."""
-    try:
-        opened = Sandbox.open()
-    except GraderError as error:
-        pytest.skip(error.message)
-    with opened:
-        yield opened
-
-
 def run(
     sandbox: Sandbox, source: str, stdin: bytes = b"", limits: Limits = QUICK, name: str = "program.py"
 ) -> Finished:

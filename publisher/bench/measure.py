@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from publisher.bench.generate import Lengths
     from publisher.bench.looks import Key, Watch
-    from publisher.engine.protocol import InferenceEngine, StartEngine
+    from publisher.engine.protocol import InferenceEngine, SampleRequest, StartEngine
     from publisher.schema import Record, Sample
 
     Reusable = Callable[[str], Iterable[tuple[str, Iterable[Sample]]]]
@@ -118,25 +118,15 @@ def measure(
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(path))
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(_GRADERS_AT_ONCE))
-        names = {part.grader for part in planned.suites}
-        graders = {name: stack.enter_context(GRADERS[name]()) for name in names}
-        redactor = stack.enter_context(Redactor(job.config.ledger.redact))
-        run = _Run(job, planned, Scorer(planned, graders, redactor, job.config.ledger.clip))
+        run = _Run(job, planned, _scorer(stack, job, planned))
         _resume(run, journal, observer)
         _reuse(run, reusable, observer)
         missing = run.missing()
-        counts = [(part.suite.name, len(part.suite.problems) * part.samples) for part in planned.suites]
-        observer.planned(job.config.model.name, counts, len(missing))
-        with _naming(job.config.model.source):
-            options = options_of(job, planned, len(missing))
-            engine = stack.enter_context(start(options, engines=job.config.engine.engines))
-        for reason in engine.identity.confinement.missing if engine.identity.confinement else ():
-            observer.note(f"the engine is not fully confined: {reason}")
+        engine = _started(stack, start, run, missing, observer)
         watch = watch if missing else None  # a complete run has its verdict, not a look
         parts = shares(planned) if watch else {}
         requests = requests_for(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts))
         repeated = prove(engine, requests)
-        forecast = Forecast({request.key: request.expected for request in requests})
 
         def record_of(samples: Sequence[Sample], digest: str, early: StoppedEarly | None) -> Record:
             return build_record(
@@ -153,19 +143,61 @@ def measure(
             )
 
         stop = _Stop(Tracker(parts, run.done if watch else ()), watch, run, record_of)
-        with contextlib.closing(generated(run.scorer, engine, missing, requests, threads)) as coming:
-            for sample, key in () if stop.reached() else coming:
-                _keep(run, sample, journal)
-                forecast.finished(key, sample.tokens)
-                observer.sampled(sample, _with_time_left(engine, forecast))
-                if stop.reached(missing[key].key):
-                    break
+        if not stop.reached():
+            with contextlib.closing(generated(run.scorer, engine, missing, requests, threads)) as coming:
+                _take(run, coming, requests, engine, journal, observer, stop)
         samples = [run.done[wanted.key] for wanted in planned.wanted if stop.counts(wanted.key)]
         published = _published(samples, planned, workspace)
         record = record_of(samples, samples_digest(published), stop.early(samples))
     if published is not samples:
         atomic_write(whole_samples(workspace, record.run_id), pack_samples(samples), mode=0o600)
     return Measurement(record, samples, published, path)
+
+
+def _scorer(stack: contextlib.ExitStack, job: Job, planned: Plan) -> Scorer:
+    """Return what scores completions, with the graders of the suites started."""
+    names = {part.grader for part in planned.suites}
+    graders = {name: stack.enter_context(GRADERS[name]()) for name in names}
+    redactor = stack.enter_context(Redactor(job.config.ledger.redact))
+    return Scorer(planned, graders, redactor, job.config.ledger.clip)
+
+
+def _started(
+    stack: contextlib.ExitStack,
+    start: StartEngine,
+    run: _Run,
+    missing: Sequence[PlannedSample],
+    observer: Observer,
+) -> InferenceEngine:
+    """Start the engine for what is missing, and say what will be run and how far the engine is confined."""
+    config, suites = run.job.config, run.plan.suites
+    counts = [(part.suite.name, len(part.suite.problems) * part.samples) for part in suites]
+    observer.planned(config.model.name, counts, len(missing))
+    with _naming(config.model.source):
+        options = options_of(run.job, run.plan, len(missing))
+        engine = stack.enter_context(start(options, engines=config.engine.engines))
+    for reason in engine.identity.confinement.missing if engine.identity.confinement else ():
+        observer.note(f"the engine is not fully confined: {reason}")
+    return engine
+
+
+def _take(
+    run: _Run,
+    coming: Iterable[tuple[Sample, int]],
+    requests: Sequence[SampleRequest],
+    engine: InferenceEngine,
+    journal: Journal,
+    observer: Observer,
+    stop: _Stop,
+) -> None:
+    """Take in the samples that come, until none is left or a look ends the run."""
+    forecast = Forecast({request.key: request.expected for request in requests})
+    for sample, key in coming:
+        _keep(run, sample, journal)
+        forecast.finished(key, sample.tokens)
+        observer.sampled(sample, _with_time_left(engine, forecast))
+        if stop.reached((sample.suite, sample.problem, sample.sample)):
+            break
 
 
 def _published(samples: list[Sample], planned: Plan, workspace: Path) -> list[Sample]:
