@@ -11,13 +11,17 @@ MARK = "[redacted]"
 
 
 def replaced(question: tuple[list[str], list[str]]) -> tuple[list[str], int]:
-    """Return the texts with a mark for each match of a pattern, and the number of matches."""
+    """Return the texts with a mark for each match of a pattern that is not empty, and the number of such matches."""
     patterns, texts = question
     total = 0
+
+    def mark(match: re.Match[str]) -> str:
+        nonlocal total
+        total += bool(match[0])
+        return MARK if match[0] else ""
+
     for pattern in patterns:
-        found = [re.subn(pattern, lambda _: MARK, text) for text in texts]
-        texts = [text for text, _ in found]
-        total += sum(count for _, count in found)
+        texts = [re.sub(pattern, mark, text) for text in texts]
     return texts, total
 
 
