@@ -11,10 +11,11 @@ import pytest
 
 from publisher.errors import UsageError
 from publisher.ledger import history
+from publisher.ledger.labels import label_file
 from publisher.ledger.store import Ledger
 from publisher.publishing.trail import Event, as_csv, moment
 from publisher.samples import pack_samples
-from publisher.schema import LiveMove
+from publisher.schema import Label, LiveMove
 from tests.made import GitFolder, record, verdict
 from tests.project import Project
 
@@ -110,6 +111,32 @@ def test_a_damaged_entry_is_left_out(project: Project) -> None:
     assert (done.code, "Traceback" in done.err) == (0, False)
 
 
+@pytest.mark.parametrize("spoiled", ["label", "verdict"])
+def test_a_time_that_nobody_wrote_forges_no_line(project: Project, spoiled: str) -> None:
+    """An entry whose time holds a line break is left out of the trail."""
+    forged = "2026-11-20T20:00:00Z\nforged"
+    ledger = Ledger(project.folder.opened, None)
+    if spoiled == "label":
+        entry = Label(run_id=IDS[0], name="x", number=1, on=True, who="Eve", why="", time=forged)
+        ledger.append(label_file(entry), "x\n")
+    else:
+        made = msgspec.structs.replace(record(), run_id=IDS[0].replace("T20", "T19"))
+        decided = msgspec.structs.replace(verdict(made), decided=forged)
+        ledger.append(history.run_files(made, decided, pack_samples([])), "x\n")
+    done = project.run("audit")
+    assert (done.code, "forged" in done.out) == (0, False)
+    assert "it answers in French" in done.out
+
+
+def test_one_huge_verdict_does_not_end_the_audit(project: Project) -> None:
+    """It is left out, unread."""
+    made = msgspec.structs.replace(record(), run_id=IDS[0].replace("T20", "T19"))
+    files = history.run_files(made, verdict(made), pack_samples([]))
+    name = f"{history.folder(made.run_id)}/verdict.json"
+    Ledger(project.folder.opened, None).append(files | {name: b" " * (129 << 20)}, "x\n")
+    assert {event["run_id"] for event in audit(project) if event["event"] == "verdict"} == set(IDS)
+
+
 def test_csv_cannot_carry_formulas() -> None:
     """A cell that a spreadsheet would calculate becomes text."""
     text = as_csv([Event("t", "label", "r", "c", "=cmd()", "@x", "plain")])
@@ -124,6 +151,7 @@ def test_csv_cannot_carry_formulas() -> None:
         ("2h", "2026-11-20T10:00:00Z"),
         ("2026-11-01", "2026-11-01T00:00:00Z"),
         ("2026-11-01T02:00:00+02:00", "2026-11-01T00:00:00Z"),
+        ("0999-01-01", "0999-01-01T00:00:00Z"),
     ],
 )
 def test_moments_are_dates_times_and_durations(text: str, found: str) -> None:
@@ -131,7 +159,8 @@ def test_moments_are_dates_times_and_durations(text: str, found: str) -> None:
     assert moment(text, dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)) == found
 
 
-def test_a_huge_duration_is_a_usage_error() -> None:
-    """It has more digits than anybody means."""
+@pytest.mark.parametrize("text", ["99999w", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_beyond_the_calendar_is_a_usage_error(text: str) -> None:
+    """More digits than anybody means, and dates that no calendar has in UTC."""
     with pytest.raises(UsageError):
-        moment("99999w", dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC))
+        moment(text, dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC))

@@ -59,7 +59,7 @@ def check_snapshot(line: HistoryLine, name: SnapshotName) -> None:
 def check_request(line: HistoryLine, request: BuildRequest) -> None:
     """Raise StorageError unless a request is for a snapshot that this run can have."""
     _of_run(line, request.run_id, request.branch, request.commit)
-    _require_time(request.time)
+    check_time(request.time)
 
 
 def check_receipt(line: HistoryLine, receipt: Receipt) -> None:
@@ -70,27 +70,27 @@ def check_receipt(line: HistoryLine, receipt: Receipt) -> None:
     for address in (receipt.address, receipt.permalink):
         _require(bool(_ADDRESS.match(address)), "address", address)
     for moment in (receipt.requested, receipt.ready, receipt.verified):
-        _require_time(moment)
+        check_time(moment)
 
 
 def check_pruned(line: HistoryLine, pruned: Pruned) -> None:
     """Raise StorageError unless what was pruned is a snapshot that this run can have."""
     _of_run(line, pruned.run_id, pruned.snapshot, pruned.commit)
-    _require_time(pruned.time)
+    check_time(pruned.time)
 
 
 def check_decision(line: HistoryLine, decision: Decision) -> None:
     """Raise StorageError unless a decision of a person is about this run."""
     _require(decision.run_id == line.run_id, "run_id", decision.run_id)
     _require(len(decision.who) <= _LONGEST_NAME and len(decision.reason) <= _LONGEST, "who or reason", decision.who)
-    _require_time(decision.time)
+    check_time(decision.time)
 
 
 def check_end(run_id: str, end: GivenUp | TakenDown) -> None:
     """Raise StorageError unless the entry that ended a run is about that run."""
     _require(end.run_id == run_id, "run_id", end.run_id)
     _require(len(end.who) <= _LONGEST_NAME and len(end.why) <= _LONGEST, "who or why", end.who)
-    _require_time(end.time)
+    check_time(end.time)
 
 
 def check_pin(pin: Pin) -> None:
@@ -99,7 +99,7 @@ def check_pin(pin: Pin) -> None:
     _of_any_run(pin.run_id, pin.snapshot, pin.commit)
     _require(bool(_ADDRESS.match(pin.address)), "address", pin.address)
     _require(len(pin.who) <= _LONGEST_NAME, "who", pin.who)
-    _require_time(pin.time)
+    check_time(pin.time)
 
 
 def check_move(move: LiveMove) -> None:
@@ -108,7 +108,7 @@ def check_move(move: LiveMove) -> None:
     _require(bool(_DEPLOY.match(move.deploy_id)), "deploy", move.deploy_id)
     _require(not move.previous or is_full_hash(move.previous), "previous commit", move.previous)
     _require(len(move.who) <= _LONGEST_NAME and len(move.why) <= _LONGEST, "who or why", move.who)
-    _require_time(move.time)
+    check_time(move.time)
 
 
 def is_snapshot_of(branch: str, commit: str) -> bool:
@@ -117,7 +117,8 @@ def is_snapshot_of(branch: str, commit: str) -> bool:
     return found is not None and found[1] == commit[:12]
 
 
-def _require_time(text: str) -> None:
+def check_time(text: str) -> None:
+    """Raise StorageError unless a text is a time as publisher writes it."""
     try:
         right = bool(_TIME.match(text)) and dt.datetime.fromisoformat(text) is not None
     except ValueError:

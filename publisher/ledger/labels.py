@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from publisher import schema
 from publisher.errors import StorageError
 from publisher.files import canonical_json
+from publisher.ledger.forms import check_time
 from publisher.schema import Label
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def read_labels(ledger: Ledger) -> list[Label]:
             continue
         try:
             label = schema.decode(data, Label, path)
+            check_time(label.time)
         except StorageError:
             continue
         if (label.run_id, label.name, str(label.number)) == match.groups():

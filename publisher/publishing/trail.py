@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from publisher import schema
 from publisher.errors import StorageError, UsageError
 from publisher.ledger import history
+from publisher.ledger.forms import check_time
 from publisher.ledger.labels import read_labels
 from publisher.schema import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from publisher.ledger.history import Run
     from publisher.publishing.project import Project
@@ -25,6 +26,8 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LARGEST = 4 << 20
 """Bytes of one verdict."""
+_AT_ONCE = 64
+"""Verdicts that are in memory at a time."""
 
 
 class Event(NamedTuple):
@@ -54,14 +57,18 @@ def moment(text: str, today: dt.datetime) -> str:
     duration = _DURATION.match(text)
     try:
         if duration:
-            return (today - dt.timedelta(**{_UNITS[duration[2]]: int(duration[1])})).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return _stored(today - dt.timedelta(**{_UNITS[duration[2]]: int(duration[1])}))
         then = dt.datetime.fromisoformat(text)
+        return _stored(then if then.tzinfo else then.replace(tzinfo=dt.UTC))
     except (ValueError, OverflowError) as error:
         raise UsageError(
             f"{text!r} is no date and no duration", hint="--since 2026-11-01   or   --since 30d"
         ) from error
-    aware = then if then.tzinfo else then.replace(tzinfo=dt.UTC)
-    return aware.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _stored(then: dt.datetime) -> str:
+    """Return a time as stored times are written: in UTC, with four digits of the year."""
+    return then.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _events(project: Project) -> Iterator[Event]:
@@ -83,13 +90,19 @@ def _events(project: Project) -> Iterator[Event]:
 
 
 def _verdicts(project: Project, runs: Iterable[Run]) -> Iterator[Event]:
-    """Yield each run's verdict, read in one go."""
+    """Yield each run's verdict, a few at a time; one that is too large or cannot be read is left out."""
     listed = [run for run in runs if run.line.verdict != "unreadable"]
+    for start in range(0, len(listed), _AT_ONCE):
+        yield from _some_verdicts(project, listed[start : start + _AT_ONCE])
+
+
+def _some_verdicts(project: Project, runs: Sequence[Run]) -> Iterator[Event]:
     head = project.ledger.head
-    blobs = project.repository.read_many([f"{head}:{history.folder(run.run_id)}/verdict.json" for run in listed])
-    for run, data in zip(listed, blobs, strict=True):
+    names = [f"{head}:{history.folder(run.run_id)}/verdict.json" for run in runs]
+    for run, data in zip(runs, project.repository.read_small(names, _LARGEST), strict=True):
         try:
-            verdict = schema.decode((data or b"")[:_LARGEST], Verdict, f"{run.run_id}/verdict.json")
+            verdict = schema.decode(data or b"", Verdict, f"{run.run_id}/verdict.json")
+            check_time(verdict.decided)
         except StorageError:
             continue
         reasons = "; ".join(f"{rule.rule}: {rule.reason}" for rule in verdict.rules)
