@@ -57,11 +57,14 @@ def test_a_run_that_cannot_be_read_can_be_given_up(on: Shelf) -> None:
     assert first(on).given_up
 
 
-@pytest.mark.parametrize("reason", ["", "  \n ", "x" * 1001])
+@pytest.mark.parametrize("reason", ["", "  \n ", "x" * 1001, "\udcff"])
 def test_an_ending_needs_a_reason_that_the_ledger_can_keep(on: Shelf, reason: str) -> None:
-    """Neither none nor a book."""
+    """Not none, no book, and no bytes that are not text; a rollback for such a reason moves nothing."""
     for command in ("give-up", "takedown"):
         assert on.user.run(command, first(on).run_id, "--reason", reason).code == 2
+    before = on.remote("for-each-ref")
+    assert on.user.run("rollback", first(on).run_id, "--why", reason).code == 2
+    assert on.remote("for-each-ref") == before
 
 
 def test_a_rejected_run_has_nothing_to_give_up(on: Shelf) -> None:

@@ -18,8 +18,10 @@ LONGEST_REASON = 1000
 
 
 def check_reason(reason: str) -> str:
-    """Return a reason on one line; UsageError where it says nothing or is too long for the ledger."""
+    """Return a reason on one line; UsageError where the ledger cannot keep it: empty, too long or not UTF-8."""
     flat = " ".join(reason.split())
+    if any("\ud800" <= character <= "\udfff" for character in flat):
+        raise UsageError("the reason is not UTF-8, so the ledger cannot keep it")
     if not flat:
         raise UsageError("the ledger keeps the reason for ever, so it cannot be empty", hint='--reason "WHY"')
     if len(flat) > LONGEST_REASON:

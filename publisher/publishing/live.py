@@ -13,6 +13,7 @@ from publisher.netlify import budget, deploys
 from publisher.publishing import allowance
 from publisher.publishing.deliver import Desk, build, check_settings, repair
 from publisher.publishing.find import find_snapshot
+from publisher.publishing.give_up import check_reason
 from publisher.schema import LiveEvidence, LiveMove, Receipt
 
 if TYPE_CHECKING:
@@ -267,6 +268,8 @@ def rollback(project: Project, wanted: str, *, why: str, lock: bool, note: Note)
             "a rollback needs a reason, which the ledger keeps",
             hint=f'publisher rollback {shlex.quote(wanted)} --why "the newest answers are cut off"',
         )
+    # Before the site moves: a reason that the ledger cannot keep would leave the move without an entry.
+    why = check_reason(why)
     desk = Desk.of_run(project, run, note)
     receipt = run.receipt
     if receipt is None or (desk.netlify.settings.token and not desk.netlify.has(receipt.deploy_id)):
