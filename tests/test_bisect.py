@@ -146,3 +146,9 @@ def test_a_good_commit_that_is_no_ancestor_is_a_usage_error(tmp_path: Path) -> N
     done = project.run("bisect", "HEAD", "HEAD~3")
     assert done.code == 2
     assert "not an older commit" in done.err
+
+
+def test_a_confidence_that_is_no_number_is_a_usage_error(tmp_path: Path) -> None:
+    """No probability reaches it: the bisection would take every sample that it may."""
+    done = Project.create(tmp_path, remote=False).run("bisect", "HEAD", "--confidence", "nan")
+    assert (done.code, "not a number" in done.err) == (2, True)

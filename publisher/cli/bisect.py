@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ import msgspec
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
-from publisher.errors import ModelError
+from publisher.errors import ModelError, UsageError
 from publisher.publishing.report import one_line, table
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def command(
     except ModuleNotFoundError as missing:
         message = f"publisher bisect needs the package {missing.name}"
         raise ModelError(message, hint="pip install 'snapshot-publisher[bench]'") from missing
+    if math.isnan(confidence):
+        raise UsageError("--confidence is not a number", hint="--confidence 0.95")
     project = open_project(ctx)
     options = Options(suite, rounds, confidence, max_rounds)
     with Watch() as watch:

@@ -45,6 +45,8 @@ COMMITS = 100
 TRIALS = 2000
 """How many commits each number of samples is tried on."""
 SEED = 20_261_120
+SMALLEST = 0.01
+"""The smallest drop that is looked for, in points; no suite is large enough for a smaller one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,10 @@ def _trial(
 
 def suggest(project: Project, record: Record, config: Config, *, drop: float) -> list[Suggestion]:
     """Return how many samples per problem find a drop of so many points with 80 % power, suite by suite."""
-    if not 0 < drop <= 100:
-        raise UsageError(f"a drop of {drop:g} points cannot be looked for", hint="--suggest 5")
+    if not SMALLEST <= drop <= 100:
+        raise UsageError(
+            f"a drop of {drop:g} points cannot be looked for, only one from {SMALLEST:g} to 100", hint="--suggest 5"
+        )
     run, rates = _rates(project, record, config)
     rule = next((rule for rule in config.gate.rules if isinstance(rule, Regression)), Regression())
     setting = Setting(k=1, alpha=config.gate.alpha, points=min(rule.points, drop / 2), m=rule.m)
