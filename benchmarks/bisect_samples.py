@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from publisher.publishing.bisection import Evidence, next_commit, posterior
+from publisher.publishing.bisection import Evidence, next_commit, weigh
 
 PROBLEMS = 30
 MEAN = 0.744
@@ -65,8 +65,8 @@ def noisy(world: World, generator: np.random.Generator, *, step: int, confidence
             evidence.right[commit] += world.draw(commit, step, generator)
             evidence.drawn[commit] += step
             spent += step * PROBLEMS
-        shares = posterior(evidence)
-        if shares.max() >= confidence or spent >= most * PROBLEMS:
+        shares, nothing = weigh(evidence)
+        if shares.max() * (1 - nothing) >= confidence or spent >= most * PROBLEMS:
             return int(shares.argmax()) == world.culprit, spent
         queue = [next_commit(evidence, shares)]
 

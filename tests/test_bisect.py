@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from publisher.publishing.bisection import Evidence, next_commit, posterior
+from publisher.publishing.bisection import Evidence, next_commit, posterior, weigh
 from tests.made import GitFolder
 from tests.project import Project, small_suite
 
@@ -87,6 +87,17 @@ def test_planted_drops_are_found() -> None:
     assert sum(simulated(seed) for seed in range(10)) >= 9
 
 
+@pytest.mark.parametrize(("drop", "low", "high"), [(0.3, 0.0, 1e-6), (0.0, 0.8, 1.0), (-0.1, 0.95, 1.0)])
+def test_a_score_that_did_not_drop_has_no_culprit(drop: float, low: float, high: float) -> None:
+    """A drop rules out that there is none; a constant score makes it likely, and a rise nearly certain."""
+    assert low <= weigh(evidence(5, 20, drop=drop))[1] <= high
+
+
+def test_without_evidence_a_drop_is_as_likely_as_none() -> None:
+    """The ends are measured even where a single commit lies between them."""
+    assert weigh(Evidence.empty(2, PROBLEMS))[1] == pytest.approx(0.5)
+
+
 CONFIG = """
 [model]
 name = "abacus"
@@ -152,3 +163,28 @@ def test_a_confidence_that_is_no_number_is_a_usage_error(tmp_path: Path) -> None
     """No probability reaches it: the bisection would take every sample that it may."""
     done = Project.create(tmp_path, remote=False).run("bisect", "HEAD", "--confidence", "nan")
     assert (done.code, "not a number" in done.err) == (2, True)
+
+
+def test_a_good_commit_on_a_merged_branch_is_a_usage_error(tmp_path: Path) -> None:
+    """What the branch lacks of the main line would look like a change between the two."""
+    project, _ = make_history(tmp_path)
+    main = project.folder.git("symbolic-ref", "--short", "HEAD")
+    project.folder.git("checkout", "-q", "-b", "side", "HEAD~3")
+    side = project.folder.commit({"side.md": "words\n"}, "Write on a branch")
+    project.folder.git("checkout", "-q", main)
+    project.folder.git("merge", "-q", "--no-ff", "-m", "Merge", "side")
+    done = project.run("bisect", side, "HEAD")
+    assert done.code == 2
+    assert "from another branch" in done.err
+
+
+@pytest.mark.model
+def test_a_score_that_rose_is_a_usage_error(tmp_path: Path) -> None:
+    """A better model at the end is no culprit, however sure one can be of where it came."""
+    project = Project(GitFolder.create(tmp_path / "work"))
+    for checkpoint in ("early", "final"):
+        files = {"publisher.toml": CONFIG.format(checkpoint=checkpoint, tokens=200), "small.jsonl": small_suite()}
+        project.folder.commit(files, checkpoint)
+    done = project.run("bisect", "HEAD~1", "HEAD", "--rounds", "2")
+    assert done.code == 2
+    assert "did not drop" in done.err

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES = 1 << 20
 """Samples of one problem that a record may claim."""
-CHANGE = 0.01
-"""How unlikely a difference between two parts of a baseline must be for the older part to be dropped."""
+CHANGE = 0.001
+"""How unlikely a difference between two parts of a baseline must be for the older part to be dropped.
+
+Far below alpha: a lucky half of a baseline that is taken for a change makes the innocent runs after it look worse.
+"""
 
 
 class Tally(NamedTuple):

@@ -20,7 +20,7 @@ from publisher.config import Config, TierConfig, TierSuite
 from publisher.engine.fleet import Fleet
 from publisher.errors import ConfigError, UsageError
 from publisher.files import canonical_json, sha256_hex
-from publisher.publishing.bisection import Evidence, next_commit, posterior
+from publisher.publishing.bisection import Evidence, next_commit, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,8 +91,8 @@ class Finding:
 def bisect(project: Project, good: str, bad: str, options: Options, observer: Observer) -> Finding:
     """Return which commit after `good`, up to `bad`, made the suite's score drop.
 
-    Raises UsageError when the two are not on one line of history or differ in the suite, ModelError or GraderError when
-    a commit cannot be measured.
+    Raises UsageError when the two are not on one line of history, differ in the suite or show no drop, ModelError or
+    GraderError when a commit cannot be measured.
     """
     found = candidates(project, good, bad, options.suite, observer.note)
     if len(found) < 2:
@@ -112,14 +112,20 @@ def bisect(project: Project, good: str, bad: str, options: Options, observer: Ob
             evidence.put(row, list(right.values()), [drawn[problem] for problem in right])
             generated += record.suites[0].problems * rounds - sum(record.reused.values())
         assert evidence is not None  # noqa: S101 - both ends were measured
-        shares = posterior(evidence)
+        shares, nothing = weigh(evidence)
+        shares = shares * (1 - nothing)
         spent = int(evidence.drawn.sum())
         likely = int(shares.argmax())
-        observer.note(f"{spent} samples: {found[likely].commit[:12]} with {shares[likely]:.0%}")
+        observer.note(f"{spent} samples: {found[likely].commit[:12]} with {shares[likely]:.0%}, no drop {nothing:.0%}")
+        if nothing >= options.confidence:
+            raise UsageError(
+                f"the score did not drop from {good} to {bad}: {nothing:.1%} sure after {spent} samples",
+                hint="publisher log   shows the scores; choose a GOOD commit whose score is higher than BAD's",
+            )
         sure = bool(shares[likely] >= options.confidence)
         if sure or spent >= options.most * evidence.drawn.shape[1]:
             break
-        wanted = [next_commit(evidence, shares)]
+        wanted = [next_commit(evidence, shares / shares.sum())]
     return _finding(found, runs, evidence, shares, sure=sure, generated=generated)
 
 
@@ -157,6 +163,12 @@ def candidates(project: Project, good: str, bad: str, suite: str, note: Callable
     if first == last or not repository.is_ancestor(first, last):
         raise UsageError(f"{good} is not an older commit of {bad}'s history", hint="publisher bisect GOOD BAD")
     line = repository.text("rev-list", "--first-parent", "--reverse", f"{first}..{last}").splitlines()
+    if repository.resolve(f"{line[0]}~1") != first:
+        # A merged branch is not before what it was merged into: what is on one side only would look like a change.
+        raise UsageError(
+            f"{good} was merged into {bad}'s history from another branch",
+            hint="choose a GOOD commit that  git log --first-parent  shows",
+        )
     if len(line) > MOST_COMMITS:
         raise UsageError(f"there are {len(line)} commits in between, more than {MOST_COMMITS}")
     found = [_candidate(project, first, suite)]

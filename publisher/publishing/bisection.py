@@ -11,6 +11,7 @@ Henderson 2013, "Bisection search with noisy responses", SIAM J. Control Optim. 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,16 @@ class Evidence:
 
 
 def posterior(evidence: Evidence) -> Floats:
-    """Return the probability of each commit to be the culprit; 0 for row 0, which is good."""
+    """Return the probability of each commit to be the culprit if the score dropped; 0 for row 0, which is good."""
+    return weigh(evidence)[0]
+
+
+def weigh(evidence: Evidence) -> tuple[Floats, float]:
+    """Return the probability of each commit to be the culprit if the score dropped, and that it did not drop at all.
+
+    Before any evidence a drop somewhere and none are as likely: somebody saw a bad score, and that may be bad luck.
+    Where the score rose, no drop explains the samples as well as none does.
+    """
     right, drawn = np.cumsum(evidence.right, axis=0), np.cumsum(evidence.drawn, axis=0)
     before_right, before_wrong = right[:-1], (drawn - right)[:-1]
     after_right, after_wrong = right[-1] - before_right, (drawn - right)[-1] - before_wrong
@@ -68,7 +78,10 @@ def posterior(evidence: Evidence) -> Floats:
         found[number] = _log_sum(both).sum(axis=1)
     weights = _log_sum(found.T)
     shares = np.exp(weights - weights.max())
-    return np.concatenate([[0.0], shares / shares.sum()])
+    dropped = float(_log_sum(weights)) - math.log(found.size)
+    nothing = float(_log_sum(prior + right[-1][:, None] * yes + (drawn - right)[-1][:, None] * no).sum())
+    chance = math.exp(-np.logaddexp(0.0, dropped - nothing))
+    return np.concatenate([[0.0], shares / shares.sum()]), chance
 
 
 def next_commit(evidence: Evidence, shares: Floats) -> int:
