@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,6 +62,20 @@ def test_a_broken_model_is_rejected_with_a_part_of_its_samples(tmp_path: Path) -
         ("rejected", True),
         ("rejected", False),
     ]
+
+
+def test_a_look_compares_with_what_the_ledger_holds(tmp_path: Path) -> None:
+    """Also on a machine whose clock is behind, so that the kept run has a later name."""
+    project = Project.create(tmp_path, remote=False)
+    rules = '[{ rule = "regression" }]'
+    project.folder.commit({"publisher.toml": policy(config(), rules)}, "Test for regressions")
+    opened = Opened.open(project.folder.path, os.environ)
+    judged(opened)
+    project.folder.commit({"publisher.toml": policy(config("builtin:abacus@early"), rules)}, "Worse")
+    bad, verdict = judged(replace(opened, clock=lambda: time.time() - 3600))
+    assert bad.run_id < opened.runs()[-1].run_id
+    assert bad.stopped_early is not None
+    assert verdict.verdict == "rejected"
 
 
 def test_without_early_verdicts_every_sample_is_taken(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def watch_for_rejection(project: Project, config: Config) -> Watch | None:
         if record is None:
             return ""
         run = Measured(history.summarize(record), record)
-        earlier = [line for line in lines if line.run_id < record.run_id]
+        # As for the verdict: what is in the ledger came before this run, whatever the machines' clocks said.
+        earlier = [line for line in lines if line.run_id != record.run_id]
         records = project.records(needed(run, earlier, config))
         verdict = decide(run, earlier, config, records=records, decided=now())
         failing = [rule for rule in verdict.rules if rule.outcome == "fail" and rule.effect == "block"]
