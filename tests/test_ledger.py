@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from publisher.errors import LostRaceError, StorageError
+from publisher.errors import LostRaceError, StorageError, UsageError
 from publisher.ledger import history, snapshots
 from publisher.ledger.store import Ledger
 from publisher.schema import RuleResult, SnapshotName, StoppedEarly
@@ -113,6 +113,21 @@ def test_one_of_eight_takes_a_place(repository: GitFolder, tmp_path: Path) -> No
         took = list(pool.map(take, range(8)))
     assert took.count(True) == 1
     assert {ledger.read("place") for ledger in ledgers} == {str(took.index(True)).encode()}
+
+
+def test_a_branch_ledger_of_somebody_elses_is_left_alone(repository: GitFolder, tmp_path: Path) -> None:
+    """Neither are entries added to it, nor do its files reach the ledger of the remote."""
+    bare = repository.with_remote(tmp_path / "origin.git")
+    repository.git("clone", "--quiet", str(bare.path), str(tmp_path / "second"))
+    repository.git("branch", "ledger")
+    before = repository.git("rev-parse", "ledger")
+    with pytest.raises(UsageError, match="none that publisher made"):
+        Ledger(repository.opened).append({"runs/a": b"1"}, "a\n")
+    Ledger(GitFolder(tmp_path / "second").opened, "origin").append({"runs/b": b"2"}, "b\n")
+    with pytest.raises(UsageError, match="none that publisher made"):
+        Ledger(repository.opened, "origin").sync()
+    assert repository.git("rev-parse", "ledger") == before
+    assert "runs/b" in bare.git("ls-tree", "-r", "--name-only", "ledger")
 
 
 def test_entries_made_without_the_remote_join_it_later(repository: GitFolder, tmp_path: Path) -> None:

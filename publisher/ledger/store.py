@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.errors import GitError, LostRaceError, StorageError
+from publisher.errors import GitError, LostRaceError, StorageError, UsageError
 from publisher.git import LARGEST, Author, Repository
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ The append-only history of this repository's benchmark runs, written by `publish
 `samples.jsonl.gz` (every answer) and, for a published snapshot, `snapshot.json`, `request-N.json` and `receipt-N.json`.
 `live/` says where the live site was moved, when, by whom and why. Do not edit this branch.
 """
+_LARGEST_README = 64 << 10
+"""Bytes of a README that can be the ledger's own."""
 
 
 def _never() -> bool:
@@ -81,6 +83,7 @@ class Ledger:
         """
         for attempt in range(ATTEMPTS):
             head = self.head
+            self._require_own(head)
             held = self._held(files, head)
             if head and len(held) == len(files) and all(held.values()):
                 self.sync()
@@ -162,6 +165,7 @@ class Ledger:
         """Fast-forward one side to the other, or commit our own files again on top of theirs."""
         repository = self.repository
         repository.require_movable([BRANCH])
+        self._require_own(ours, theirs)
         if theirs and (ours is None or repository.is_ancestor(ours, theirs)):
             repository.move_refs({BRANCH: (theirs, ours)})
         elif ours and (theirs is None or repository.is_ancestor(theirs, ours)):
@@ -176,6 +180,20 @@ class Ledger:
             replayed = self._commit({}, theirs, "Entries made meanwhile on another machine\n", blobs=news)
             repository.push(remote, {BRANCH: (replayed, theirs)})
             repository.move_refs({BRANCH: (replayed, ours)})
+
+    def _require_own(self, *commits: str | None) -> None:
+        """Raise UsageError when a branch `ledger`, here or on the remote, was not made by publisher.
+
+        Nothing is added to such a branch, and none of its files are taken over.
+        """
+        for commit in filter(None, commits):
+            size = self.repository.sizes([f"{commit}:{README}"])[0] or 0
+            about = (self.repository.read(commit, README) or b"") if size < _LARGEST_README else b""
+            if not about.startswith(_README.partition(b"\n")[0]):
+                raise UsageError(
+                    f"the branch ledger at {commit[:12]} is none that publisher made",
+                    hint="give it another name, here and on the remote, then run the same command again",
+                )
 
     def _missing(self, files: Mapping[str, bytes], head: str | None) -> dict[str, bytes]:
         """Return the files that `head` does not hold yet; StorageError when it holds another version of one."""
