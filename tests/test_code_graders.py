@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,11 @@ LINES = {
     "lists within lists": '["list","returned",' + '["list",' * 300 + "1" + "]" * 301,
     "lists too deep to read": "[" * 20_000,
     "no text at all": "\\xff",
+    "half a surrogate pair": '["list","raised","\\\\ud800"]',
+    "a set": '["list","returned",["set",1,2]]',
+    "an object": '["list","returned",{"a":1}]',
+    "a key that is a list": '["list","returned",["dict",[["list"],1]]]',
+    "nothing packed": '["list","returned",[]]',
 }
 
 
@@ -115,6 +121,38 @@ def test_whatever_a_program_writes_it_is_wrong_and_no_error(
     program = f"import os\nfor n in range(1, 9):\n    try: os.write(n, {ready + line + chr(10)!r}.encode('latin-1'))\n"
     program += f"    except OSError: pass\n{when}"
     assert programs.run(sandbox, program, msgspec.structs.replace(tests, given="")).outcome == "wrong"
+
+
+def test_what_a_program_says_can_be_stored(sandbox: Sandbox) -> None:
+    """Half of a surrogate pair in the name of its exception ended the whole run."""
+    program = """import os
+def twice(*given):
+    for n in range(1, 9):
+        try: os.write(n, b'["list","raised","\\\\ud800"]\\n')
+        except OSError: pass
+"""
+    with GRADERS["functional"]() as grader:
+        found = grader.compare(program, msgspec.json.encode(TWICE).decode())
+    assert (found.outcome, msgspec.json.encode(found.reason)) == ("wrong", b'"test 1: raised ?"')
+    assert sandbox
+
+
+@pytest.mark.parametrize("tests", [ADD, TWICE], ids=["python-tests", "functional"])
+def test_numbers_with_one_hash_cost_the_grader_no_time(sandbox: Sandbox, tests: Cases) -> None:
+    """Making a set of them takes time in proportion to the square of their number."""
+    program = """import os
+line = '["list","returned",["set",' + ",".join('["int","%x"]' % ((2**61 - 1) * n + 7) for n in range(9, 25000)) + ']]'
+def add(*given):
+    for n in range(1, 9):
+        try:
+            rest = line.encode() + b"\\n"
+            while rest: rest = rest[os.write(n, rest):]
+        except OSError: pass
+twice = add
+"""
+    before = time.process_time()
+    found = programs.run(sandbox, program, msgspec.structs.replace(tests, given=""))
+    assert (found.outcome, time.process_time() - before < 1.5) == ("wrong", True)
 
 
 def test_a_program_that_makes_the_tests_take_too_long_is_wrong(

@@ -42,7 +42,8 @@ class CodeGrader:
         if len(answer) > LONGEST:
             return Match("wrong", f"longer than {LONGEST} characters")
         result = programs.run(self._sandbox, answer, _tests(expected))
-        return Match(result.outcome, result.reason)
+        # Half of a surrogate pair, which JSON from a program can hold, could not be stored.
+        return Match(result.outcome, result.reason.encode("utf-8", "replace").decode())
 
     def __enter__(self) -> Self:
         """Open the sandbox; GraderError where none works."""

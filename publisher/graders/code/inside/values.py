@@ -29,6 +29,16 @@ def loads(line: bytes | str) -> Any:
         raise ValueError(type(error).__name__) from error
 
 
+def scalar(packed: Any) -> Any:
+    """Return a packed value that is no container; raises ValueError for anything else."""
+    if isinstance(packed, list) and not (len(packed) == 2 and isinstance(packed[0], str) and packed[0] in _READERS):
+        raise ValueError("a container")
+    try:
+        return _unpack(packed)
+    except TypeError as error:
+        raise ValueError("no scalar") from error
+
+
 def _pack(value: Any, depth: int) -> Any:
     """Return a value as JSON can hold it."""
     if depth > _DEEPEST:
