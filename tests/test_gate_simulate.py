@@ -9,6 +9,7 @@ from publisher.config import BestRatio, Declines, MaxDrop, Regression, Threshold
 from publisher.gate.baseline import Tally, since_change
 from publisher.gate.stratified import Stratum, difference, loss_p
 from publisher.publishing import simulate
+from publisher.publishing.rehearsal import setting_of
 from publisher.publishing.simulate import Setting, Share
 from tests.gate_cases import policy, run_of, verdict_on
 from tests.project import Project, config
@@ -113,6 +114,17 @@ def test_a_share_has_a_monte_carlo_error() -> None:
     """The binomial one, and never zero."""
     assert Share.of(25, 100) == pytest.approx((25.0, 4.33), abs=0.01)
     assert Share.of(0, 100).error > 0
+
+
+def test_a_suggestion_is_for_the_level_that_the_policy_leaves_to_the_test() -> None:
+    """Beside another blocking test a suite has half of alpha, and more samples are needed than with all of it."""
+    line = run_of(1, [1] * 30, 16).line
+    alone = policy(Regression(points=2.0, m=4))
+    beside = policy(Threshold(min=5.0, significant=True), Regression(points=2.0, m=4))
+    assert setting_of(alone, line, "s", drop=5.0) == Setting(k=1, alpha=0.01, points=2.0, m=4)
+    assert setting_of(beside, line, "s", drop=5.0) == Setting(k=1, alpha=0.005, points=2.0, m=4)
+    assert setting_of(beside, line, "s", drop=1.0).points == 0.5
+    assert setting_of(beside, line, "other", drop=5.0) == Setting(k=1, alpha=0.01, points=1.0, m=8)
 
 
 @pytest.mark.model

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from publisher.config import AnyRule, Config
     from publisher.publishing.project import Project
-    from publisher.schema import Record
+    from publisher.schema import HistoryLine, Record
 
 DROPS = (0.01, 0.03, 0.05, 0.10)
 """The drops whose chance to be found is told, as shares."""
@@ -120,15 +120,28 @@ def suggest(project: Project, record: Record, config: Config, *, drop: float) ->
             f"a drop of {drop:g} points cannot be looked for, only one from {SMALLEST:g} to 100", hint="--suggest 5"
         )
     run, rates = _rates(project, record, config)
-    rule = next((rule for rule in config.gate.rules if isinstance(rule, Regression)), Regression())
-    setting = Setting(k=1, alpha=config.gate.alpha, points=min(rule.points, drop / 2), m=rule.m)
     found = []
     for suite, known in rates.items():
         draw = np.random.default_rng(SEED)
+        setting = setting_of(config, run.line, suite, drop=drop)
         k = wanted_samples(known, setting, drop / 100, trials=TRIALS, draw=draw)
         minutes = _minutes(run.record, suite, k * len(known)) if k else None
-        found.append(Suggestion(suite, drop, k, config.gate.alpha, rule.m, minutes))
+        found.append(Suggestion(suite, drop, k, setting.alpha, setting.m, minutes))
     return found
+
+
+def setting_of(config: Config, line: HistoryLine, suite: str, *, drop: float) -> Setting:
+    """Return how the policy tests one suite: at the level that it leaves to this test, beside its other ones.
+
+    A suite that no blocking regression rule looks at is taken as tested alone, by a rule as it comes. A drop that lies
+    within the rule's `points` is never rejected as such, so half of it stands in for them.
+    """
+    rule, level = Regression(), config.gate.alpha
+    for one, share in zip(config.gate.rules, shares_of_alpha(config, line), strict=True):
+        if isinstance(one, Regression) and one.effect == "block" and (suite,) in suites_of(one, line, config):
+            rule, level = one, share
+            break
+    return Setting(k=1, alpha=level, points=rule.points if rule.points < drop else drop / 2, m=rule.m)
 
 
 def _minutes(record: Record, suite: str, samples: int) -> float | None:
