@@ -16,6 +16,7 @@ from publisher.bench.inputs.model_file import BUILTIN
 from publisher.cli import COMMANDS
 from publisher.files import sha256_file
 from publisher.host import HostInfo, HostOptions, running
+from publisher.publishing.project import Project as Opened
 from tests.fault_proxy import fault_proxy
 from tests.made import GitFolder
 from tests.project import PUBLISHER, Done, Project, config
@@ -312,3 +313,16 @@ def test_a_dry_run_leaves_no_trace_in_the_ledger(project: Project) -> None:
     assert (done.code, "would be recorded" in done.out) == (0, True)
     assert project.folder.git("for-each-ref", "refs/heads/ledger") == ""
     assert project.run("reconcile", "--dry-run").out == ""
+
+
+@pytest.mark.parametrize("address", ["../origin.git", "https://git.example/o.git", "git@git.example:o.git"])
+def test_serve_clones_from_where_git_would(tmp_path: Path, address: str) -> None:
+    """A path is relative to the repository's root, as git reads it; anything else is left as it is."""
+    from publisher.cli.serve import _source  # noqa: PLC0415 - needs the extra
+
+    folder = GitFolder.create(tmp_path / "work")
+    folder.commit({"a": "1"})
+    GitFolder.create(tmp_path / "origin.git", bare=True)
+    folder.git("remote", "add", "origin", address)
+    found = _source(Opened.open(folder.path, {}))
+    assert found == (str(tmp_path / "origin.git") if address.startswith("..") else address)

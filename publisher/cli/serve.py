@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ except ModuleNotFoundError as missing:
     raise UsageError(
         f"publisher serve needs the package {missing.name}", hint="pip install 'snapshot-publisher[host]'"
     ) from missing
+
+if TYPE_CHECKING:
+    from publisher.publishing.project import Project
 
 
 @click.command("serve")
@@ -77,7 +81,6 @@ def command(
     if not site:
         config, _ = project.config(project.repository.resolve("HEAD"))
         site = config.netlify.site
-    remote = project.ledger.remote
     folder = state or project.workspace / "host"
     options = HostOptions(
         state=folder,
@@ -87,8 +90,7 @@ def command(
         rate_limits=rate_limits,
         confine=confined,
         readable=readable,
-        repository=source
-        or (project.repository.text("remote", "get-url", remote) if remote else str(project.repository.root)),
+        repository=source or _source(project),
         on_ready=lambda info: _announce(info, folder),
     )
     serve(options)
@@ -108,6 +110,14 @@ def _confined(wanted: bool | None) -> bool:
         why = "as --no-confine says" if wanted is False else "bubblewrap is not installed or does not work here"
         note(f"warning: builds run as you, unconfined ({why}): serve only commits that you trust")
     return possible
+
+
+def _source(project: Project) -> str:
+    """Return what builds clone from: the remote, or this repository; git reads a relative path from its root."""
+    root, remote = project.repository.root, project.ledger.remote
+    address = project.repository.text("remote", "get-url", remote) if remote else str(root)
+    beside = root / address
+    return str(beside.resolve()) if ":" not in address and beside.exists() else address
 
 
 def _pairs(variables: tuple[str, ...]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from publisher.errors import DeployError
+from publisher.errors import DeployError, PublisherError
 from publisher.files import canonical_json
 from publisher.ledger import history
 from publisher.publishing.project import now
@@ -25,7 +25,6 @@ from publisher.schema import Notice
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from publisher.errors import PublisherError
     from publisher.ledger.store import Ledger
     from publisher.publishing.project import Project
     from publisher.schema import Record, Verdict
@@ -141,7 +140,11 @@ def announce(
             continue
         reached = send(message, targets, note=note, deadline=deadline)
         notice = Notice(run_id=message.run_id, kind=message.kind, targets=len(targets), reached=reached, time=now)
-        ledger.append({path: canonical_json(notice)}, f"Notify: {message.kind} {message.run_id}\n")
+        try:
+            ledger.append({path: canonical_json(notice)}, f"Notify: {message.kind} {message.run_id}\n")
+        except PublisherError as error:
+            # People were told; that the ledger does not know it must not fail what they were told about.
+            note(f"the ledger does not say that people were told: {error.message}")
 
 
 def send(message: Message, targets: Sequence[str], *, note: Callable[[str], None], deadline: float = DEADLINE) -> int:
