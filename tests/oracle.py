@@ -136,6 +136,13 @@ class Oracle:
         last = json.loads(self.git("cat-file", "blob", self.before[moves[-1]]))
         assert last["commit"] == receipt["commit"], f"the last recorded move is to {last['snapshot']}"
 
+    def newest(self) -> str:
+        """Return the published commit whose run came into the ledger last: the ledger's own order, not its names."""
+        listing = self.git("log", "--reverse", "--diff-filter=A", "--name-only", "--format=", "refs/heads/ledger")
+        entered = [path.split("/")[1] for path in listing.splitlines() if path.endswith("/verdict.json")]
+        commits = {run_id: commit for commit, run_id in self.published().items()}
+        return [commits[run_id] for run_id in entered if run_id in commits][-1]
+
     def published(self) -> dict[str, str]:
         """Return {commit: run id} of the runs that have a receipt."""
         runs = [(commit, run) for commit, found in self._ledger().items() for run in found]

@@ -12,7 +12,7 @@ from tests.project import Done
 from tests.shelf import Shelf, shelf
 
 NUMBERS = itertools.count(1)
-KEEP_ONE = "keep = { last = 1, best_per_suite = 0 }\n"
+KEEP_ONE = "keep = { last = 1, best_per_suite = 0 }\nbuilds_per_day = 0\nbuilds_per_month = 0\n"
 Prepared = tuple[list[str], Callable[[], None]]
 
 
@@ -54,7 +54,7 @@ def gone(on: Shelf, *branches: str) -> None:
 
 def give_up(on: Shelf) -> Prepared:
     """End a run that was never published."""
-    run_id = on.enter()
+    run_id = on.enter(more=KEEP_ONE)
     ended = len(files(on, "/given-up.json"))
 
     def check() -> None:

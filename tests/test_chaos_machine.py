@@ -83,8 +83,7 @@ class Publishing(RuleBasedStateMachine):
 
     def look(self) -> None:
         """Ask the oracle; a snapshot that is newer than all others goes live once."""
-        published = self.on.oracle.published()
-        newest = max(published, key=lambda commit: published[commit])
+        newest = self.on.oracle.newest()
         if newest != self.newest:
             self.newest = self.live = newest
         sure = {commit: word for commit, word in self.on.expected.items() if commit not in self.maybe}

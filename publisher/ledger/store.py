@@ -140,10 +140,11 @@ class Ledger:
             return
         for attempt in range(ATTEMPTS):
             ours = self.head
-            theirs = self._fetch(ours)
-            if ours == theirs:
-                return
             try:
+                # Another process of this clone may be fetching at the same moment: then git finds the ref moved.
+                theirs = self._fetch(ours)
+                if ours == theirs:
+                    return
                 self._join(self.remote, ours, theirs)
             except LostRaceError:
                 _pause(attempt)
