@@ -36,10 +36,11 @@ def test_one_of_two_publishers_gets_the_turn(repository: GitFolder) -> None:
 
 def test_a_call_without_an_answer_expires(repository: GitFolder) -> None:
     """Its publisher may have died before the call: after the turn's own time another call may be made."""
-    one = turns(repository, doubt=0.2)
+    one = turns(repository, doubt=1.0)
     assert one.take(WANTED, NOTHING, moment=MOMENT)
-    assert one.pending(NOTHING) > 0
-    time.sleep(0.25)
+    left = one.pending(NOTHING)
+    assert left > 0
+    time.sleep(left + 0.05)
     assert one.pending(NOTHING) == 0
 
 
@@ -88,8 +89,9 @@ def test_a_repair_has_turns_of_its_own(repository: GitFolder) -> None:
 
 def test_what_was_seen_is_remembered_by_the_next_command(repository: GitFolder) -> None:
     """A command that is repeated does not wait again for what it has waited for."""
-    assert turns(repository, doubt=0.3).take(WANTED, NOTHING, moment=MOMENT)
-    time.sleep(0.35)
+    first = turns(repository, doubt=1.0)
+    assert first.take(WANTED, NOTHING, moment=MOMENT)
+    time.sleep(first.pending(NOTHING) + 0.05)
     assert turns(repository).pending(NOTHING) == 0
 
 
