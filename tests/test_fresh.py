@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import pytest
 
 from publisher.publishing.pipeline import bench, enter, measure_target, publish
@@ -52,3 +55,13 @@ def test_a_fresh_publication_that_was_killed_makes_one_run(repository: GitFolder
     assert (notes.total, len(project.runs())) == (-1, 1)
     publish(project, commit, "full", Notes(), fresh=True)
     assert len(project.runs()) == 2
+
+
+def test_two_runs_of_one_second_have_ids_of_their_own(repository: GitFolder) -> None:
+    """A run is named by the second in which it began; the second of two is named by the next one."""
+    project, commit = project_of(repository)
+    times = itertools.count()
+    frozen = replace(project, clock=lambda: 1_800_000_000.0 + next(times) / 1000)
+    first = bench(frozen, commit, "full", Notes(), fresh=True)
+    second = bench(frozen, commit, "full", Notes(), fresh=True)
+    assert first.run_id != second.run_id

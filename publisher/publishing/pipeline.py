@@ -180,6 +180,7 @@ def measure_target(
     from publisher.bench.measure import Job, measure  # noqa: PLC0415
     from publisher.engine.fleet import Fleet  # noqa: PLC0415
 
+    started = _free_moment(project, target, started)
     job = Job(
         project.repository,
         target.commit,
@@ -202,6 +203,14 @@ def measure_target(
     project.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()
     return measurement.record
+
+
+def _free_moment(project: Project, target: Target, started: dt.datetime) -> dt.datetime:
+    """Return the start that a run's id says: a second later where another run of the commit began in the same one."""
+    taken = {run.run_id for run in project.runs()} | {record.run_id for record in project.pending.records()}
+    while f"{started:%Y%m%dT%H%M%SZ}-{target.commit[:12]}-{target.tier}" in taken:
+        started += dt.timedelta(seconds=1)
+    return started
 
 
 def measure_decided(
