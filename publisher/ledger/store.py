@@ -69,6 +69,10 @@ class Ledger:
         head = self.head
         return self.repository.read(head, path, limit=limit) if head else None
 
+    def has(self, path: str) -> bool:
+        """Return whether the local branch holds a file."""
+        return self.read(path) is not None
+
     def append(self, files: Mapping[str, bytes], message: str, *, unless: Callable[[], bool] = _never) -> bool:
         """Add `files` in one commit, here and on the remote at once; return whether they are in the ledger now.
 

@@ -6,6 +6,7 @@ ledger may decide.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from publisher.errors import LostRaceError, UsageError
@@ -71,7 +72,7 @@ def _decide(project: Project, run: Run, word: Literal["kept", "rejected"], reaso
         )
         (path,) = history.decision_file(made)
         message = f"{'Accept' if word == 'kept' else 'Reject'} {run.run_id}\n"
-        if project.ledger.append(history.decision_file(made), message, unless=_Taken(project, path)):
+        if project.ledger.append(history.decision_file(made), message, unless=partial(project.ledger.has, path)):
             return made
     raise LostRaceError("other people keep deciding on this run", hint="publisher log   shows what became of it")
 
@@ -83,13 +84,3 @@ def _overruled(verdict: Verdict, word: str) -> list[str]:
     return [
         f"{rule.rule}: {rule.reason}" for rule in verdict.rules if rule.effect == "block" and rule.outcome != "pass"
     ]
-
-
-class _Taken:
-    """Whether somebody else has written a decision of this number."""
-
-    def __init__(self, project: Project, path: str) -> None:
-        self._project, self._path = project, path
-
-    def __call__(self) -> bool:
-        return self._project.ledger.read(self._path) is not None

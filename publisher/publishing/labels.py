@@ -67,7 +67,7 @@ def set_label(project: Project, run: Run, name: str, *, on: bool, reason: str) -
         (path,) = label_file(made)
         word = "Label" if on else "Unlabel"
         if project.ledger.append(
-            label_file(made), f"{word} {run.run_id}: {name}\n", unless=partial(_is_there, project, path)
+            label_file(made), f"{word} {run.run_id}: {name}\n", unless=partial(project.ledger.has, path)
         ):
             return True
     raise LostRaceError("other people keep changing this label", hint="run the same command again")
@@ -79,7 +79,3 @@ def check_name(name: str) -> None:
         raise UsageError(f"{name!r} is no label: 1 to 63 of a-z, 0-9, dot, hyphen and underscore, no hyphen at an end")
     if OWN.fullmatch(name):
         raise UsageError(f"{name!r} follows from the ledger and cannot be attached by hand", hint="choose another word")
-
-
-def _is_there(project: Project, path: str) -> bool:
-    return project.ledger.read(path) is not None

@@ -136,7 +136,7 @@ def announce(
     targets = environment.get(VARIABLE, "").split()
     for message in found if targets else ():
         path = f"{history.folder(message.run_id)}/notice-{message.kind}.json"
-        if ledger.read(path) is not None:
+        if ledger.has(path):
             continue
         reached = send(message, targets, note=note, deadline=deadline)
         notice = Notice(run_id=message.run_id, kind=message.kind, targets=len(targets), reached=reached, time=now)
