@@ -146,6 +146,7 @@ def fault_proxy(target_port: int) -> Iterator[Proxy]:  # noqa: C901 - one handle
 
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 64
 
         def handle_error(self, *_: object) -> None:
             """Broken connections are what this proxy is for."""

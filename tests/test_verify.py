@@ -18,8 +18,8 @@ RECORD = "a" * 64
 
 
 def quick() -> Web:
-    """Return a client that waits a second for a whole answer."""
-    return Web(attempts=1, read_timeout=0.1)
+    """Return a client that waits two seconds for a whole answer."""
+    return Web(attempts=1, read_timeout=0.2)
 
 
 @dataclass
@@ -73,6 +73,8 @@ def site_fixture() -> Iterator[Pages]:
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
         block_on_close = False
+        # The usual 5 drops the connections of 8 threads at once, which then wait a second for TCP to try again.
+        request_queue_size = 64
 
     with Server(("127.0.0.1", 0), Handler) as server:
         pages.url = f"http://127.0.0.1:{server.server_address[1]}"
