@@ -34,6 +34,7 @@ context = {context}
 [model.sampling]
 temperature = {temperature}
 max_tokens = {max_tokens}
+{sampling}
 [suites.few]
 source = "few.jsonl"
 grader = "{grader}"
@@ -49,6 +50,7 @@ DEFAULTS = {
     "context": 512,
     "temperature": 0.7,
     "max_tokens": 160,
+    "sampling": "",
     "grader": "integer",
     "samples": 2,
     "public": "true",

@@ -72,6 +72,19 @@ def test_every_filter_can_be_set() -> None:
     assert sum(completion.finish == "stop" for completion in completions.values()) == 8
 
 
+@pytest.mark.parametrize("mode", ["reproducible", "fast"])
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_penalty_changes_texts_and_not_their_repeatability(mode: str, temperature: float) -> None:
+    """A penalty of 1.2 beside temperature 0.7 and top_p 0.95 is applied, the same way in every slot."""
+    plain = Sampling(temperature=temperature, top_p=0.95, max_tokens=96)
+    heavy = Sampling(temperature=temperature, top_p=0.95, max_tokens=96, repetition_penalty=1.2)
+    wanted = sampled_requests(6, 2)
+    found = texts(wanted, sampling=heavy, mode=mode)
+    assert found != texts(wanted, sampling=plain, mode=mode)
+    if mode == "reproducible":
+        assert found == texts(wanted, sampling=heavy, mode=mode, slots=1)
+
+
 def test_fast_mode_answers_the_same_problems() -> None:
     """Fast mode may differ in bits, but hardly in greedy texts; shared prompts are evaluated once."""
     wanted = sampled_requests(24, 3)

@@ -50,3 +50,13 @@ def test_a_seed_belongs_to_its_place() -> None:
     ]
     assert len({4049784219, *others}) == 5
     assert all(0 <= seed_of("a" * 64, "p", number, "") < 0xFFFFFFFF for number in range(2000))
+
+
+def test_penalties_are_conditions_only_where_they_are_on(repository: GitFolder) -> None:
+    """A penalty changes texts, and so the generation; runs from before there were any stay comparable."""
+    base = plan(job(repository))
+    assert plan(job(repository, sampling="penalty_window = 16")).generation == base.generation
+    heavy = plan(job(repository, sampling="repetition_penalty = 1.2"))
+    assert heavy.generation != base.generation
+    assert '"repetition_penalty":1.2' in heavy.conditions["sampling"]
+    assert "penalty" not in base.conditions["sampling"]

@@ -24,7 +24,8 @@ from publisher.engine.child.llama.binding import llama  # noqa: E402
 from publisher.engine.child.llama.handles import Context as RealContext  # noqa: E402
 from publisher.engine.child.llama.handles import Log  # noqa: E402
 from publisher.engine.child.llama.handles import Model as RealModel  # noqa: E402
-from publisher.engine.child.llama.nucleus import largest, nucleus  # noqa: E402
+from publisher.engine.child.llama.nucleus import Candidates, largest, nucleus  # noqa: E402
+from publisher.engine.child.llama.penalties import penalties  # noqa: E402
 from publisher.engine.child.llama.sampling import Dice, Drawer, narrows, usable_seed  # noqa: E402
 
 ROWS = 12
@@ -179,3 +180,41 @@ def test_an_engine_does_not_import_the_high_level_half_of_the_package() -> None:
         "assert llama_cpp.Llama and llama_cpp.llama_decode is binding.llama.llama_decode\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": "."})
+
+
+@pytest.mark.parametrize(("prompt", "out"), [(5, 0), (100, 0), (5, 10), (30, 50), (5, 200), (1, 63), (1, 64)])
+@pytest.mark.parametrize(
+    ("repetition", "frequency", "presence", "window"),
+    [(1.2, 0.0, 0.0, 64), (1.0, 0.7, 0.0, 64), (1.0, 0.0, 0.4, 16), (1.3, 0.5, -0.3, 100)],
+)
+def test_penalties_are_llama_cpps_own_to_the_bit(
+    prompt: int, out: int, repetition: float, frequency: float, presence: float, window: int
+) -> None:
+    """Each logit is what llama.cpp's sampler makes of it after the same tokens, the prompt's included."""
+    random = np.random.default_rng(prompt + 1000 * out)
+    said, drawn_before = random.integers(0, 300, prompt).tolist(), random.integers(0, 300, out).tolist()
+    scores = random.normal(0, 4, 300).astype(np.float32)
+    sampling = Sampling(
+        repetition_penalty=repetition,
+        frequency_penalty=frequency,
+        presence_penalty=presence,
+        penalty_window=window,
+    )
+    theirs = llama.llama_sampler_init_penalties(300, window, repetition, frequency, presence)
+    for token in said + drawn_before:
+        llama.llama_sampler_accept(theirs, token)
+    candidates = Candidates(300)
+    candidates._data["id"], candidates._data["logit"] = np.arange(300), scores
+    candidates._array.size = 300
+    llama.llama_sampler_apply(theirs, candidates._array)
+    llama.llama_sampler_free(theirs)
+    found = penalties(sampling)
+    assert found is not None
+    found.apply(scores, said, drawn_before)
+    assert scores.tobytes() == candidates._data["logit"].tobytes()
+
+
+def test_penalties_that_change_nothing_cost_nothing() -> None:
+    """Where all are off, or look at no token, no row of logits is touched."""
+    assert penalties(Sampling()) is None
+    assert penalties(Sampling(repetition_penalty=1.2, penalty_window=0)) is None

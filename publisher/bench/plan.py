@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from publisher.bench.inputs import model_file as models
 from publisher.bench.inputs import suites
 from publisher.bench.inputs.sources import Inputs
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from publisher.bench.inputs.model_file import ModelFile
     from publisher.bench.inputs.suites import Problem, Suite
-    from publisher.config import Config
+    from publisher.config import Config, SamplingConfig
     from publisher.git import Repository
 
 ENGINE = "llama-cpp-python"
@@ -138,7 +140,7 @@ def conditions(config: Config) -> dict[str, object]:
     engine, model = config.engine, config.model
     parts: dict[str, object] = {
         "context": model.context,
-        "sampling": model.sampling,
+        "sampling": _sampling(model.sampling),
         "mode": engine.mode,
         "flash_attention": engine.flash_attention,
         "kv_type": engine.kv_type,
@@ -152,6 +154,15 @@ def conditions(config: Config) -> dict[str, object]:
         # Only there do the shapes of a step, and so the rounding of its sums, follow from these.
         parts["shapes"] = [engine.engines, engine.slots, engine.threads, engine.batch, machine.cores()]
     return parts
+
+
+def _sampling(section: SamplingConfig) -> dict[str, float]:
+    """Return the sampling options that decide a text; penalties that are off are left out, as before there were any."""
+    values: dict[str, float] = msgspec.to_builtins(section)
+    if (section.repetition_penalty, section.frequency_penalty, section.presence_penalty) == (1, 0, 0):
+        window = {"repetition_penalty", "frequency_penalty", "presence_penalty", "penalty_window"}
+        values = {name: value for name, value in values.items() if name not in window}
+    return values
 
 
 @functools.cache

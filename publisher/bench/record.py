@@ -109,6 +109,10 @@ def sampling_of(job: Job) -> Sampling:
         top_k=given.top_k,
         min_p=given.min_p,
         max_tokens=given.max_tokens,
+        repetition_penalty=given.repetition_penalty,
+        frequency_penalty=given.frequency_penalty,
+        presence_penalty=given.presence_penalty,
+        penalty_window=given.penalty_window,
     )
 
 

@@ -17,6 +17,12 @@ class SamplingConfig(Section, frozen=True, kw_only=True):
     top_k: Annotated[int, Meta(ge=0, le=1_000_000, description="0 (off) to 1000000")] = 0
     min_p: Annotated[float, Meta(ge=0, le=1, description="0 (off) to 1")] = 0.0
     max_tokens: Annotated[int, Meta(ge=1, le=1_048_576, description="1 or more")] = 1024
+    repetition_penalty: Annotated[float, Meta(gt=0, le=10, description="above 0, at most 10; 1 is off")] = 1.0
+    """Divides the logits of tokens that occurred (llama.cpp's repeat penalty)."""
+    frequency_penalty: Annotated[float, Meta(ge=-10, le=10, description="-10 to 10; 0 is off")] = 0.0
+    presence_penalty: Annotated[float, Meta(ge=-10, le=10, description="-10 to 10; 0 is off")] = 0.0
+    penalty_window: Annotated[int, Meta(ge=0, le=1_048_576, description="0 (off) or more tokens")] = 64
+    """How many of the last tokens the penalties look at, the prompt's included."""
 
 
 class ModelConfig(Section, frozen=True, kw_only=True):

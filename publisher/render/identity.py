@@ -9,6 +9,7 @@ from publisher.render.parts import Command, Fact, Facts
 
 if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
+    from publisher.schema import Sampling
 
 
 def facts(snapshot: Snapshot) -> list[Facts]:
@@ -43,6 +44,7 @@ def facts(snapshot: Snapshot) -> list[Facts]:
             ("top p", f"{sampling.top_p:g}", 0),
             ("top k", _or_off(sampling.top_k), 0),
             ("min p", _or_off(sampling.min_p), 0),
+            *_penalties(sampling),
             ("most tokens", text.count(sampling.max_tokens), 0),
             ("salt", record.salt, 1),
             ("fingerprint", record.fingerprint, 1),
@@ -79,6 +81,17 @@ def facts(snapshot: Snapshot) -> list[Facts]:
 
 def _or_off(value: float) -> str:
     return f"{value:g}" if value else "off"
+
+
+def _penalties(sampling: Sampling) -> list[tuple[str, str, int]]:
+    """Return the penalties that change a logit; nothing where all are off."""
+    found = [("repetition penalty", sampling.repetition_penalty, 1.0)]
+    found += [
+        ("frequency penalty", sampling.frequency_penalty, 0.0),
+        ("presence penalty", sampling.presence_penalty, 0),
+    ]
+    rows = [(name, f"{value:g}", 0) for name, value, off in found if value != off]
+    return [*rows, ("penalties look back", text.plural(sampling.penalty_window, "token"), 0)] if rows else []
 
 
 def reproducing(snapshot: Snapshot) -> list[Command]:

@@ -47,13 +47,20 @@ class PromptIdentity(Struct, frozen=True, kw_only=True):
 
 
 class Sampling(Struct, frozen=True, kw_only=True):
-    """How tokens are drawn; `top_k` 0 and `min_p` 0 switch those filters off; temperature 0 is greedy."""
+    """How tokens are drawn; `top_k` 0 and `min_p` 0 switch those filters off; temperature 0 is greedy.
+
+    The penalties look at the last `penalty_window` tokens; 1 and twice 0 switch them off.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
     min_p: float = 0.0
     max_tokens: int = 1024
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    penalty_window: int = 64
 
 
 class SuiteIdentity(Struct, frozen=True, kw_only=True):

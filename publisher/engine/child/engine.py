@@ -12,6 +12,7 @@ from publisher.engine.child import identity, sizing
 from publisher.engine.child.llama import library
 from publisher.engine.child.llama.binding import llama
 from publisher.engine.child.llama.handles import Context, Log, Model
+from publisher.engine.child.llama.penalties import penalties
 from publisher.engine.child.llama.sampling import Drawer
 from publisher.engine.child.meter import EnergyMeter
 from publisher.engine.child.prompts import Prompts
@@ -116,6 +117,7 @@ class Engine:
             "batch": size.batch,
             "drawer": self._drawer,
             "stops": self._options.stop,
+            "penalties": penalties(self._options.sampling),
             "beat": self._beat,
         }
         if not size.shared:

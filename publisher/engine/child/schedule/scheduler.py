@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from publisher.engine.child.llama.handles import Context, Model
+    from publisher.engine.child.llama.penalties import Penalties
     from publisher.engine.child.llama.sampling import Drawer
     from publisher.engine.protocol import Finish, SampleRequest
 
@@ -185,12 +186,13 @@ class Scheduler(abc.ABC):
         drawer: Drawer | None,
         stops: tuple[str, ...],
         beat: Callable[[str], None],
+        penalties: Penalties | None = None,
     ) -> None:
         """Schedule on the context; without a `drawer` each token is the likeliest one."""
         self.model, self.context, self.slots = model, context, slots
         self.batch = Batch(max(batch, context.sequences))
         self.figures = Figures()
-        self._drawer = drawer
+        self._drawer, self._penalties = drawer, penalties
         self._stops = tuple(stop.encode() for stop in stops if stop)
         self._keep = max(map(len, self._stops), default=0) + 64
         self._beat = beat
@@ -237,6 +239,12 @@ class Scheduler(abc.ABC):
             return list(self._scores(rows).argmax(axis=1).tolist())
         return self._drawer.draw(self.context.pointer, dice, self._scores)
 
+    def _penalize(self, penalties: Penalties, samples: Sequence[RunningSample | None]) -> None:
+        """Apply the penalties to the rows of the last step, where the samplers will read them."""
+        for row, sample in zip(self._scores(len(samples)), samples, strict=True):
+            if sample is not None:
+                penalties.apply(row, sample.prompt, sample.out)
+
     def _unusable(self, drawn: list[int], *, search: bool) -> list[int]:
         """Return the rows of the last step where the drawn token's logit, or with `search` any logit, is not finite."""
         rows = len(drawn)
@@ -264,6 +272,8 @@ class Scheduler(abc.ABC):
         drawn: list[int] = []
         done, until = 0, time.perf_counter() + _BURST
         while done < most and decode(end):
+            if self._penalties is not None:
+                self._penalize(self._penalties, samples)
             drawn = draw(dice, rows)
             tokens[:] = drawn
             positions += 1
