@@ -16,7 +16,7 @@ from publisher.bench.looks import Tracker, rounds, shares
 from publisher.bench.plan import Job, Plan, PlannedSample, plan
 from publisher.bench.record import build_record, sampling_of
 from publisher.bench.redaction import Redactor
-from publisher.bench.scoring import Scorer, is_gradable
+from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
 from publisher.bench.workspace import proof_key, whole_samples
 from publisher.errors import GraderError, ModelError, StorageError
 from publisher.files import atomic_write
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "Measurement", "Observer", "Plan", "measure", "plan"]
 
-MAX_ERRORS = 0.05
-"""The share of a suite's samples that may be errors. One more ends the run, because a score leaves errors out."""
 _GRADERS_AT_ONCE = 2
 
 
@@ -159,7 +157,7 @@ def _scorer(stack: contextlib.ExitStack, job: Job, planned: Plan) -> Scorer:
     names = {part.grader for part in planned.suites}
     graders = {name: stack.enter_context(GRADERS[name]()) for name in names}
     redactor = stack.enter_context(Redactor(job.config.ledger.redact))
-    return Scorer(planned, graders, redactor, job.config.ledger.clip)
+    return Scorer({part.suite.name: part for part in planned.suites}, graders, redactor, job.config.ledger.clip)
 
 
 def _started(

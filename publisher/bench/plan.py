@@ -28,7 +28,7 @@ from publisher.graders import GRADERS
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from publisher.bench.inputs.model_file import ModelFile
     from publisher.bench.inputs.suites import Problem, Suite
@@ -52,6 +52,8 @@ class Job:
     dirty: bool
     salt: str
     started: dt.datetime
+    policy: str = ""
+    """The commit that the suites are read from, where they are not the measured commit's own."""
 
 
 class PlannedSuite(NamedTuple):
@@ -103,21 +105,26 @@ def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
     Raises ConfigError (no such tier), ModelError, SuiteError, NetworkError or StorageError.
     """
     config = job.config
-    tier = config.tier(job.tier)
-    inputs = Inputs.of(job.repository, job.commit, os.environ, note)
+    loaded = load_suites(job, note)
+    model = models.resolve(config.model, Inputs.of(job.repository, job.commit, os.environ, note))
+    prompt = prompt_digest(config)
+    generation = generation_digest(config, model.sha256, prompt)
+    fingerprint, wanted = fingerprint_of(generation, loaded), wanted_samples(loaded, job.salt)
+    words = {name: compact_json(value).decode().strip() for name, value in conditions(config).items()}
+    return Plan(model, tuple(loaded), prompt, generation, fingerprint, wanted, words)
+
+
+def load_suites(job: Job, note: Callable[[str], None] = lambda _: None) -> list[PlannedSuite]:
+    """Return the suites of a job's tier with their problems; ConfigError, SuiteError, NetworkError or StorageError."""
+    inputs = Inputs.of(job.repository, job.policy or job.commit, os.environ, note)
     loaded = []
-    for name, samples in tier.items():
-        section = config.suites[name]
+    for name, samples in job.config.tier(job.tier).items():
+        section = job.config.suites[name]
         version = GRADERS[section.grader].version
         loaded.append(
             PlannedSuite(suites.load(name, section, inputs), samples, section.grader, version, section.source)
         )
-    model = models.resolve(config.model, inputs)
-    prompt = sha256_hex(canonical_json({"system": config.prompt.system, "template": config.prompt.template}))
-    generation = generation_digest(config, model.sha256, prompt)
-    fingerprint, wanted = _fingerprint(generation, loaded), _wanted(loaded, job.salt)
-    words = {name: compact_json(value).decode().strip() for name, value in conditions(config).items()}
-    return Plan(model, tuple(loaded), prompt, generation, fingerprint, wanted, words)
+    return loaded
 
 
 def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
@@ -128,6 +135,11 @@ def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
         key=hashlib.blake2b(salt.encode(), digest_size=32).digest(),
     )
     return int.from_bytes(key.digest(), "big") % 0xFFFFFFFF
+
+
+def prompt_digest(config: Config) -> str:
+    """Return the digest of the text around each problem."""
+    return sha256_hex(canonical_json({"system": config.prompt.system, "template": config.prompt.template}))
 
 
 def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> str:
@@ -178,12 +190,14 @@ def engine_build() -> str:
     return f"{versions} {sha256_hex(chr(10).join(digests).encode())}"
 
 
-def _fingerprint(generation: str, planned: list[PlannedSuite]) -> str:
+def fingerprint_of(generation: str, planned: Sequence[PlannedSuite]) -> str:
+    """Return the digest of everything that can change a score: the generation, the suites and their graders."""
     parts = [[part.suite.name, part.suite.sha256, part.samples, part.grader, part.grader_version] for part in planned]
     return sha256_hex(canonical_json({"generation": generation, "suites": parts}))
 
 
-def _wanted(planned: list[PlannedSuite], salt: str) -> tuple[PlannedSample, ...]:
+def wanted_samples(planned: Sequence[PlannedSuite], salt: str) -> tuple[PlannedSample, ...]:
+    """Return every sample that a run consists of, in the record's order."""
     return tuple(
         PlannedSample(part.suite.name, problem, number, seed_of(part.suite.sha256, problem.id, number, salt))
         for part in planned

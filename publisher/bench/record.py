@@ -57,19 +57,20 @@ def build_record(
     return Record(
         run_id=run_id(job),
         tier=job.tier,
-        commit=_commit(job),
+        commit=commit_identity(job, dirty=job.dirty),
         model=_model(job, facts),
         prompt=PromptIdentity(system=config.prompt.system, template=config.prompt.template, sha256=plan.prompt_sha256),
         sampling_given=_sampling_given(job),
         sampling=sampling_of(job),
-        suites=[_suite(part) for part in plan.suites],
+        suites=[suite_identity(part) for part in plan.suites],
         engine=engine,
         machine=machine.identify(devices.names()),
         versions={"publisher": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},
         salt=job.salt,
         generation=plan.generation,
-        fingerprint=_fingerprint(plan, stopped_early),
+        fingerprint=stopped_fingerprint(plan.fingerprint, stopped_early),
         config_sha256=job.config_sha256,
+        policy=job.policy,
         samples_sha256=samples_sha256,
         started=_time(job.started),
         finished=_time(finished),
@@ -88,11 +89,9 @@ def build_record(
     )
 
 
-def _fingerprint(plan: Plan, stopped_early: StoppedEarly | None) -> str:
+def stopped_fingerprint(whole: str, stopped_early: StoppedEarly | None) -> str:
     """Return the digest of what was measured; how much of it is part of it, so that completing a run makes another."""
-    if stopped_early is None:
-        return plan.fingerprint
-    return sha256_hex(f"{plan.fingerprint} stopped at look {stopped_early.look}".encode())
+    return whole if stopped_early is None else sha256_hex(f"{whole} stopped at look {stopped_early.look}".encode())
 
 
 def run_id(job: Job) -> str:
@@ -190,12 +189,11 @@ def _kinds(part: PlannedSuite, right: Mapping[str, int], drawn: Mapping[str, int
     return {kind: 100 * sum(shares) / len(shares) for kind, shares in groups.items()}
 
 
-def _commit(job: Job) -> CommitIdentity:
+def commit_identity(job: Job, *, dirty: bool) -> CommitIdentity:
+    """Return what git says of the commit; `dirty` is of the working tree that it was measured beside."""
     commit = job.repository.commit(job.commit)
     time = dt.datetime.fromtimestamp(commit.time, dt.UTC)
-    return CommitIdentity(
-        sha=commit.sha, subject=commit.subject, author=commit.author, time=_time(time), dirty=job.dirty
-    )
+    return CommitIdentity(sha=commit.sha, subject=commit.subject, author=commit.author, time=_time(time), dirty=dirty)
 
 
 def _model(job: Job, facts: ModelFacts) -> ModelIdentity:
@@ -213,7 +211,8 @@ def _model(job: Job, facts: ModelFacts) -> ModelIdentity:
     )
 
 
-def _suite(part: PlannedSuite) -> SuiteIdentity:
+def suite_identity(part: PlannedSuite) -> SuiteIdentity:
+    """Return a suite as a record names it."""
     return SuiteIdentity(
         name=part.suite.name,
         source=part.source,

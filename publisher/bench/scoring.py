@@ -14,10 +14,13 @@ from publisher.schema import Sample
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from publisher.bench.plan import Plan, PlannedSample
+    from publisher.bench.plan import PlannedSample, PlannedSuite
     from publisher.bench.redaction import Redactor
     from publisher.engine.protocol import Completion
     from publisher.graders import Grader
+
+MAX_ERRORS = 0.05
+"""The share of a suite's samples that may be errors. One more ends the run, because a score leaves errors out."""
 
 
 def is_gradable(sample: Sample) -> bool:
@@ -29,7 +32,7 @@ def is_gradable(sample: Sample) -> bool:
 class Scorer:
     """Scores the samples of one run; safe from any thread."""
 
-    plan: Plan
+    suites: Mapping[str, PlannedSuite]
     graders: Mapping[str, Grader]
     """The entered graders, by name."""
     redactor: Redactor
@@ -77,24 +80,27 @@ class Scorer:
         return self._scored(sample, wanted, scored)
 
     def _grader(self, wanted: PlannedSample) -> Grader:
-        return self.graders[self.plan.suite(wanted.suite).grader]
+        return self.graders[self.suites[wanted.suite].grader]
 
     def _scored(self, sample: Sample, wanted: PlannedSample, scored: Grade) -> Sample:
         """Return `sample` with its grade, and with its problem's statement and answer where those are public.
 
         Redaction comes before clipping: half of a secret would not be recognized.
         """
-        public = self.plan.suite(wanted.suite).suite.public
-        whole = msgspec.structs.replace(
+        graded = msgspec.structs.replace(
+            sample, outcome=scored.outcome, answer=scored.answer[: LIMIT + 1], reason=scored.reason
+        )
+        stored = self.redactor.redacted(self.described(graded, wanted))
+        cut = max(0, len(stored.text) - self.clip)
+        return msgspec.structs.replace(stored, text=stored.text[: self.clip], clipped=stored.clipped + cut)
+
+    def described(self, sample: Sample, wanted: PlannedSample) -> Sample:
+        """Return `sample` with what the suite says of its problem: statement and answer only where they are public."""
+        public = self.suites[wanted.suite].suite.public
+        return msgspec.structs.replace(
             sample,
             suite=wanted.suite,
-            outcome=scored.outcome,
-            answer=scored.answer[: LIMIT + 1],
-            reason=scored.reason,
             kind=wanted.problem.kind,
             statement=wanted.problem.problem if public else "",
             expected=wanted.problem.answer if public else "",
         )
-        stored = self.redactor.redacted(whole)
-        cut = max(0, len(stored.text) - self.clip)
-        return msgspec.structs.replace(stored, text=stored.text[: self.clip], clipped=stored.clipped + cut)

@@ -86,14 +86,21 @@ class _Lazy(click.Group):
 @click.version_option(__version__, package_name="snapshot-publisher")
 @click.option("--repo", default=".", metavar="FOLDER", help="The repository to work on (default: the one around here).")
 @click.option("--remote", help="Where ledger and snapshot branches are pushed (default: origin, if there is one).")
+@click.option(
+    "--policy-ref",
+    default="",
+    envvar="PUBLISHER_POLICY_REF",
+    metavar="BRANCH",
+    help="The trusted branch, whose rules and suites count for commits that are not on it.",
+)
 @click.pass_context
-def group(ctx: click.Context, repo: str, remote: str | None) -> None:
+def group(ctx: click.Context, repo: str, remote: str | None, policy_ref: str) -> None:
     """Benchmark the model that a git commit describes; publish every kept result as an immutable site.
 
     Exit codes: 0 done · 1 the gate rejected · 2 usage or configuration · 3 the machinery failed ·
     4 inconclusive · 130 interrupted.
     """
-    ctx.obj = {"repo": repo, "remote": remote}
+    ctx.obj = {"repo": repo, "remote": remote, "policy_ref": policy_ref}
 
 
 def main() -> NoReturn:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from publisher.cli.shared import open_project
-from publisher.cli.terminal import echo, echo_json
+from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import UsageError
 from publisher.publishing import pipeline
 from publisher.publishing.report import verdict_lines
@@ -32,19 +33,31 @@ def exit_code(verdict: Verdict, config: Config) -> int:
 @click.command("gate")
 @click.argument("revision", default="HEAD", metavar="[REV]")
 @click.option("--tier", default="", help="Which tier's run to decide on (default: the one that is published).")
+@click.option("--run", "archive", type=click.Path(path_type=Path, exists=True), help="Decide on the run in this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.option("--simulate", is_flag=True, help="Say how often this policy rejects innocent commits, and what it finds.")
 @click.option("--histories", default=1000, show_default=True, type=click.IntRange(10, 100_000), help="For --simulate.")
 @click.option("--suggest", type=float, metavar="POINTS", help="Say how many samples find a drop of so many points.")
 @click.pass_context
 def command(
-    ctx: click.Context, revision: str, tier: str, as_json: bool, simulate: bool, histories: int, suggest: float | None
+    ctx: click.Context,
+    revision: str,
+    tier: str,
+    archive: Path | None,
+    as_json: bool,
+    simulate: bool,
+    histories: int,
+    suggest: float | None,
 ) -> None:
     """Say whether commit REV (default: HEAD) is kept, with each rule's reason. Writes nothing."""
     project = open_project(ctx)
     commit = project.repository.resolve(revision)
     config, _ = project.config(commit)
-    record = project.measured(commit, tier or config.publishing_tier)
+    record = (
+        _run_of(project, revision, tier, archive)
+        if archive
+        else project.measured(commit, tier or config.publishing_tier)
+    )
     if record is None:
         raise UsageError(f"{commit[:12]} has not been measured", hint=f"publisher bench {shlex.quote(revision)}")
     if simulate or suggest is not None:
@@ -56,6 +69,14 @@ def command(
     else:
         echo("\n".join(verdict_lines(record, verdict)))
     ctx.exit(exit_code(verdict, config))
+
+
+def _run_of(project: Project, revision: str, tier: str, archive: Path) -> Record:
+    """Return the run that another machine measured, checked, with the history that it is compared with up to date."""
+    from publisher.publishing.handover import read_run  # noqa: PLC0415 - slow to import, and only needed here
+
+    project.ledger.sync()
+    return read_run(project, project.target(revision, tier), archive, note).record
 
 
 def _rehearse(

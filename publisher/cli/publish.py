@@ -13,6 +13,7 @@ from publisher.cli.gate import exit_code
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import append, echo, echo_json, note
+from publisher.errors import UsageError
 from publisher.publishing import allowance, pipeline
 from publisher.publishing.report import verdict_lines, verdict_markdown
 
@@ -25,18 +26,30 @@ if TYPE_CHECKING:
 @click.option("--tier", default="", help="Which tier to run (default: the first with publish = true).")
 @click.option("--fresh", is_flag=True, help="Measure again with new seeds, even if this commit has been measured.")
 @click.option("--complete", is_flag=True, help="Measure what a run that was stopped early lacks; its verdict stays.")
+@click.option(
+    "--run", "archive", type=click.Path(path_type=Path, exists=True), help="Take the run that `bench --out` wrote here."
+)
 @click.option("--dry-run", is_flag=True, help="Measure and decide only; say what would be done with the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_context
 def command(
-    ctx: click.Context, revision: str, tier: str, fresh: bool, complete: bool, dry_run: bool, as_json: bool
+    ctx: click.Context,
+    revision: str,
+    tier: str,
+    fresh: bool,
+    complete: bool,
+    archive: Path | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Measure commit REV (default: HEAD) and record the gate's verdict; publish a kept result and show it live."""
+    if archive is not None and (fresh or complete or dry_run):
+        raise UsageError("--run takes a run that is measured already: not with --fresh, --complete or --dry-run")
     project = open_project(ctx)
     if dry_run:
         ctx.exit(_rehearse(project, revision, tier))
     with Watch() as watch:
-        outcome = pipeline.publish(project, revision, tier, watch, fresh=fresh, complete=complete)
+        outcome = pipeline.publish(project, revision, tier, watch, fresh=fresh, complete=complete, archive=archive)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         append(Path(summary), verdict_markdown(outcome.record, outcome.verdict, outcome.receipt))

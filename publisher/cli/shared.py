@@ -15,7 +15,7 @@ from publisher.publishing.project import Project
 def open_project(ctx: click.Context) -> Project:
     """Open the repository that the command was pointed at."""
     options = ctx.find_root().obj
-    return Project.open(Path(options["repo"]), os.environ, options["remote"], note)
+    return Project.open(Path(options["repo"]), os.environ, options["remote"], note, options["policy_ref"])
 
 
 class Notes:

@@ -20,7 +20,7 @@ def extension(verdict: Verdict, record: Record, config: Config) -> dict[str, int
 
     Every extension is part of the plan that the test's alpha is spent by, so asking again costs no false alarm.
     """
-    most = max((rule.max_samples for rule in config.gate.rules if isinstance(rule, Regression)), default=0)
+    most = _most(config)
     wanting = {result.suite for result in verdict.rules if result.wants_samples and result.effect == "block"}
     if verdict.verdict != "inconclusive" or not wanting or record.stopped_early is not None:
         return {}
@@ -39,6 +39,20 @@ def extended(config: Config, tier: str, samples: dict[str, int]) -> Config:
     section = config.tiers.get(tier, TierConfig(suites=list(samples)))
     suites = {suite: TierSuite(samples=k) for suite, k in samples.items()}
     return msgspec.structs.replace(config, tiers=config.tiers | {tier: msgspec.structs.replace(section, suites=suites)})
+
+
+def as_measured(config: Config, tier: str, record: Record) -> Config:
+    """Return a configuration with a run's samples per problem, where the policy allows so many; else `config`."""
+    wanted, took = config.tier(tier), {part.name: part.samples for part in record.suites}
+    allowed = wanted.keys() == took.keys() and all(
+        wanted[n] <= k <= max(wanted[n], _most(config)) for n, k in took.items()
+    )
+    return extended(config, tier, took) if allowed and took != wanted else config
+
+
+def _most(config: Config) -> int:
+    """Return the samples per problem that extensions may reach, or 0 where there are none."""
+    return max((rule.max_samples for rule in config.gate.rules if isinstance(rule, Regression)), default=0)
 
 
 def has(record: Record, samples: Mapping[str, int]) -> bool:

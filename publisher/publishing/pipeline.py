@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from publisher.bench.workspace import end_fresh, fresh_salt
-from publisher.errors import LostRaceError, PublisherError
+from publisher.errors import LostRaceError, PublisherError, UsageError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
 from publisher.ledger import history, snapshots
@@ -29,6 +29,7 @@ from publisher.schema import Receipt, Record, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from publisher.bench.measure import Observer
     from publisher.ledger.history import Run
@@ -85,19 +86,35 @@ class Reconciled:
 
 
 def publish(
-    project: Project, revision: str, tier: str, observer: Observer, *, fresh: bool = False, complete: bool = False
+    project: Project,
+    revision: str,
+    tier: str,
+    observer: Observer,
+    *,
+    fresh: bool = False,
+    complete: bool = False,
+    archive: Path | None = None,
 ) -> Outcome:
     """Take a commit all the way: measured, compared, recorded and, when kept, published and shown live.
 
-    A run that is rejected at a look ends there, unless `complete` is asked for.
+    A run that is rejected at a look ends there, unless `complete` is asked for. With `archive` nothing is measured:
+    the run in that file, which another machine measured, is checked and taken.
     """
     target = project.target(revision, tier)
+    if target.policy and project.trusted is not None:
+        raise UsageError(
+            f"{target.commit[:12]} is not on {project.trusted.name}, so nothing of it is recorded or published",
+            hint=f"publisher gate {target.commit[:12]}   says what the gate says of a measured commit",
+        )
     desk = Desk(project, project.netlify(target.config), target.config.netlify, observer.note)
     check_settings(desk.netlify)
     project.ledger.sync()
     finish_others(project, target.commit, observer.note, patient=False)
     until: Until = "complete" if complete else "decided"
-    record = measure_decided(project, target, observer, fresh=fresh, until=until)
+    if archive is None:
+        record = measure_decided(project, target, observer, fresh=fresh, until=until)
+    else:
+        record = _handed_over(project, target, archive, observer.note)
     entry = enter(project, record)
     with notify.about(project, entry.record, entry.verdict, observer.note, is_news=entry.known is None):
         receipt, news = publish_entry(desk, entry)
@@ -105,6 +122,14 @@ def publish(
         end_fresh(project.workspace, target.commit, target.tier)
     finish_others(project, target.commit, observer.note)
     return Outcome(entry.record, entry.verdict, receipt, news)
+
+
+def _handed_over(project: Project, target: Target, archive: Path, note: Note) -> Record:
+    """Return the run that another machine measured, checked."""
+    # Its imports would slow down every other command.
+    from publisher.publishing.handover import take_over  # noqa: PLC0415
+
+    return take_over(project, target, archive, note)
 
 
 def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
@@ -155,6 +180,22 @@ def bench(
     return record
 
 
+def bench_for_another(
+    project: Project, revision: str, tier: str, observer: Observer, out: Path, *, fresh: bool = False
+) -> Record:
+    """Measure a commit until the gate can decide on it, and write the run to `out` for the machine that publishes."""
+    target = project.target(revision, tier)
+    project.ledger.sync()
+    record = measure_decided(project, target, observer, fresh=fresh, until="decided")
+    # Its imports would slow down every other command.
+    from publisher.publishing.handover import export  # noqa: PLC0415
+
+    export(project, record, out)
+    if fresh:
+        end_fresh(project.workspace, target.commit, target.tier)
+    return record
+
+
 def measure_target(
     project: Project,
     target: Target,
@@ -190,6 +231,7 @@ def measure_target(
         project.repository.is_dirty(),
         salt,
         started,
+        target.policy,
     )
     measurement = measure(
         job,

@@ -20,6 +20,7 @@ from publisher.graders import GRADERS
 from publisher.ledger import history
 from publisher.ledger.store import Ledger
 from publisher.netlify.client import Netlify, Settings
+from publisher.publishing.trust import TrustedBranch, combined
 from publisher.publishing.turns import Marks, Patience
 from publisher.samples import FILE as SAMPLES
 from publisher.samples import unpack_samples
@@ -109,6 +110,8 @@ class Target:
     config: Config
     digest: str
     tier: str
+    policy: str = ""
+    """The commit of the trusted branch whose rules and suites count instead of the commit's own; empty for its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Project:
     """This machine's wall clock: Unix time, which may be wrong."""
     patience: Patience = field(default_factory=Patience)
     """How long other publishers are waited for."""
+    trusted: TrustedBranch | None = None
+    """The branch whose rules count for commits that are not on it; where it is None each commit brings its own."""
     marks: Marks = field(init=False)
     """When this machine first saw what it waits for."""
     _said: set[str] = field(default_factory=set)
@@ -138,11 +143,12 @@ class Project:
         environment: Mapping[str, str],
         remote: str | None = None,
         note: Callable[[str], None] = lambda _: None,
+        policy_ref: str = "",
     ) -> Project:
         """Open the repository around `folder`; UsageError when it has no remote called `remote`.
 
         Where no remote is named, `origin` counts, and without an `origin` everything stays in this repository. `note`
-        is told what git had to mend.
+        is told what git had to mend. `policy_ref` names the trusted branch, where one is to count.
         """
         repository = Repository(folder, note=note)
         names = repository.remotes()
@@ -153,7 +159,8 @@ class Project:
             )
         known = remote or ("origin" if "origin" in names else None)
         own = repository.git_folder / "publisher"
-        return cls(repository, Ledger(repository, known), Pending(own / "runs"), environment)
+        trusted = TrustedBranch(repository, known, policy_ref) if policy_ref else None
+        return cls(repository, Ledger(repository, known), Pending(own / "runs"), environment, trusted=trusted)
 
     @property
     def who(self) -> str:
@@ -166,6 +173,19 @@ class Project:
         return self.pending.folder.parent
 
     def config(self, commit: str) -> tuple[Config, str]:
+        """Return what counts for a commit, and the digest of its publisher.toml; UsageError where it has none.
+
+        For a commit that is not on the trusted branch everything but model, prompt and engine is that branch's.
+        """
+        own, digest = self._own_config(commit)
+        policy = self.policy(commit)
+        return (combined(own, self._own_config(policy)[0]) if policy else own), digest
+
+    def policy(self, commit: str) -> str:
+        """Return the commit whose rules and suites count for `commit` instead of its own, or nothing."""
+        return "" if self.trusted is None or self.trusted.has(commit) else self.trusted.tip
+
+    def _own_config(self, commit: str) -> tuple[Config, str]:
         """Return the publisher.toml of a commit and its digest; UsageError where the commit has none."""
         self.repository.fetch_commit(self.ledger.remote, commit)
         data = self.repository.read(commit, FILE, limit=LARGEST_CONFIG)
@@ -194,7 +214,7 @@ class Project:
         config, digest = self.config(commit)
         chosen = tier or config.publishing_tier
         config.tier(chosen)
-        return Target(commit, config, digest, chosen)
+        return Target(commit, config, digest, chosen, self.policy(commit))
 
     def netlify(self, config: Config) -> Netlify:
         """Return the client of the site that a configuration names."""
@@ -230,18 +250,22 @@ class Project:
         return found
 
     def measured(self, commit: str, tier: str, *, salt: str = "") -> Record | None:
-        """Return the newest record of a commit and tier, pending or in the ledger; with `salt` only one with that."""
+        """Return the newest record of a commit and tier, pending or in the ledger; with `salt` only one with that.
+
+        What was measured by other rules than those that count now is left out.
+        """
+        policy = self.policy(commit)
         waiting = [
             record
             for record in self.pending.records()
-            if (record.commit.sha, record.tier) == (commit, tier) and salt in {"", record.salt}
+            if (record.commit.sha, record.tier, record.policy) == (commit, tier, policy) and salt in {"", record.salt}
         ]
         if waiting:
             return waiting[-1]
         known = [
             run
             for run in self.runs()
-            if (run.line.commit, run.line.tier) == (commit, tier) and salt in {"", run.line.salt}
+            if (run.line.commit, run.line.tier) == (commit, tier) and salt in {"", run.line.salt} and not policy
         ]
         readable = [run for run in known if run.line.verdict != "unreadable"]
         return self.record(readable[-1].run_id) if readable else None

@@ -38,7 +38,17 @@ def reproduce(project: Project, run_id: str, observer: Observer) -> Reproduction
     then = project.record(run_id)
     known = list(project.published_samples(run_id))
     config, digest = project.config(then.commit.sha)
-    job = Job(project.repository, then.commit.sha, config, digest, then.tier, False, then.salt, dt.datetime.now(dt.UTC))
+    job = Job(
+        project.repository,
+        then.commit.sha,
+        config,
+        digest,
+        then.tier,
+        False,
+        then.salt,
+        dt.datetime.now(dt.UTC),
+        project.policy(then.commit.sha),
+    )
     workspace = project.workspace / "reproduce"
     # A half-finished earlier reproduction must not lend its samples to this one.
     shutil.rmtree(workspace, ignore_errors=True)

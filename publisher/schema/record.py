@@ -219,6 +219,8 @@ class Record(Struct, frozen=True, kw_only=True):
     fingerprint: str
     """Digest of everything that can change a score; two runs with one fingerprint measured the same thing."""
     config_sha256: str
+    policy: str = ""
+    """The commit of the trusted branch whose suites and tiers were measured, where they were not the commit's own."""
     samples_sha256: str
     """Digest of the uncompressed lines of `samples.jsonl.gz` as they are in the ledger."""
     started: str

@@ -1,0 +1,118 @@
+"""A measured run in one file, from a machine that has the model to one that has the secrets.
+
+The archive is a tar of exactly two plain files, the record and its packed samples. Whoever reads it believes none of
+it: sizes are bounded before anything is read, nothing is unpacked to a folder or run, and `bench.recheck` computes
+again what follows from git and from the answers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tarfile
+from typing import TYPE_CHECKING, BinaryIO
+
+from publisher import schema
+from publisher.bench.plan import Job
+from publisher.bench.recheck import recheck
+from publisher.errors import StorageError
+from publisher.files import atomic_write, canonical_json, storage_error
+from publisher.publishing.extend import as_measured
+from publisher.samples import FILE as SAMPLES
+from publisher.samples import pack_samples, unpack_samples
+from publisher.schema import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from publisher.bench.recheck import Rechecked
+    from publisher.publishing.project import Project, Target
+
+BLOCK = tarfile.BLOCKSIZE
+LARGEST_RECORD = 64 << 20
+LARGEST_SAMPLES = 512 << 20
+"""Bytes of the packed samples."""
+
+
+def export(project: Project, record: Record, path: Path) -> None:
+    """Write a run's record and published samples to `path`; StorageError where that cannot be done."""
+    samples = pack_samples(project.published_samples(record.run_id))
+    atomic_write(path, _member("record.json", canonical_json(record)) + _member(SAMPLES, samples) + bytes(2 * BLOCK))
+
+
+def take_over(project: Project, target: Target, path: Path, note: Callable[[str], None]) -> Record:
+    """Return the run of `target` in the archive `path`, rechecked, and leave it in the pending folder.
+
+    Raises StorageError when the run is not what the commit asks for.
+    """
+    checked = read_run(project, target, path, note)
+    project.pending.store(checked.record, pack_samples(checked.samples))
+    return checked.record
+
+
+def read_run(project: Project, target: Target, path: Path, note: Callable[[str], None]) -> Rechecked:
+    """Return the run of `target` in the archive `path`, rechecked; StorageError lists what does not fit."""
+    record, packed = _read(path)
+    job = Job(
+        project.repository,
+        target.commit,
+        as_measured(target.config, target.tier, record),
+        target.digest,
+        target.tier,
+        record.commit.dirty,
+        record.salt[:100],
+        dt.datetime.now(dt.UTC),
+        target.policy,
+    )
+    checked = recheck(job, record, unpack_samples(packed))
+    if checked.regraded:
+        note(f"{checked.regraded} answers are graded otherwise here than {path.name} says: what is found here counts")
+    if checked.believed:
+        note(f"{checked.believed} outcomes cannot be graded here: their words were withheld or redacted")
+    known = project.run(record.run_id)
+    if known is not None and known.line.identity != _identity(checked.record):
+        raise StorageError(f"the ledger has another run called {record.run_id}", hint="measure the commit again")
+    return checked
+
+
+def _identity(record: Record) -> tuple[str, str, str, str]:
+    return record.commit.sha, record.tier, record.fingerprint, record.salt
+
+
+def _member(name: str, data: bytes) -> bytes:
+    """Return one file of the archive: a header without times or owners, and the contents, filled up to a block."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % BLOCK)
+
+
+def _read(path: Path) -> tuple[Record, bytes]:
+    """Return the record and the packed samples of an archive, which may be hostile."""
+    try:
+        with path.open("rb") as stream:
+            head = _contents(stream, "record.json", LARGEST_RECORD, path)
+            packed = _contents(stream, SAMPLES, LARGEST_SAMPLES, path)
+    except OSError as error:
+        raise storage_error(error, path) from error
+    return schema.decode(head, Record, f"record.json of {path.name}"), packed
+
+
+def _contents(stream: BinaryIO, name: str, limit: int, path: Path) -> bytes:
+    """Return the next file of an archive, which must be the plain file `name` of at most `limit` bytes."""
+    try:
+        info = tarfile.TarInfo.frombuf(stream.read(BLOCK), "utf-8", "strict")
+    except (tarfile.HeaderError, UnicodeDecodeError) as error:
+        raise _not_a_run(path) from error
+    if info.name != name or not info.isreg() or not 0 <= info.size <= limit:
+        raise _not_a_run(path)
+    data = stream.read(info.size)
+    if len(data) != info.size:
+        raise _not_a_run(path)
+    stream.seek(-info.size % BLOCK, 1)
+    return data
+
+
+def _not_a_run(path: Path) -> StorageError:
+    return StorageError(
+        f"{path} is not a run that publisher wrote, or it is cut off", hint=f"publisher bench --out {path.name}"
+    )

@@ -1,0 +1,236 @@
+"""A run that one machine measured and another publishes: what is checked, and by whose rules it is judged."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from publisher import schema
+from publisher.errors import StorageError
+from publisher.files import canonical_json, sha256_hex
+from publisher.host import HostInfo, HostOptions, running
+from publisher.publishing import handover
+from publisher.publishing.project import Project as Opened
+from publisher.samples import pack_samples, unpack_samples
+from publisher.schema import Record, Sample
+from tests.made import GitFolder
+from tests.project import QUICK, Project, config
+
+pytestmark = pytest.mark.model
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A project whose HEAD was measured, and the archive of that run."""
+
+    project: Project
+    archive: Path
+    folder: Path
+
+    def parts(self) -> tuple[Record, list[Sample]]:
+        """Return the record and the samples of the archive."""
+        with tarfile.open(self.archive) as tar:
+            record, samples = (tar.extractfile(member).read() for member in tar)  # type: ignore[union-attr]
+        return schema.decode(record, Record, "record"), list(unpack_samples(samples))
+
+    def write(self, record: Record, samples: list[Sample]) -> Path:
+        """Write another archive, as a hostile bench machine would."""
+        path = self.folder / "other.tar"
+        with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, data in [("record.json", canonical_json(record)), ("samples.jsonl.gz", pack_samples(samples))]:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, BytesIO(data))
+        return path
+
+    def read(self, path: Path) -> Any:
+        """Take in an archive as the machine that publishes does."""
+        opened = Opened.open(self.project.folder.path, {})
+        return handover.read_run(opened, opened.target("HEAD", ""), path, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    """Measure a commit once; one of its answers is wrong."""
+    folder = tmp_path_factory.mktemp("handover")
+    project = Project.create(folder)
+    project.folder.commit({"publisher.toml": config(source="builtin:abacus@early")}, "Early")
+    archive = folder / "run.tar"
+    done = project.run("bench", "--out", str(archive))
+    assert done.code == 0, done.err
+    return Measured(project, archive, folder)
+
+
+def test_an_untouched_run_is_taken_as_it_is(measured: Measured) -> None:
+    """Everything that is recomputed comes out as it was measured."""
+    record, samples = measured.parts()
+    checked = measured.read(measured.archive)
+    assert (checked.record, checked.samples, checked.regraded) == (record, samples, 0)
+
+
+def test_claimed_grades_do_not_count(measured: Measured) -> None:
+    """Outcomes, score and intervals that somebody raised come out as the answers make them."""
+    record, samples = measured.parts()
+    raised = [msgspec.structs.replace(one, outcome="right") for one in samples]
+    result = msgspec.structs.replace(record.results[0], score=100.0, right_by_problem={"x": 1})
+    checked = measured.read(measured.write(msgspec.structs.replace(record, results=[result]), raised))
+    assert checked.record.results == record.results
+    assert checked.regraded == sum(one.outcome != "right" for one in samples) > 0
+
+
+def changed(**values: Any) -> Callable[[Record, list[Sample]], tuple[Record, list[Sample]]]:
+    """Return a change of the record."""
+    return lambda record, samples: (msgspec.structs.replace(record, **values), samples)
+
+
+def sample(**values: Any) -> Callable[[Record, list[Sample]], tuple[Record, list[Sample]]]:
+    """Return a change of the first sample."""
+    return lambda record, samples: (record, [msgspec.structs.replace(samples[0], **values), *samples[1:]])
+
+
+def with_conditions(record: Record, samples: list[Sample]) -> tuple[Record, list[Sample]]:
+    """Claim another temperature, with a generation that fits the claim."""
+    claimed = dict(record.conditions)
+    claimed["mode"] = '"fast"'
+    values = {name: msgspec.json.decode(text) for name, text in claimed.items()}
+    parts = {"model": record.model.sha256, "prompt": record.prompt.sha256, **values}
+    digest = sha256_hex(canonical_json(parts))
+    return msgspec.structs.replace(record, conditions=claimed, generation=digest), samples
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (changed(tier="quick"), "the tier"),
+        (changed(run_id="../../../etc"), "the run's id"),
+        (changed(config_sha256="0" * 64), "digest of publisher.toml"),
+        (changed(salt="other"), "another seed"),
+        (changed(fingerprint="0" * 64), "the fingerprint"),
+        (changed(generation="0" * 64), "the generation"),
+        (with_conditions, "the condition mode"),
+        (lambda record, samples: (record, samples[:-1]), "1 of 48 samples are missing"),
+        (lambda record, samples: (record, [*samples, samples[0]]), "is there twice"),
+        (lambda record, _: (record, []), "there are no samples"),
+        (sample(problem="other"), "is not a sample of this run"),
+        (sample(seed=1), "another seed"),
+        (sample(tokens=10**9), "token counts"),
+        (sample(latency=1e300), "times that cannot be"),
+        (sample(text="x" * 10**6), "longer text"),
+        (sample(withheld=True, text=""), "withheld though it is public"),
+        (sample(redacted=3), "there are no patterns"),
+        (
+            lambda record, samples: (
+                record,
+                [msgspec.structs.replace(one, outcome="error", finish="error") for one in samples],
+            ),
+            "too many to score",
+        ),
+    ],
+)
+def test_a_run_that_its_commit_does_not_ask_for_is_rejected(
+    measured: Measured, change: Callable[[Record, list[Sample]], tuple[Record, list[Sample]]], said: str
+) -> None:
+    """Each difference between the claim and git ends in one message that names it."""
+    with pytest.raises(StorageError, match=said):
+        measured.read(measured.write(*change(*measured.parts())))
+
+
+def headers(data: bytes) -> Iterator[bytes]:
+    """Yield archives with other headers."""
+    changes: list[dict[str, Any]] = [
+        {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
+        {"name": "../record.json"},
+        {"size": 1 << 40},
+        {"type": tarfile.XHDTYPE},
+        {"type": tarfile.GNUTYPE_SPARSE},
+    ]
+    for change in changes:
+        info = tarfile.TarInfo("record.json")
+        info.size = len(data)
+        for name, value in change.items():
+            setattr(info, name, value)
+        yield info.tobuf(tarfile.GNU_FORMAT) + data
+
+
+def test_an_archive_of_another_form_is_one_message(measured: Measured, tmp_path: Path) -> None:
+    """Links, other names, huge sizes, extension headers, cut and empty files are no runs."""
+    whole = measured.archive.read_bytes()
+    for data in [b"", whole[:100], whole[:2000], whole[:-4000], bytes(5000), *headers(whole[512:2000])]:
+        path = tmp_path / "bad.tar"
+        path.write_bytes(data)
+        with pytest.raises(StorageError, match="not a run that publisher wrote"):
+            measured.read(path)
+
+
+def test_a_machine_without_the_model_publishes(tmp_path: Path) -> None:
+    """One clone measures; another, which has the secrets, checks, records, publishes and shows it live."""
+    bench = Project.create(tmp_path)
+    bench.folder.commit({"netlify.toml": QUICK}, "Quick build")
+    bench.folder.git("push", "-q", "origin", "main")
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    options = HostOptions(
+        state=tmp_path / "host", site="demo", repository=str(tmp_path / "origin.git"), port=0, environment=path
+    )
+    with running(options) as info:
+        archive = tmp_path / "run.tar"
+        assert bench.run("bench", "--out", str(archive)).code == 0
+        assert bench.folder.git("branch", "--list", "ledger") == ""
+        desk = clone(tmp_path, info)
+        done = desk.run("--policy-ref", "main", "publish", "--run", str(archive))
+        assert done.code == 0, done.err
+        (run,) = desk.log()
+        assert run["address"]
+        again = desk.run("--policy-ref", "main", "publish", "--run", str(archive))
+        assert (again.code, len(desk.log())) == (0, 1)
+
+
+def clone(path: Path, info: HostInfo) -> Project:
+    """Return another machine's clone, which reaches the site."""
+    folder = GitFolder(path / "desk")
+    GitFolder(path / "work").git("clone", "-q", str(path / "origin.git"), str(folder.path))
+    for key, value in [("user.name", "desk"), ("user.email", "desk@example.org")]:
+        folder.git("config", key, value)
+    project = Project(folder)
+    project.connect(info)
+    return project
+
+
+def test_a_commit_elsewhere_is_judged_by_the_trusted_branch(tmp_path: Path) -> None:
+    """A branch that lowers its own bar and changes its own suite is measured and judged as main says."""
+    project = Project.create(tmp_path)
+    folder = project.folder
+    folder.git("push", "-q", "origin", "main")
+    folder.git("checkout", "-q", "-b", "feature")
+    easy = '{"id": "easy", "problem": "1+1", "answer": "2"}\n'
+    toml = config(source="builtin:abacus@early").replace("min = 40.0", 'min = 40.0, effect = "note"')
+    folder.commit({"publisher.toml": toml, "small.jsonl": easy}, "Make it easy")
+    archive = tmp_path / "run.tar"
+    assert project.run("bench").code == 0
+    own = project.run("gate", "--json")
+    assert own.json["verdict"] == "kept"
+    measured = project.run("--policy-ref", "main", "bench", "--out", str(archive), "--json")
+    assert measured.json["suites"][0]["problems"] == 48
+    assert measured.json["model"]["source"] == "builtin:abacus@early"
+    verdict = project.run("--policy-ref", "main", "gate", "--run", str(archive), "--json")
+    assert (verdict.code, verdict.json["verdict"]) == (1, "rejected")
+    done = project.run("--policy-ref", "main", "publish", "--run", str(archive))
+    assert done.code == 2
+    assert "is not on main" in done.err
+    assert project.log() == []
+
+
+def test_a_trusted_branch_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A wrong name is found before anything is measured."""
+    project = Project.create(tmp_path)
+    done = project.run("--policy-ref", "mian", "bench")
+    assert done.code == 2
+    assert "no branch 'mian'" in done.err
