@@ -53,6 +53,75 @@ def test_a_tier_overrides_the_samples_of_a_suite() -> None:
     assert config.tier("full") == {"a": 4, "b": 1}
 
 
+def test_tiers_go_from_the_cheapest_up() -> None:
+    """The cascade ends with the tier that publishes; a tier whose samples another one takes too comes first."""
+    assert parse(GOOD.encode()).cascade == ["quick", "full"]
+    swapped = GOOD.replace("[tiers.quick]", "[tiers.late]").replace("[tiers.full]", "[tiers.quick]")
+    text = swapped.replace("[gate]", "[tiers.nightly]\nsuites = { b = { samples = 64 } }\n[gate]")
+    assert parse(text.encode()).cascade == ["late", "quick"]
+    first = GOOD.replace("[tiers.quick]", '[tiers.all]\nsuites = ["a", "b"]\npublish = true\n[tiers.quick]')
+    assert parse(first.encode()).cascade == ["quick", "all"]
+
+
+def test_a_tier_has_its_own_rules_and_alpha() -> None:
+    """The commit's alpha is split over tiers with tests, after what tiers name; inherited rules need their suite."""
+    text = GOOD.replace("suites = { a = { samples = 1 } }", "suites = { a = { samples = 1 } }\n{own}").replace(
+        "rules = [", 'rules = [{ rule = "regression", suite = "*" }, '
+    )
+    shared = parse(text.replace("{own}", "").encode())
+    assert [shared.of_tier(name).gate.alpha for name in ("quick", "full")] == [0.005, 0.005]
+    assert [rule.suite for rule in shared.of_tier("quick").gate.rules] == ["*", "a"]
+    assert shared.of_tier("quick").headline == "a"
+    named = parse(text.replace("{own}", "alpha = 0.001").encode())
+    assert [named.of_tier(name).gate.alpha for name in ("quick", "full")] == pytest.approx([0.001, 0.009])
+    untested = parse(text.replace("{own}", 'rules = [{ rule = "threshold", min = 1 }]').encode())
+    assert untested.of_tier("full").gate.alpha == 0.01
+    assert untested.of_tier("quick").gate.rules == [Threshold(min=1)]
+    assert untested.of_tier("quick").of_tier("quick") == untested.of_tier("quick")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("publish = true", ""),
+            "tiers: none has publish = true, so nothing is ever published; add it to [tiers.full]",
+        ),
+        (("[tiers.quick]", "[tiers.auto]"), "tiers.auto: the name stands for all tiers"),
+        (('["a", "b"]', '["a"]'), "tiers.full.suites: gate.rules[0] looks at 'b', which this tier does not measure"),
+        (
+            ("publish = true", 'publish = true\nrules = [{ rule = "max-drop", points = 2, suite = "c" }]'),
+            "tiers.full.rules[0].suite: no suite is called 'c'",
+        ),
+        (
+            ("[tiers.full]", 'rules = [{ rule = "max-drop", points = 2, suite = "b" }]\n[tiers.full]'),
+            "tiers.quick.rules[0] looks at 'b', which this tier does not measure, so no run would ever be kept",
+        ),
+        (
+            ("publish = true", 'publish = true\nrules = [{ rule = "threshold", min = 0 }]'),
+            "tiers.full.rules[0].min: no score is below 0, so this rule never rejects",
+        ),
+        (
+            ("publish = true", 'publish = true\nrules = [{ rule = "regression", suite = "a", max_samples = 2 }]'),
+            "tiers.full.rules[0].max_samples: 2 is below the 4 samples per problem",
+        ),
+        (("publish = true", "publish = true\nalpha = 0.02"), "gate.alpha: the tiers name 0.02 for themselves"),
+        (
+            ("publish = true", 'publish = true\nalpha = 0.002\nrules = [{ rule = "regression", alpha = 0.005 }]'),
+            "tiers.full: its rules name an alpha of 0.005 for themselves, more than it may spend (0.002 of gate.alpha",
+        ),
+        (("publish = true", 'publish = true\nover = "trim"'), "tiers.full.over: there are no minutes"),
+        (("publish = true", 'publish = true\nminutes = 5\nover = "trimm"'), "did you mean 'trim'?"),
+        (("publish = true", "publish = true\nminutes = 0"), "tiers.full.minutes"),
+        (("publish = true", "publish = true\nminuts = 5"), "tiers.full.minuts: unknown key; did you mean 'minutes'?"),
+    ],
+)
+def test_contradictory_tiers_are_mistakes(change: tuple[str, str], message: str) -> None:
+    """Each is found before anything is measured, with its place."""
+    text = GOOD.replace('source = "builtin:abacus"', 'source = "builtin:abacus"\nsampling = { temperature = 0.7 }')
+    assert message in mistakes(text.replace(*change))
+
+
 def test_an_unknown_tier_is_refused_with_a_suggestion() -> None:
     """A tier with a typing error names the one that was meant."""
     with pytest.raises(ConfigError, match="did you mean 'quick'"):

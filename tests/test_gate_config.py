@@ -18,6 +18,7 @@ samples = 8
 source = "t.jsonl"
 [tiers.full]
 suites = ["s", "t"]
+publish = true
 [tiers.quick.suites.s]
 samples = 2
 [gate]

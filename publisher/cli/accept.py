@@ -27,7 +27,8 @@ def command(ctx: click.Context, run: str, reason: str, as_json: bool) -> None:
     if as_json:
         echo_json(msgspec.to_builtins(made))
         return
-    echo(f"kept: {made.run_id}")
+    echo(f"{made.verdict}: {made.run_id}")
     for rule in made.overrides:
         echo(f"  overrules {rule}")
-    echo("publisher reconcile   publishes it")
+    then = f"publisher publish {made.run_id.split('-')[1]} --tier auto   continues with the next tier"
+    echo("publisher reconcile   publishes it" if made.verdict == "kept" else then)

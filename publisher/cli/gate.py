@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from publisher.publishing.project import Project
     from publisher.schema import Record, Verdict
 
-EXIT_CODES = {"kept": 0, "unchanged": 0, "rejected": 1, "inconclusive": 4, "held": 4}
+EXIT_CODES = {"kept": 0, "passed": 0, "unchanged": 0, "rejected": 1, "inconclusive": 4, "held": 4}
 
 
 def exit_code(verdict: Verdict, config: Config) -> int:
@@ -53,11 +53,9 @@ def command(
     project = open_project(ctx)
     commit = project.repository.resolve(revision)
     config, _ = project.config(commit)
-    record = (
-        _run_of(project, revision, tier, archive)
-        if archive
-        else project.measured(commit, tier or config.publishing_tier)
-    )
+    tier = tier or config.publishing_tier
+    config = config.of_tier(tier)
+    record = _run_of(project, revision, tier, archive) if archive else project.measured(commit, tier)
     if record is None:
         raise UsageError(f"{commit[:12]} has not been measured", hint=f"publisher bench {shlex.quote(revision)}")
     if simulate or suggest is not None:

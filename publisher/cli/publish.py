@@ -13,17 +13,24 @@ from publisher.cli.gate import exit_code
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import append, echo, echo_json, note
+from publisher.config import AUTO
 from publisher.errors import UsageError
-from publisher.publishing import allowance, pipeline
+from publisher.publishing import allowance, cascade, pipeline
 from publisher.publishing.report import verdict_lines, verdict_markdown
 
 if TYPE_CHECKING:
+    from publisher.publishing.pipeline import Outcome
     from publisher.publishing.project import Project
 
 
 @click.command("publish")
 @click.argument("revision", default="HEAD", metavar="[REV]")
-@click.option("--tier", default="", help="Which tier to run (default: the first with publish = true).")
+@click.option(
+    "--tier",
+    default="",
+    help="Which tier to run (default: the first with publish = true); auto: all of them up to that one, "
+    "from the cheapest, until one does not pass.",
+)
 @click.option("--fresh", is_flag=True, help="Measure again with new seeds, even if this commit has been measured.")
 @click.option("--complete", is_flag=True, help="Measure what a run that was stopped early lacks; its verdict stays.")
 @click.option(
@@ -45,19 +52,27 @@ def command(
     """Measure commit REV (default: HEAD) and record the gate's verdict; publish a kept result and show it live."""
     if archive is not None and (fresh or complete or dry_run):
         raise UsageError("--run takes a run that is measured already: not with --fresh, --complete or --dry-run")
+    if archive is not None and tier == AUTO:
+        raise UsageError("--run takes the run of one tier", hint="--tier TIER, once for each run")
     project = open_project(ctx)
     if dry_run:
         ctx.exit(_rehearse(project, revision, tier))
     with Watch() as watch:
-        outcome = pipeline.publish(project, revision, tier, watch, fresh=fresh, complete=complete, archive=archive)
+        if tier == AUTO:
+            outcomes = cascade.publish_cascade(project, revision, watch, fresh=fresh, complete=complete)
+        else:
+            once = pipeline.publish(project, revision, tier, watch, fresh=fresh, complete=complete, archive=archive)
+            outcomes = [once]
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        append(Path(summary), verdict_markdown(outcome.record, outcome.verdict, outcome.receipt))
+        for one in outcomes:
+            append(Path(summary), verdict_markdown(one.record, one.verdict, one.receipt))
+    outcome = outcomes[-1]
     if as_json:
-        echo_json(msgspec.to_builtins({"news": outcome.news, "verdict": outcome.verdict, "receipt": outcome.receipt}))
+        tiers = {"tiers": [_as_json(one) for one in outcomes]} if tier == AUTO else {}
+        echo_json(msgspec.to_builtins(_as_json(outcome) | tiers))
     else:
-        echo("\n".join(verdict_lines(outcome.record, outcome.verdict)))
-        echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
+        _show(outcomes)
     config, _ = project.config(outcome.record.commit.sha)
     if outcome.news == "published":
         for line in allowance.left(project, config.netlify):
@@ -65,13 +80,34 @@ def command(
     ctx.exit(exit_code(outcome.verdict, config))
 
 
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    """Return what `--json` tells of one tier's run."""
+    told = {"news": outcome.news, "verdict": outcome.verdict, "receipt": outcome.receipt}
+    return {"tier": outcome.record.tier, **told}
+
+
+def _show(outcomes: list[Outcome]) -> None:
+    """Print each tier's verdict, one line per tier where there were several, and what became of the last run."""
+    for one in outcomes:
+        echo("\n".join(verdict_lines(one.record, one.verdict)))
+    if len(outcomes) > 1:
+        echo("\n".join(cascade.tier_line(one.record, one.verdict) for one in outcomes))
+    outcome = outcomes[-1]
+    echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
+
+
 def _rehearse(project: Project, revision: str, tier: str) -> int:
     """Measure a commit, say its verdict and what publishing would do, and return the exit code that it would have."""
     project.ledger.sync()
     with Watch() as watch:
-        record = pipeline.bench(project, revision, tier, watch, until="decided")
-    verdict = pipeline.verdict_of(project, record)
-    echo("\n".join(verdict_lines(record, verdict)))
+        if tier == AUTO:
+            done = cascade.rehearse_cascade(project, revision, watch)
+        else:
+            measured = pipeline.bench(project, revision, tier, watch, until="decided")
+            done = [(measured, pipeline.verdict_of(project, measured))]
+    for one, said in done:
+        echo("\n".join(verdict_lines(one, said)))
+    record, verdict = done[-1]
     then = "snapshot branch, build hook, verification, live site" if verdict.verdict == "kept" else "no build"
     echo(f"would be recorded in the ledger; then: {then}")
     config, _ = project.config(record.commit.sha)

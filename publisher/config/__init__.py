@@ -9,8 +9,6 @@ from publisher.config.bench import (
     PromptConfig,
     SamplingConfig,
     SuiteConfig,
-    TierConfig,
-    TierSuite,
 )
 from publisher.config.document import FILE, Config, parse
 from publisher.config.gate import (
@@ -28,8 +26,10 @@ from publisher.config.gate import (
     Threshold,
 )
 from publisher.config.publishing import SITE_NAME, KeepConfig, LedgerConfig, NetlifyConfig
+from publisher.config.tiers import AUTO, TierConfig, TierSuite
 
 __all__ = [
+    "AUTO",
     "FILE",
     "SITE_NAME",
     "AnyRule",

@@ -1,4 +1,4 @@
-"""`[model]`, `[prompt]`, `[suites]`, `[tiers]` and `[engine]`: what is measured, and how."""
+"""`[model]`, `[prompt]`, `[suites]` and `[engine]`: what is measured, and how."""
 
 from __future__ import annotations
 
@@ -52,19 +52,6 @@ class SuiteConfig(Section, frozen=True, kw_only=True):
     """One of `publisher.graders.GRADERS`."""
     samples: Count = 1
     public: bool = False
-
-
-class TierSuite(Section, frozen=True, kw_only=True):
-    """What a tier measures differently from what the suite says."""
-
-    samples: Count | None = None
-
-
-class TierConfig(Section, frozen=True, kw_only=True):
-    """A named selection of suites."""
-
-    suites: dict[str, TierSuite] | list[str]
-    publish: bool = False
 
 
 class EngineConfig(Section, frozen=True, kw_only=True):

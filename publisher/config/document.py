@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from publisher import address
-from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig, TierConfig, TierSuite
+from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig
 from publisher.config.check import MOST, check, control_characters
-from publisher.config.gate import GateConfig, gate_mistakes
+from publisher.config.gate import GateConfig, gate_mistakes, rule_mistakes
 from publisher.config.publishing import LedgerConfig, NetlifyConfig, ledger_mistakes
 from publisher.config.section import Section, short, suggest
+from publisher.config.tiers import TierConfig, TierSuite, alphas, ascending, rules_of, tier_mistakes
 from publisher.errors import ConfigError
 
 FILE = "publisher.toml"
@@ -46,6 +47,38 @@ class Config(Section, frozen=True, kw_only=True):
     def publishing_tier(self) -> str:
         """The tier that is measured before publishing: the first with `publish = true`, or the last, or `full`."""
         return next((name for name, tier in self.tiers.items() if tier.publish), next(reversed(self.tiers), "full"))
+
+    @property
+    def cascade(self) -> list[str]:
+        """The tiers that a commit goes through, from the cheapest up to the first with `publish = true`."""
+        order = ascending({name: self.tier(name) for name in self.tiers}) or ["full"]
+        return order[: 1 + next((place for place, name in enumerate(order) if self.publishes(name)), len(order))]
+
+    def publishes(self, name: str) -> bool:
+        """Return whether a kept run of a tier becomes a snapshot; without any tiers, `full` does."""
+        return self.tiers[name].publish if name in self.tiers else not self.tiers
+
+    def of_tier(self, name: str) -> Config:
+        """Return this configuration as it is for the runs of one tier, whose rules and alpha are then the gate's.
+
+        A tier that is not declared has those of `[gate]`. Of the result, this returns the same again.
+        """
+        if name not in self.tiers:
+            return self
+        measured = {tier: self.tier(tier) for tier in self.tiers}
+        rules = {
+            tier: rules_of(section, measured[tier], self.gate, self.headline) for tier, section in self.tiers.items()
+        }
+        own = self.tiers[name]
+        leads = self.headline in measured[name] or (own.publish and own.rules is None)
+        gate = msgspec.structs.replace(
+            self.gate,
+            rules=rules[name],
+            alpha=alphas(self.tiers, rules, self.gate.alpha)[name],
+            headline=self.gate.headline if leads else next(iter(measured[name])),
+        )
+        alone = {name: msgspec.structs.replace(own, rules=None, alpha=None)}
+        return msgspec.structs.replace(self, gate=gate, tiers=alone)
 
     def tier(self, name: str) -> dict[str, int]:
         """Return {suite: samples a problem} of the tier `name`; ConfigError when it is not declared."""
@@ -141,12 +174,29 @@ def _mistakes_between(config: Config) -> list[str]:
             mistakes.append(f"tiers.{name}.suites: at least one suite is needed")
         if len(mistakes) >= MOST:
             break
+    if all(tier.suites and all(suite in known for suite in tier.suites) for tier in config.tiers.values()):
+        mistakes += _mistakes_of_tiers(config)
     if "{problem}" not in config.prompt.template:
         mistakes.append("prompt.template: {problem} does not occur in it, so every prompt would be the same")
     mistakes += _source_mistakes("model", config.model.source, config.model.sha256)
     for name, suite in config.suites.items():
         mistakes += _source_mistakes(f"suites.{name}", suite.source, suite.sha256)
     return mistakes
+
+
+def _mistakes_of_tiers(config: Config) -> list[str]:
+    """Return the contradictions between tiers and the mistakes in their own rules, where all their suites exist."""
+    samples = {name: config.tier(name) for name in config.tiers}
+    greedy = config.model.sampling.temperature == 0
+    mistakes: list[str] = []
+    for name, tier in config.tiers.items():
+        place = f"tiers.{name}.rules"
+        if len(tier.rules or ()) > MOST_RULES:
+            return [f"{place}: more than {MOST_RULES} rules"]
+        known = dict.fromkeys(config.suites, 1) | samples[name]
+        mistakes += rule_mistakes(place, tier.rules or [], known, config.gate.headline, greedy=greedy)
+    # A name that points nowhere is one mistake, not two.
+    return mistakes or list(tier_mistakes(config.tiers, samples, config.gate, config.headline))
 
 
 def _source_mistakes(path: str, source: str, sha256: str) -> list[str]:

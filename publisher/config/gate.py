@@ -171,22 +171,30 @@ def gate_mistakes(gate: GateConfig, samples: Mapping[str, int], *, greedy: bool)
     `samples` is the largest number of samples per problem that any tier takes of each suite. A policy that could never
     pass or never reject is a mistake.
     """
-    named = {"gate.headline": gate.headline}
-    named |= {f"gate.rules[{number}].suite": rule.suite for number, rule in enumerate(gate.rules)}
-    mistakes = [
-        f"{path}: no suite is called {suite!r}{suggest(suite, samples)}"
-        for path, suite in named.items()
-        if suite and suite not in samples and not (suite == EVERY and path != "gate.headline")
-    ]
-    for number, rule in enumerate(gate.rules):
-        chosen = rule.suite or gate.headline or next(iter(samples), "")
-        k = max(samples.values(), default=1) if rule.suite == EVERY else samples.get(chosen, 1)
-        mistakes += [f"gate.rules[{number}].{text}" for text in _mistakes_of(rule, k, greedy=greedy)]
+    unknown = bool(gate.headline) and gate.headline not in samples
+    mistakes = [f"gate.headline: no suite is called {gate.headline!r}{suggest(gate.headline, samples)}"] * unknown
+    mistakes += rule_mistakes("gate.rules", gate.rules, samples, gate.headline, greedy=greedy)
     own = sum(own_alpha(rule) or 0.0 for rule in gate.rules if spends_alpha(rule))
     sharing = any(spends_alpha(rule) and own_alpha(rule) is None for rule in gate.rules)
     if own > gate.alpha + 1e-12 or (sharing and own > gate.alpha - 1e-12):
         what = "which leaves nothing for the other tests" if sharing else "more than all tests of a commit may spend"
         mistakes.append(f"gate.alpha: the rules name {own:g} for themselves, {what} (gate.alpha is {gate.alpha:g})")
+    return mistakes
+
+
+def rule_mistakes(
+    place: str, rules: list[AnyRule], samples: Mapping[str, int], headline: str, *, greedy: bool
+) -> list[str]:
+    """Return what is wrong with each of some rules: names that point nowhere, contradictions, impossible limits."""
+    mistakes = [
+        f"{place}[{number}].suite: no suite is called {rule.suite!r}{suggest(rule.suite, samples)}"
+        for number, rule in enumerate(rules)
+        if rule.suite not in {"", EVERY, *samples}
+    ]
+    for number, rule in enumerate(rules):
+        chosen = rule.suite or headline or next(iter(samples), "")
+        k = max(samples.values(), default=1) if rule.suite == EVERY else samples.get(chosen, 1)
+        mistakes += [f"{place}[{number}].{text}" for text in _mistakes_of(rule, k, greedy=greedy)]
     return mistakes
 
 

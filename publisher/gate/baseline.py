@@ -60,14 +60,18 @@ def candidates(run: Measured, history: Iterable[HistoryLine], suites: Sequence[s
     """Return the kept runs that measured the same problems of `suites` under the same conditions, oldest first.
 
     A run that was accepted against a rule is a change on purpose: nothing before it counts any more. One that only
-    waited for approval is no change, for every rule had kept it.
+    waited for approval is no change, for every rule had kept it. For a tier that publishes nothing, what passed it
+    counts as well, unless its commit came to something worse in another tier.
     """
+    history = list(history)
+    fallen = {line.commit for line in history if line.verdict in {"rejected", "inconclusive", "held"}}
     own = [run.line.scores[suite].suite for suite in suites]
     lines: list[HistoryLine] = []
     other = None
     for line in history:
         scores = [line.scores[suite] for suite in suites if suite in line.scores]
-        if line.verdict != "kept" or len(scores) < len(suites) or line.run_id == run.line.run_id:
+        passed = line.verdict == "passed" and line.tier == run.line.tier and line.commit not in fallen
+        if not (line.verdict == "kept" or passed) or len(scores) < len(suites) or line.run_id == run.line.run_id:
             continue
         if line.stopped_early:
             continue  # its score is biased: it was looked at until something decided

@@ -80,6 +80,9 @@ class Case:
         more = {"differs": self.differs()} | figures
         if more["differs"] and figures.get("baseline"):
             reason += f"; newer runs under other conditions do not count ({', '.join(more['differs'])})"
+        others = self._other_tiers(figures.get("baseline", ""), figures.get("runs", 1))
+        if others:
+            reason += f"; compared with runs of the tier {', '.join(others)}"
         return RuleResult(
             rule=name_of(self.rule),
             suite=self.suite,
@@ -88,6 +91,13 @@ class Case:
             effect=self.rule.effect,
             **more,
         )
+
+    def _other_tiers(self, baseline: str, runs: int) -> list[str]:
+        """Return the tiers of the runs that were compared with, the newest of which is `baseline`, but its own."""
+        ids = [line.run_id for line in self.candidates.lines] if baseline else []
+        end = ids.index(baseline) + 1 if baseline in ids else 0
+        tiers = {line.tier for line in self.candidates.lines[max(0, end - runs) : end]}
+        return sorted(tiers - {self.run.line.tier})
 
     def first(self, **figures: Any) -> RuleResult:
         """Pass a comparison that has nothing to compare with, and say so."""

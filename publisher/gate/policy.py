@@ -26,8 +26,10 @@ def decide(
 
     A failing rule whose effect is to block rejects; else an inconclusive one leaves it open; else the run is kept. A
     policy without rules keeps everything. `decided` is the time that the verdict carries. A run that was stopped early
-    can only be rejected, and completing one that was does not change its verdict.
+    can only be rejected, and completing one that was does not change its verdict. What a tier that publishes nothing
+    would keep has passed.
     """
+    config = config.of_tier(run.line.tier)
     early = run.record.stopped_early
     judge = check_early if early is not None else check
     earlier = [line for line in history if line.run_id != run.line.run_id]
@@ -35,7 +37,9 @@ def decide(
     if early is None:
         results += _rejected_before(run, earlier, config)
     word, same = _word(results), ""
-    if early is None:
+    if early is None and not config.publishes(run.line.tier):
+        word = "passed" if word == "kept" else word
+    elif early is None:
         word, same, held = _settled(word, run, earlier, config, records)
         results += held
     return Verdict(
@@ -120,7 +124,8 @@ def _cases(
     levels = shares_of_alpha(config, run.line)
     samples = {part.name: part.samples for part in run.record.suites}
     if run.line.tier in config.tiers:
-        samples |= config.tier(run.line.tier)
+        # A run that was trimmed to its minutes is complete with fewer samples than its tier takes.
+        samples |= {name: min(k, samples.get(name, k)) for name, k in config.tier(run.line.tier).items()}
     for number, rule in enumerate(config.gate.rules):
         for suites in suites_of(rule, run.line, config):
             yield Case(rule, suites, run, earlier, records, levels[number], samples, config.gate.early)
@@ -146,6 +151,7 @@ def _rejected_before(run: Measured, earlier: Iterable[HistoryLine], config: Conf
 
 def needed(run: Measured, history: Sequence[HistoryLine], config: Config) -> list[str]:
     """Return the ids of the runs whose records the rules read: at most a few windows, however long the history is."""
+    config = config.of_tier(run.line.tier)
     wanted: dict[str, None] = {}
     for rule in config.gate.rules:
         for suites in suites_of(rule, run.line, config):
@@ -197,7 +203,9 @@ def shares_of_alpha(config: Config, line: HistoryLine) -> list[float]:
     Together the blocking tests of a commit spend the policy's alpha, so one that changed nothing is rejected no more
     often, however many rules and suites there are: what rules name as their own alpha is theirs, the others share the
     rest. Rules that do not block spend nothing of it. Source: Bonferroni; Holm's step down rejects the same commits.
+    Of several tiers each spends its part of that alpha.
     """
+    config = config.of_tier(line.tier)
     rules = config.gate.rules
     counts = [max(1, len(suites_of(rule, line, config))) for rule in rules]
     own = sum(own_alpha(rule) or 0.0 for rule in rules if spends_alpha(rule))

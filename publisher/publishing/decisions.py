@@ -25,11 +25,15 @@ ATTEMPTS = 12
 def accept(project: Project, run: Run, *, reason: str) -> Decision:
     """Keep a run that was rejected, left open or held; it is published next, and part of the baseline from then on.
 
+    A run of a tier that publishes nothing has passed then.
+
     Raises UsageError for a run that is kept, shares another's snapshot, was stopped early, or is over.
     """
     word = run.line.verdict
     if word == "kept":
         raise UsageError(f"{run.run_id} is kept already", hint="publisher reconcile   publishes what is unfinished")
+    if word == "passed":
+        raise UsageError(f"{run.run_id} has passed, and its tier publishes nothing", hint="publisher publish")
     if word not in {"rejected", "inconclusive", "held"}:
         raise UsageError(f"{run.run_id} is {word}, so there is nothing to keep")
     if run.is_over:
@@ -39,20 +43,21 @@ def accept(project: Project, run: Run, *, reason: str) -> Decision:
             f"{run.run_id} was stopped early, and such a score is biased",
             hint=f"publisher publish {run.line.commit[:12]} --complete   measures the rest; accept that run",
         )
-    return _decide(project, run, "kept", reason)
+    config, _ = project.config(run.line.commit)
+    return _decide(project, run, "kept" if config.publishes(run.line.tier) else "passed", reason)
 
 
 def withdraw(project: Project, run: Run, *, reason: str) -> Decision:
     """Reject a run that was kept: it leaves the baseline, and later pages say so; its own pages never change.
 
-    Raises UsageError for a run that is not kept.
+    Raises UsageError for a run that is not kept and has not passed.
     """
-    if run.line.verdict != "kept":
+    if run.line.verdict not in {"kept", "passed"}:
         raise UsageError(f"{run.run_id} is {run.line.verdict}, not kept")
     return _decide(project, run, "rejected", reason)
 
 
-def _decide(project: Project, run: Run, word: Literal["kept", "rejected"], reason: str) -> Decision:
+def _decide(project: Project, run: Run, word: Literal["kept", "passed", "rejected"], reason: str) -> Decision:
     """Write a decision after those that were made before."""
     reason = check_reason(reason)
     verdict = history.read_part(project.ledger, run.run_id, "verdict.json", Verdict)
@@ -71,7 +76,7 @@ def _decide(project: Project, run: Run, word: Literal["kept", "rejected"], reaso
             overrides=_overruled(verdict, word),
         )
         (path,) = history.decision_file(made)
-        message = f"{'Accept' if word == 'kept' else 'Reject'} {run.run_id}\n"
+        message = f"{'Reject' if word == 'rejected' else 'Accept'} {run.run_id}\n"
         if project.ledger.append(history.decision_file(made), message, unless=partial(project.ledger.has, path)):
             return made
     raise LostRaceError("other people keep deciding on this run", hint="publisher log   shows what became of it")

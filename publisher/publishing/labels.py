@@ -35,6 +35,8 @@ def labels_of(project: Project) -> dict[str, set[str]]:
     for run in project.runs():
         if run.line.verdict == "kept":
             found[run.run_id] |= {"kept", f"passed-{run.line.tier}"}
+        elif run.line.verdict == "passed":
+            found[run.run_id].add(f"passed-{run.line.tier}")
         elif run.line.verdict == "rejected":
             found[run.run_id].add("rejected")
     for pin in history.pins(project.ledger).values():

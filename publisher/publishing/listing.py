@@ -23,6 +23,7 @@ _TIER, _SUBJECT = 8, 26
 HEADINGS = ["commit", "subject", "tier", "score ± s.e.", "state"]
 _MARKS = {
     "published": "✓",
+    "passed": "✓",
     "rejected": "✗",
     "inconclusive": "?",
     "unchanged": "=",

@@ -61,7 +61,7 @@ def messages(record: Record, verdict: Verdict, before: str, address: str) -> lis
     found: list[Kind] = []
     if verdict.verdict == "rejected":
         found.append("rejected")
-    elif verdict.verdict == "kept" and before == "rejected":
+    elif verdict.verdict in {"kept", "passed"} and before == "rejected":
         found.append("recovered")
     raised = [rule for rule in verdict.rules if rule.effect == "alert" and rule.outcome == "fail"]
     found += ["drift" if rule.rule == "drift" else "alert" for rule in raised]

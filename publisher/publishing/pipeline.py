@@ -44,6 +44,7 @@ NEWEST = "newest kept run"
 News = Literal[
     "published",
     "already published",
+    "passed",
     "rejected",
     "already rejected",
     "inconclusive",
@@ -98,9 +99,26 @@ def publish(
     """Take a commit all the way: measured, compared, recorded and, when kept, published and shown live.
 
     A run that is rejected at a look ends there, unless `complete` is asked for. With `archive` nothing is measured:
-    the run in that file, which another machine measured, is checked and taken.
+    the run in that file, which another machine measured, is checked and taken. A tier that publishes nothing ends with
+    the verdict.
     """
     target = project.target(revision, tier)
+    outcome = publish_target(project, target, observer, fresh=fresh, complete=complete, archive=archive)
+    if fresh:
+        end_fresh(project.workspace, target.commit, target.salted_by)
+    return outcome
+
+
+def publish_target(
+    project: Project,
+    target: Target,
+    observer: Observer,
+    *,
+    fresh: bool = False,
+    complete: bool = False,
+    archive: Path | None = None,
+) -> Outcome:
+    """Do what `publish` does for one tier; the caller ends a fresh measurement."""
     if target.policy and project.trusted is not None:
         raise UsageError(
             f"{target.commit[:12]} is not on {project.trusted.name}, so nothing of it is recorded or published",
@@ -118,8 +136,6 @@ def publish(
     entry = enter(project, record)
     with notify.about(project, entry.record, entry.verdict, observer.note, is_news=entry.known is None):
         receipt, news = publish_entry(desk, entry)
-    if fresh:
-        end_fresh(project.workspace, target.commit, target.tier)
     finish_others(project, target.commit, observer.note)
     return Outcome(entry.record, entry.verdict, receipt, news)
 
@@ -135,7 +151,7 @@ def _handed_over(project: Project, target: Target, archive: Path, note: Note) ->
 def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
     """Publish a run that is in the ledger, if it is kept, and show it live; return its receipt and what is new."""
     known, word = entry.known, entry.verdict.verdict
-    if word in {"inconclusive", "held"}:
+    if word in {"inconclusive", "held", "passed"}:
         return None, word
     if word == "unchanged":
         same = desk.project.run(entry.verdict.same_as)
@@ -176,7 +192,7 @@ def bench(
     target = project.target(revision, tier)
     record = measure_target(project, target, observer, fresh=fresh, reuse=reuse, until=until)
     if fresh:
-        end_fresh(project.workspace, target.commit, target.tier)
+        end_fresh(project.workspace, target.commit, target.salted_by)
     return record
 
 
@@ -192,7 +208,7 @@ def bench_for_another(
 
     export(project, record, out)
     if fresh:
-        end_fresh(project.workspace, target.commit, target.tier)
+        end_fresh(project.workspace, target.commit, target.salted_by)
     return record
 
 
@@ -211,7 +227,7 @@ def measure_target(
     The caller says (`end_fresh`) when a fresh measurement has served its purpose: until then, it is this one again.
     """
     started = dt.datetime.fromtimestamp(project.clock(), dt.UTC)
-    salt = fresh_salt(project.workspace, target.commit, target.tier, started.isoformat()) if fresh else ""
+    salt = fresh_salt(project.workspace, target.commit, target.salted_by, started.isoformat()) if fresh else ""
     known = project.measured(target.commit, target.tier, salt=salt) if reuse or fresh else None
     if known is not None and has(known, samples or {}) and not (until == "complete" and known.stopped_early):
         again = "by the same command, which was interrupted later" if fresh else "already (--fresh measures it again)"

@@ -108,10 +108,18 @@ class Target:
 
     commit: str
     config: Config
+    """As it is for the runs of this tier."""
     digest: str
     tier: str
     policy: str = ""
     """The commit of the trusted branch whose rules and suites count instead of the commit's own; empty for its own."""
+    series: str = ""
+    """The tiers whose fresh measurements share their seeds, so that a higher one reuses a lower one's samples."""
+
+    @property
+    def salted_by(self) -> str:
+        """What the salt of a fresh measurement is remembered by."""
+        return self.series or self.tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +222,7 @@ class Project:
         config, digest = self.config(commit)
         chosen = tier or config.publishing_tier
         config.tier(chosen)
-        return Target(commit, config, digest, chosen, self.policy(commit))
+        return Target(commit, config.of_tier(chosen), digest, chosen, self.policy(commit))
 
     def netlify(self, config: Config) -> Netlify:
         """Return the client of the site that a configuration names."""

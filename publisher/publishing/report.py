@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 WORDS = {
     "kept": "✓ kept",
+    "passed": "✓ passed",
     "rejected": "✗ rejected",
     "inconclusive": "? inconclusive",
     "unchanged": "= unchanged",

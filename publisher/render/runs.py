@@ -79,7 +79,7 @@ def rejected(snapshot: Snapshot) -> Iterator[Draft]:
         snapshot,
         "rejected/",
         "Rejected",
-        [line for line in snapshot.history.lines if line.verdict not in {"kept", "unchanged"}],
+        [line for line in snapshot.history.lines if line.verdict not in {"kept", "passed", "unchanged"}],
     )
 
 

@@ -139,7 +139,7 @@ def marks(snapshot: Snapshot) -> list[Mark]:
     """Return a mark for each run of this tier on this version of the headline suite, and for each tombstone."""
     found = ((line, snapshot.score(line)) for line in snapshot.history.lines if line.tier == snapshot.record.tier)
     # An unchanged run is its snapshot's mark once more.
-    drawn = ((line, score) for line, score in found if line.verdict != "unchanged")
+    drawn = ((line, score) for line, score in found if line.verdict not in {"unchanged", "passed"})
     return [_mark(snapshot, line, score) for line, score in drawn if score is not None or line.verdict == "unreadable"]
 
 

@@ -15,8 +15,9 @@ SUMMARY_SCHEMA = 1
 
 DECISION_SCHEMA = 1
 
-VerdictWord = Literal["kept", "rejected", "inconclusive", "unchanged", "held"]
-"""`unchanged` shares the snapshot of a kept run that measured the same; `held` waits for somebody's approval."""
+VerdictWord = Literal["kept", "passed", "rejected", "inconclusive", "unchanged", "held"]
+"""`passed`: what would be kept, but its tier publishes nothing; `unchanged` shares the snapshot of a kept run that
+measured the same; `held` waits for somebody's approval."""
 Effect = Literal["block", "alert", "note"]
 """What a rule that fails does: reject the run, raise an alert, or only be written down."""
 
@@ -80,7 +81,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     run_id: str
     number: int
     """1 for the first decision on a run; the last one counts."""
-    verdict: Literal["kept", "rejected"]
+    verdict: Literal["kept", "passed", "rejected"]
     reason: str
     who: str
     time: str
