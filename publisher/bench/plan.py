@@ -152,7 +152,7 @@ def conditions(config: Config) -> dict[str, object]:
     engine, model = config.engine, config.model
     parts: dict[str, object] = {
         "context": model.context,
-        "sampling": _sampling(model.sampling),
+        "sampling": sampling_condition(model.sampling),
         "mode": engine.mode,
         "flash_attention": engine.flash_attention,
         "kv_type": engine.kv_type,
@@ -168,7 +168,7 @@ def conditions(config: Config) -> dict[str, object]:
     return parts
 
 
-def _sampling(section: SamplingConfig) -> dict[str, float]:
+def sampling_condition(section: SamplingConfig) -> dict[str, float]:
     """Return the sampling options that decide a text; penalties that are off are left out, as before there were any."""
     values: dict[str, float] = msgspec.to_builtins(section)
     if (section.repetition_penalty, section.frequency_penalty, section.presence_penalty) == (1, 0, 0):

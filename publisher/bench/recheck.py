@@ -17,7 +17,7 @@ import msgspec
 
 from publisher.bench.inputs import model_file as models
 from publisher.bench.inputs.sources import Inputs
-from publisher.bench.plan import fingerprint_of, load_suites, prompt_digest, wanted_samples
+from publisher.bench.plan import fingerprint_of, load_suites, prompt_digest, sampling_condition, wanted_samples
 from publisher.bench.record import commit_identity, sampling_of, stopped_fingerprint, suite_identity, suite_result
 from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
@@ -146,7 +146,7 @@ def _check_generation(job: Job, record: Record, planned: Sequence[PlannedSuite],
     model, engine = job.config.model, job.config.engine
     declared = {
         "context": model.context,
-        "sampling": model.sampling,
+        "sampling": sampling_condition(model.sampling),
         "mode": engine.mode,
         "flash_attention": engine.flash_attention,
         "kv_type": engine.kv_type,
