@@ -73,7 +73,7 @@ def test_a_look_compares_with_what_the_ledger_holds(tmp_path: Path) -> None:
     judged(opened)
     project.folder.commit({"publisher.toml": policy(config("builtin:abacus@early"), rules)}, "Worse")
     bad, verdict = judged(replace(opened, clock=lambda: time.time() - 3600))
-    assert bad.run_id < opened.runs()[-1].run_id
+    assert bad.run_id < opened.runs()[0].run_id, "the kept run, entered first, has the later name"
     assert bad.stopped_early is not None
     assert verdict.verdict == "rejected"
 

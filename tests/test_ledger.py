@@ -31,13 +31,13 @@ def make_snapshot(ledger: Ledger, run_id: str) -> snapshots.SnapshotBranch:
 
 
 def test_a_run_can_be_read_back(repository: GitFolder) -> None:
-    """What is appended is there, in order, with its verdict and score."""
+    """What is appended is there, in the order of its entry, with its verdict and score."""
     ledger = Ledger(repository.opened)
     enter(ledger, repository.git("rev-parse", "HEAD"), "20261120T201134Z", "rejected")
     enter(ledger, repository.git("rev-parse", "HEAD"))
     lines = [run.line for run in history.read_runs(ledger)]
-    assert [(line.verdict, line.scores["s"].score) for line in lines] == [("kept", 75.0), ("rejected", 75.0)]
-    assert lines[1].why == "s is rejected"
+    assert [(line.verdict, line.scores["s"].score) for line in lines] == [("rejected", 75.0), ("kept", 75.0)]
+    assert lines[0].why == "s is rejected"
 
 
 def test_the_ledger_is_an_orphan_branch_and_leaves_the_folder_alone(repository: GitFolder) -> None:

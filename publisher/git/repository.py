@@ -102,9 +102,9 @@ class Repository:
             return False
         return bool(self.run("status", "--porcelain", "-z", "--untracked-files=no"))
 
-    def has(self, commit: str) -> bool:
-        """Return whether the commit is in this clone."""
-        return self._objects.info([checked(commit)]) != [None]
+    def has(self, commit: str, path: str = "") -> bool:
+        """Return whether the commit, or the file or folder `path` in it, is in this clone."""
+        return self._objects.info([f"{checked(commit)}:{path}" if path else checked(commit)]) != [None]
 
     def commit(self, sha: str) -> Commit:
         """Return the commit object `sha`, which must be a full hash; GitError when it is not in this clone."""

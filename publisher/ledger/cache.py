@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=msgspec.Struct)
 FILE = "history-cache"
-_FORMAT = 1
+_FORMAT = 2
 """Rises when the same ledger is to be read in another way."""
 _DIGEST = hashlib.sha256().digest_size
 WORTH_IT = 200

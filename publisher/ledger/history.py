@@ -90,7 +90,10 @@ def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistorySc
 
 
 def read_runs(ledger: Ledger, at: str | None = None) -> list[Run]:
-    """Return every run in the ledger (as of its commit `at`), oldest first; an unreadable one is a tombstone line."""
+    """Return every run in the ledger (as of its commit `at`) in the order in which they came; see `order`.
+
+    An unreadable one is a tombstone line.
+    """
     return index_of(ledger, at).ordered()
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from publisher import schema
 from publisher.errors import StorageError
-from publisher.ledger import cache, forms
+from publisher.ledger import cache, forms, order
 from publisher.schema import (
     BuildRequest,
     Decision,
@@ -81,14 +81,15 @@ class Index(msgspec.Struct):
 
     head: str = ""
     runs: dict[str, Run] = {}
+    """In the order in which they came into the ledger, which ids do not tell: they begin with a machine's time."""
     pins: dict[str, Pin] = {}
     moves: dict[str, LiveMove] = {}
     remarks: dict[str, str] = {}
     """Why a pin or a move was left out: one bad file never ends a command."""
 
     def ordered(self) -> list[Run]:
-        """Return the runs, oldest first."""
-        return [run for _, run in sorted(self.runs.items())]
+        """Return the runs in the ledger's order."""
+        return list(self.runs.values())
 
     def copy(self) -> Index:
         """Return an index that can be changed without changing this one."""
@@ -131,7 +132,13 @@ def _catch_up(index: Index, repository: Repository, head: str) -> int:
     run_ids = {match[1] for path in changes if (match := _RUN.match(path))}
     if len(run_ids) > _MANY and not listing:
         listing = repository.tree(head)
+    known = list(index.runs)
     _read_runs(index, repository, _files(repository, head, run_ids, listing))
+    fresh = index.runs.keys() - known
+    if fresh:
+        known = [run_id for run_id in known if run_id in index.runs]
+        came = order.ordered(repository, head, fresh, since=index.head, known=known)
+        index.runs = {run_id: index.runs[run_id] for run_id in came}
     others = {path: blob for path, blob in changes.items() if _PIN.match(path) or _MOVE.match(path)}
     _read_others(index, repository, others)
     index.head = head
@@ -158,9 +165,10 @@ def _read_runs(index: Index, repository: Repository, files: Mapping[str, Mapping
     """Read the parts of some runs and put the runs into the index."""
     blobs = _contents(repository, {blob for parts in files.values() for blob in parts.values()})
     for run_id, parts in files.items():
-        index.runs.pop(run_id, None)
         if parts:
             index.runs[run_id] = _run(run_id, {name: blobs[blob] for name, blob in parts.items()})
+        else:
+            index.runs.pop(run_id, None)
 
 
 def _read_others(index: Index, repository: Repository, changes: Mapping[str, str | None]) -> None:

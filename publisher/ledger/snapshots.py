@@ -278,14 +278,3 @@ def live_commit(ledger: Ledger) -> str | None:
     """Return the snapshot commit that `live` shows, None before the first."""
     there = live_at(ledger)
     return shown_by(ledger.repository, there) if there else None
-
-
-def entered_after(ledger: Ledger, run_id: str) -> set[str]:
-    """Return the runs that came into the ledger after a run: the ledger's own order, whatever clocks said.
-
-    Raises StorageError when the run is not in the ledger.
-    """
-    head = ledger.head
-    entered = _entered(ledger, f"{folder(run_id)}/verdict.json")
-    changes = ledger.repository.changes(entered, head) if head else {}
-    return {path.split("/")[1] for path, blob in changes.items() if blob and path.endswith("/verdict.json")}

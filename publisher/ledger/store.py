@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from publisher.errors import GitError, LostRaceError, StorageError, UsageError
 from publisher.git import LARGEST, Author, Repository
+from publisher.ledger import order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +25,7 @@ ATTEMPTS = 40
 AUTHOR_NAME = "publisher"
 AUTHOR_EMAIL = "publisher@snapshot.invalid"
 README = "README.md"
-_README = b"""# Ledger
+README_TEXT = b"""# Ledger
 
 The append-only history of this repository's benchmark runs, written by `publisher`. One folder per run in `runs/`:
 `record.json` (what was measured), `verdict.json` (what the gate said), `summary.json` (one line of history),
@@ -95,8 +96,10 @@ class Ledger:
             if unless():
                 self.sync()
                 return False
+            missing = self._missing(files, head)
+            signed = order.message(message, order.brought(self.repository, head, missing))
             try:
-                self._advance(self._commit(self._missing(files, head), head, message), head)
+                self._advance(self._commit(missing, head, signed), head)
             except LostRaceError:
                 _pause(attempt)
                 self.sync()
@@ -182,7 +185,10 @@ class Ledger:
             if other is not None:
                 raise StorageError(f"{remote} already holds another {other}; the ledger is append-only")
             news = {path: blob for path, blob in own.items() if path not in there}
-            replayed = self._commit({}, theirs, "Entries made meanwhile on another machine\n", blobs=news)
+            # Our runs keep their order, after those of the remote.
+            runs = order.ordered(repository, ours, order.brought(repository, theirs, news))
+            message = order.message("Entries made meanwhile on another machine\n", runs)
+            replayed = self._commit({}, theirs, message, blobs=news)
             repository.push(remote, {BRANCH: (replayed, theirs)})
             repository.move_refs({BRANCH: (replayed, ours)})
 
@@ -194,7 +200,7 @@ class Ledger:
         for commit in filter(None, commits):
             size = self.repository.sizes([f"{commit}:{README}"])[0] or 0
             about = (self.repository.read(commit, README) or b"") if size < _LARGEST_README else b""
-            if not about.startswith(_README.partition(b"\n")[0]):
+            if not about.startswith(README_TEXT.partition(b"\n")[0]):
                 raise UsageError(
                     f"the branch ledger at {commit[:12]} is none that publisher made",
                     hint="give it another name, here and on the remote, then run the same command again",
@@ -226,7 +232,7 @@ class Ledger:
         self, files: Mapping[str, bytes], head: str | None, message: str, blobs: Mapping[str, str] | None = None
     ) -> str:
         """Return a new ledger commit on top of `head`."""
-        first = {} if head else {README: _README}
+        first = {} if head else {README: README_TEXT}
         return self.repository.write_commit(
             {**first, **files},
             message=message,

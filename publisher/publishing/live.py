@@ -116,14 +116,15 @@ def _is_due(desk: Desk, receipt: Receipt) -> bool:
     if receipt.run_id not in published:
         desk.note(f"{receipt.snapshot} was withdrawn or given up, so it does not go live by itself")
         return False
-    newer = sorted(snapshots.entered_after(project.ledger, receipt.run_id) & set(published))
+    ids = list(published)
+    newer = ids[ids.index(receipt.run_id) + 1 :]
     if newer:
         desk.note(f"{published[newer[-1]].line.snapshot} is newer and published already, so the live site stays")
     return not newer
 
 
 def contenders(project: Project) -> dict[str, Run]:
-    """Return the published runs, by id, of which the newest goes live by itself.
+    """Return the published runs, by id and in the ledger's order, of which the last goes live by itself.
 
     A run that was withdrawn or given up is none, unless it has been live: then what is older does not come back.
     """

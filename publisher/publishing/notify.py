@@ -108,7 +108,7 @@ def about(
 
     A verdict that `is_news` no more was told when it was. What follows comes first: a kept run then has its address.
     """
-    earlier = [run.line for run in project.runs() if run.line.tier == record.tier and run.run_id != record.run_id]
+    earlier = [run.line for run in project.runs_before(record.run_id) if run.line.tier == record.tier]
     before = earlier[-1].verdict if earlier else ""
     try:
         yield

@@ -17,7 +17,7 @@ from publisher.bench.workspace import end_fresh, fresh_salt
 from publisher.errors import LostRaceError, PublisherError, UsageError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
-from publisher.ledger import history, snapshots
+from publisher.ledger import history
 from publisher.publishing import notify, takedown
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
 from publisher.publishing.extend import extended, extension, has
@@ -371,13 +371,7 @@ def finish_move(project: Project, note: Note) -> None:
     """Show the newest published run live, where its publisher was interrupted just before that."""
     published = contenders(project)
     moved = {move.run_id for move in history.live_moves(project.ledger)}
-    newest = max(published, default="")
-    while newest:
-        # Names begin with a time that a wrong clock may have given; the ledger's order is asked until nothing is newer.
-        later = snapshots.entered_after(project.ledger, newest) & set(published)
-        if not later:
-            break
-        newest = max(later)
+    newest = next(reversed(published), "")
     receipt = published[newest].receipt if newest and newest not in moved else None
     if receipt is not None:
         desk = Desk.of_run(project, published[newest], note)

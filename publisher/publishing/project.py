@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,8 +235,12 @@ class Project:
         return self.netlify(config), config
 
     def runs(self) -> list[Run]:
-        """Return every run in the ledger, oldest first."""
+        """Return every run in the ledger, in the order in which they came."""
         return history.read_runs(self.ledger)
+
+    def runs_before(self, run_id: str) -> list[Run]:
+        """Return the runs that came into the ledger before a run: all of them where it is not there yet."""
+        return list(itertools.takewhile(lambda run: run.run_id != run_id, self.runs()))
 
     def run(self, run_id: str) -> Run | None:
         """Return one run of the ledger, or None."""

@@ -155,7 +155,7 @@ def _minutes(record: Record, suite: str, samples: int) -> float | None:
 def _rates(project: Project, record: Record, config: Config) -> tuple[Measured, dict[str, npt.NDArray[np.float64]]]:
     """Return the run and, by suite, the rate of right answers to each problem."""
     run = Measured(history.summarize(record), record)
-    lines = [one.line for one in project.runs() if one.run_id < record.run_id]
+    lines = [one.line for one in project.runs_before(record.run_id)]
     records = project.records(needed(run, lines, config))
     found = {}
     for suite in run.line.scores:

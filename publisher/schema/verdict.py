@@ -142,7 +142,7 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """One compact line per run as of a snapshot, oldest first."""
+    """One compact line per run as of a snapshot, in the order in which they came into the ledger."""
 
     schema: int = HISTORY_SCHEMA
     site: str
