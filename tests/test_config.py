@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from publisher.config import BestRatio, Threshold, parse
 from publisher.errors import ConfigError
-from publisher.graders import GRADERS
+from publisher.graders import GRADERS, mistake_in
 
 GOOD = """
 [model]
@@ -153,7 +153,7 @@ def test_a_grader_that_nobody_registered_is_refused() -> None:
     """Every such suite is named, with the graders that there are, together with all other mistakes."""
     bad = GOOD.replace("samples = 4", 'samples = 0\ngrader = "maths"').replace('"b.jsonl"', '"b.jsonl"\ngrader = "x"')
     with pytest.raises(ConfigError) as caught:
-        parse(bad.encode(), graders=GRADERS)
+        parse(bad.encode(), graders=mistake_in)
     assert f"suites.a.grader: 'maths' is none of {', '.join(GRADERS)}; did you mean 'math'?" in caught.value.message
     assert "suites.b.grader: 'x' is none of" in caught.value.message
     assert "suites.a.samples" in caught.value.message
@@ -240,7 +240,7 @@ def test_an_escape_that_toml_took_is_explained() -> None:
     r"""An unescaped \b in "\boxed" is a backspace: the message names the key and what to type."""
     text = GOOD + '[prompt]\ntemplate = "{problem} in \\boxed{}"\n'
     with pytest.raises(ConfigError, match=r"prompt.template: .* U\+0008.*write \\\\b, or use '…'"):
-        parse(text.encode(), graders=["math"])
+        parse(text.encode(), graders=mistake_in)
     assert parse(text.encode()).prompt.template  # an old run's page is still rendered
 
 
@@ -269,7 +269,7 @@ def test_any_document_is_a_config_or_a_config_error(document: dict[str, object])
     text = GOOD + "".join(f"{json.dumps(key)} = {toml(value)}\n" for key, value in document.items())
     for data in (text, text.removeprefix(GOOD)):
         with contextlib.suppress(ConfigError):
-            parse(data.encode(errors="surrogatepass"), graders=["math"])
+            parse(data.encode(errors="surrogatepass"), graders=mistake_in)
 
 
 @given(st.integers(0, len(GOOD)), st.binary(max_size=12), st.integers(0, 12))
@@ -278,4 +278,4 @@ def test_any_damage_is_a_config_or_a_config_error(at: int, inserted: bytes, remo
     """A good file with bytes put in and taken out anywhere is read or refused, never a traceback."""
     data = GOOD.encode()
     with contextlib.suppress(ConfigError):
-        parse(data[:at] + inserted + data[at + removed :], graders=["math"])
+        parse(data[:at] + inserted + data[at + removed :], graders=mistake_in)

@@ -20,7 +20,7 @@ from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
 from publisher.bench.workspace import proof_key, whole_samples
 from publisher.errors import GraderError, ModelError, StorageError
 from publisher.files import atomic_write
-from publisher.graders import GRADERS
+from publisher.graders import make
 from publisher.samples import pack_samples, samples_digest, withhold
 from publisher.schema import StoppedEarly
 
@@ -155,7 +155,7 @@ def measure(
 def _scorer(stack: contextlib.ExitStack, job: Job, planned: Plan) -> Scorer:
     """Return what scores completions, with the graders of the suites started."""
     names = {part.grader for part in planned.suites}
-    graders = {name: stack.enter_context(GRADERS[name]()) for name in names}
+    graders = {name: stack.enter_context(make(name, job.read)) for name in names}
     redactor = stack.enter_context(Redactor(job.config.ledger.redact))
     return Scorer({part.suite.name: part for part in planned.suites}, graders, redactor, job.config.ledger.clip)
 

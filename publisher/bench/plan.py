@@ -24,7 +24,7 @@ from publisher.bench.inputs.sources import Inputs
 from publisher.engine import devices, machine
 from publisher.errors import ModelError
 from publisher.files import canonical_json, compact_json, sha256_file, sha256_hex
-from publisher.graders import GRADERS
+from publisher.graders import make
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -54,6 +54,10 @@ class Job:
     started: dt.datetime
     policy: str = ""
     """The commit that the suites are read from, where they are not the measured commit's own."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of a file of the commit; None where it has none."""
+        return self.repository.read(self.commit, path)
 
 
 class PlannedSuite(NamedTuple):
@@ -120,7 +124,7 @@ def load_suites(job: Job, note: Callable[[str], None] = lambda _: None) -> list[
     loaded = []
     for name, samples in job.config.tier(job.tier).items():
         section = job.config.suites[name]
-        version = GRADERS[section.grader].version
+        version = make(section.grader, job.read).version
         loaded.append(
             PlannedSuite(suites.load(name, section, inputs), samples, section.grader, version, section.source)
         )

@@ -23,7 +23,7 @@ from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
 from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
-from publisher.graders import GRADERS
+from publisher.graders import make
 from publisher.samples import samples_digest, without_text
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _scored(
     """Return the samples as they are graded here, how many came out otherwise, and how many had to be believed."""
     regraded, scored, believed = 0, [], 0
     with contextlib.ExitStack() as stack:
-        graders = {name: stack.enter_context(GRADERS[name]()) for name in {part.grader for part in planned}}
+        graders = {name: stack.enter_context(make(name, job.read)) for name in {part.grader for part in planned}}
         redactor = stack.enter_context(Redactor(job.config.ledger.redact))
         scorer = Scorer({part.suite.name: part for part in planned}, graders, redactor, job.config.ledger.clip)
         for wanted, sample in given:

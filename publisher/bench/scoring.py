@@ -70,8 +70,8 @@ class Scorer:
         """
         if not sample.clipped:
             scored = grade(self._grader(wanted), sample.text, wanted.problem.answer, sample.finish)
-        elif self._grader(wanted).form == "code":
-            scored = Grade("error", "", "the stored program is cut off")
+        elif self._grader(wanted).form in {"code", "json", "text"}:
+            scored = Grade("error", "", "the stored text is cut off")
         elif sample.outcome in {"right", "wrong"}:
             match = self._grader(wanted).compare(sample.answer, wanted.problem.answer)
             scored = Grade(match.outcome, sample.answer, match.reason)

@@ -43,6 +43,7 @@ COMMANDS = {
     "takedown": "Remove a published page for good; the ledger says who did it and why.",
     "reproduce": "Measure a snapshot's commit again and compare every answer.",
     "bisect": "Find the commit that made the score drop.",
+    "grade": "Check a grader on pairs of completion and expected answer.",
     "quantize": "Write a model in other quantizations.",
     "doctor": "Say what llama.cpp really does on this machine.",
     "render": "Build the site of a snapshot branch into dist/.",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from publisher.config.section import Count, Digest, Name, Section
+from publisher.config.section import Count, Digest, GraderName, Section
 
 
 class SamplingConfig(Section, frozen=True, kw_only=True):
@@ -48,8 +48,8 @@ class SuiteConfig(Section, frozen=True, kw_only=True):
 
     source: Annotated[str, Meta(min_length=1, max_length=1000)]
     sha256: Digest = ""
-    grader: Name = "math"
-    """One of `publisher.graders.GRADERS`."""
+    grader: GraderName = "math"
+    """One of `publisher.graders.GRADERS`, with its options."""
     samples: Count = 1
     public: bool = False
 

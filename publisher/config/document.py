@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -93,10 +93,10 @@ class Config(Section, frozen=True, kw_only=True):
         return {suite: part.samples or self.suites[suite].samples for suite, part in wanted.items()}
 
 
-def parse(data: bytes, where: str = FILE, *, graders: Collection[str] = ()) -> Config:
+def parse(data: bytes, where: str = FILE, *, graders: Callable[[str], str] | None = None) -> Config:
     """Return the configuration in `data`; ConfigError lists every mistake, each with its place and a suggestion.
 
-    `graders` are the names that a suite may use. Without them neither they nor control characters in texts are
+    `graders` returns what is wrong with a grader's name. Without it neither names nor control characters in texts are
     checked, because a page may show an older run, and its grader need not be installed where the page is rendered.
     """
     raw = _read(data, where)
@@ -136,14 +136,14 @@ def _read(data: bytes, where: str) -> dict[str, Any]:
     raise ConfigError(f"{where} {problem}", hint=f"correct {where} and commit it")
 
 
-def _unknown_graders(suites: Any, graders: Collection[str]) -> list[str]:
-    """Return a mistake for each suite whose grader is none of `graders`."""
+def _unknown_graders(suites: Any, mistake_in: Callable[[str], str]) -> list[str]:
+    """Return a mistake for each suite whose grader is not known, or has options that it does not take."""
     sections = suites if isinstance(suites, dict) else {}
     wanted = {name: section.get("grader") for name, section in sections.items() if isinstance(section, dict)}
     return [
-        f"suites.{name}.grader: {short(grader)} is none of {', '.join(graders)}{suggest(grader, graders)}"
+        f"suites.{name}.grader: {why}"
         for name, grader in wanted.items()
-        if isinstance(grader, str) and grader not in graders
+        if isinstance(grader, str) and (why := mistake_in(grader))
     ]
 
 

@@ -11,6 +11,9 @@ import msgspec
 from msgspec import Meta
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="lower case, digits, . _ -")]
+GraderName = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}(:[^\x00-\x1f]+)?$", max_length=500, description="NAME or NAME:OPTIONS")
+]
 Digest = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$", description="a sha256: 64 lower-case hexadecimal digits")]
 Points = Annotated[float, Meta(ge=0, le=100, description="points, from 0 to 100")]
 Count = Annotated[int, Meta(ge=1, le=1024, description="a whole number from 1 to 1024")]

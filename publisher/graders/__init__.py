@@ -1,6 +1,8 @@
 """Graders: each turns a completion and an expected answer into an outcome; records keep its name and version.
 
-Answers are extracted by our own rules (`extract`). When a grader itself fails, the outcome is `error`, never wrong.
+A suite names its grader in one word, with options where it has some: `math`, `numeric:relative=0.01`,
+`python:graders/essay.py:grade`. Answers are extracted by our own rules (`extract`). When a grader itself fails, the
+outcome is `error`, never wrong.
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Literal, Self
 
     from publisher.graders.comparison import Match
     from publisher.schema import Outcome
+
+    ReadFile = Callable[[str], bytes | None]
+    """Path in the commit -> the file's bytes; None where the commit has no such file."""
 
 
 class Grade(NamedTuple):
@@ -32,7 +37,7 @@ class Grader(Protocol):
     name: str
     version: str
     form: str
-    """What counts as an answer: `box` (only a box), `line` (a box, or else the last line) or `code` (a program)."""
+    """What counts as an answer, by the names of `extract.FORMS`."""
 
     def mistake(self, expected: str) -> str:
         """Return why `expected` cannot be an expected answer of this grader, or nothing."""
@@ -68,8 +73,15 @@ class _Registry(Mapping[str, "type[Grader]"]):
 GRADERS: Mapping[str, type[Grader]] = _Registry(
     {
         "math": "math.grader:MathGrader",
+        "math:rllm": "math.rllm:RllmGrader",
         "integer": "integers:IntegerGrader",
+        "numeric": "numbers:NumericGrader",
         "exact": "strings:ExactGrader",
+        "contains": "strings:ContainsGrader",
+        "choice": "choices:ChoiceGrader",
+        "regex": "patterns:RegexGrader",
+        "json-schema": "patterns:JsonSchemaGrader",
+        "python": "code.commit:CommitGrader",
         "python-tests": "code.grader:PythonTestsGrader",
         "stdin": "code.grader:StdinGrader",
         "functional": "code.grader:FunctionalGrader",
@@ -78,13 +90,34 @@ GRADERS: Mapping[str, type[Grader]] = _Registry(
 """Every grader by its name in publisher.toml; the only list of them."""
 
 
+def make(spec: str, read: ReadFile | None = None) -> Grader:
+    """Return the grader that a suite names, with its options; `read` gives it files of the commit.
+
+    Raises ConfigError where there is no such grader, or its options are wrong.
+    """
+    from publisher.graders.options import build  # noqa: PLC0415 - needed where answers are graded
+
+    return build(GRADERS, spec, read)
+
+
+def mistake_in(spec: str) -> str:
+    """Return what is wrong with the name of a grader and its options, or nothing."""
+    from publisher.errors import ConfigError  # noqa: PLC0415 - as above
+
+    try:
+        make(spec)
+    except ConfigError as error:
+        return error.message
+    return ""
+
+
 def grade(grader: Grader, text: str, expected: str, finish: Literal["stop", "length", "error"]) -> Grade:
     """Return how `text` scores against `expected`; one that ran out of tokens is truncated whatever it says."""
-    from publisher.graders.extract import final_answer, final_code  # noqa: PLC0415 - needed where answers are graded
+    from publisher.graders.extract import FORMS  # noqa: PLC0415 - as above
 
     if finish == "length":
         return Grade("truncated", "", "ran out of tokens")
-    answer, why = final_code(text) if grader.form == "code" else final_answer(text, boxed=grader.form == "box")
+    answer, why = FORMS[grader.form](text)
     if answer is None:
         return Grade("unanswered", "", why)
     try:

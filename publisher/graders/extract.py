@@ -8,6 +8,10 @@ there is no answer, and no earlier box takes its place. An empty box echoes the 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 LIMIT = 2000
 """Characters of the longest answer that is compared; a longer one is wrong."""
@@ -19,6 +23,7 @@ _END = re.compile(
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)[ \t]*([\w+.-]*)[^\n]*$", re.MULTILINE)
 _PYTHON = frozenset({"", "python", "python3", "py"})
+_JSON = frozenset({"", "json", "json5", "jsonc"})
 _BARE = re.compile(r"[+-]?\d[\d,./]*")
 
 
@@ -46,6 +51,45 @@ def final_code(text: str) -> tuple[str | None, str]:
     A block that was cut off is no answer, and no earlier one takes its place. Text without a block is taken as it is,
     its indentation included: a base model that was shown a function's head continues it.
     """
+    return _block(text, _PYTHON, "Python")
+
+
+def final_json(text: str) -> tuple[str | None, str]:
+    """Return (document, "") or (None, why there is none): the last closed block of JSON, or text without any block."""
+    return _block(text, _JSON, "JSON")
+
+
+def whole_reply(text: str) -> tuple[str | None, str]:
+    """Return (everything after the thoughts, "") or (None, why there is nothing)."""
+    said = spoken(text)
+    if said is None:
+        return None, "the thoughts were never closed"
+    return (said.strip(), "") if said.strip() else (None, "no text")
+
+
+def first_reply(text: str) -> tuple[str | None, str]:
+    r"""Return the last `\boxed{…}` between the first and the second `</think>`, as VibeThinker's own scoring does.
+
+    Braces are counted without regard to escapes, and an empty box is an answer. Those are the rules that published
+    figures were made by; `final_answer` has ours.
+    """
+    parts = text.strip().split("</think>", 2)
+    if len(parts) < 2:
+        return None, "the thoughts were never closed"
+    start = parts[1].rfind("\\boxed")
+    if start < 0:
+        return None, "no box"
+    depth = 0
+    for brace in re.compile("[{}]").finditer(parts[1], start):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            box = parts[1][start : brace.end()]
+            return (box[7:-1], "") if box.startswith("\\boxed{") else (None, "no brace follows the last box")
+    return None, "the last box is not closed"
+
+
+def _block(text: str, languages: frozenset[str], called: str) -> tuple[str | None, str]:
+    """Return the last closed block in one of `languages`, or the text where it has no blocks at all."""
     said = spoken(text)
     if said is None:
         return None, "the thoughts were never closed"
@@ -57,13 +101,13 @@ def final_code(text: str) -> tuple[str | None, str]:
         )
         if end is None:
             return None, "the last block of code is not closed"
-        if opening[2].lower() in _PYTHON:
+        if opening[2].lower() in languages:
             blocks.append(said[opening.end() + 1 : end.start()])
         at = end.end()
     if blocks:
         return blocks[-1], ""
     if at or not said.strip():
-        return None, "no block of Python" if at else "no text"
+        return None, f"no block of {called}" if at else "no text"
     return said, ""
 
 
@@ -98,3 +142,14 @@ def _content(text: str, start: int) -> str | None:
         return None if end < 0 else text[start + 1 : end]
     bare = _BARE.match(text, start)
     return bare[0].rstrip(".,/") if bare else None
+
+
+FORMS: Mapping[str, Callable[[str], tuple[str | None, str]]] = {
+    "box": final_answer,
+    "line": lambda text: final_answer(text, boxed=False),
+    "code": final_code,
+    "json": final_json,
+    "text": whole_reply,
+    "first-reply": first_reply,
+}
+"""What counts as an answer: a box; a box, or else the last line; a program; a JSON document; everything said."""

@@ -17,7 +17,7 @@ from publisher.config import FILE, Config, parse
 from publisher.errors import StorageError, UsageError
 from publisher.files import atomic_write, canonical_json, sha256_hex
 from publisher.git import Repository
-from publisher.graders import GRADERS
+from publisher.graders import mistake_in
 from publisher.ledger import history
 from publisher.ledger.store import Ledger
 from publisher.netlify.client import Netlify, Settings
@@ -200,7 +200,7 @@ class Project:
         data = self.repository.read(commit, FILE, limit=LARGEST_CONFIG)
         if data is None:
             raise UsageError(f"commit {commit[:12]} has no {FILE}", hint="publisher init   writes one; then commit it")
-        return parse(data, f"{FILE} of {commit[:12]}", graders=GRADERS), sha256_hex(data)
+        return parse(data, f"{FILE} of {commit[:12]}", graders=mistake_in), sha256_hex(data)
 
     def now(self, netlify: Netlify) -> float:
         """Return the host's time where it was heard, otherwise this machine's, as Unix time."""

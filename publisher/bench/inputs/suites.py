@@ -16,7 +16,7 @@ import msgspec
 from publisher.bench.inputs.model_file import BUILTIN, REINSTALL
 from publisher.bench.inputs.sources import Kind, check_digest, fetch
 from publisher.errors import StorageError, SuiteError
-from publisher.graders import GRADERS
+from publisher.graders import make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -101,7 +101,7 @@ def parse(stream: BinaryIO, where: str, grader: str, *, public: bool) -> tuple[P
     problems: list[Problem] = []
     mistakes = _Mistakes(where)
     seen: dict[str, int] = {}
-    check = GRADERS[grader]().mistake
+    check = make(grader).mistake
     for number, line in _lines(stream):
         if len(problems) >= MAX_PROBLEMS:
             mistakes.add(number, [f"more than {MAX_PROBLEMS} problems"])

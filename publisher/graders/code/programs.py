@@ -102,6 +102,23 @@ def run(sandbox: Sandbox, program: str, tests: Cases) -> Result:
         return _python_tests(sandbox, running, tests)
 
 
+def call(sandbox: Sandbox, source: bytes, function: str, arguments: list[Any], limits: Limits) -> tuple[str, Any]:
+    """Return ("returned", value) of one call of a function of `source`, or (why there is no value, None)."""
+    with sandbox.start({"program.py": source, **_inside("solution.py")}, "solution.py", limits=limits) as running:
+        ready = running.line(limits.seconds)
+        if ready != b'["ready"]':
+            return _why(running, ready, "the file cannot be loaded"), None
+        running.feed(values.dumps([function, arguments]).encode() + b"\n")
+        line = running.line(limits.seconds)
+        word, _ = _reply(line)
+        if word != "returned" or line is None:
+            return _why(running, line, word), None
+        try:
+            return "returned", values.loads(line)[1]
+        except ValueError:
+            return "an answer that cannot be read", None
+
+
 def complete(program: str, tests: Cases) -> str:
     """Return the program after what was given: a whole function stands by itself, a body continues its head."""
     if not tests.given:

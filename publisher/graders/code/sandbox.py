@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 NOBODY = 65534
-INSTALL = "apt-get install bubblewrap   (on Ubuntu 24.04 also allow it user namespaces: see docs/promises.md)"
+INSTALL = "apt-get install bubblewrap   (on Ubuntu 24.04 also allow it user namespaces: see docs/graders.md)"
 _JOB, _SCRATCH = "/job", "/tmp"  # noqa: S108 - a file system of the sandbox's own
 _PROBE = b"print(6 * 7)"
 
