@@ -3,9 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from publisher.errors import DeployError, NetworkError
+from publisher.ledger import history
+from publisher.netlify.client import Netlify, Settings
+from publisher.publishing import deliver
 from publisher.publishing.failures import Failures
 from tests.shelf import Shelf, shelf
 
@@ -77,3 +81,48 @@ def test_one_host_that_is_silent_is_a_failure_and_two_are_the_network() -> None:
     assert list(failures.found) == ["one", "three"]
     with pytest.raises(DeployError, match="2 runs were not verified: one, three"):
         failures.check("verified")
+
+
+def with_address(on: Shelf, address: str) -> None:
+    """Give the first snapshot another receipt, as everybody can who may push to the ledger."""
+    run = on.project.runs()[0]
+    assert run.receipt
+    receipt = msgspec.structs.replace(run.receipt, number=2, address=address)
+    on.forge({f"{history.folder(run.run_id)}/receipt-2.json": receipt})
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://elsewhere.example", "http://snapshot-0--other.localhost:{port}", "http://[", "https://demo:x@y"],
+)
+def test_a_receipt_cannot_send_verify_to_another_host(on: Shelf, address: str) -> None:
+    """The address is that of the site which the run's commit names, whatever the ledger says; nobody else is asked."""
+    with_address(on, address.format(port=on.info.port))
+    done = on.user.run("verify")
+    assert (done.code, done.out.count("✓"), "its site is" in done.err) == (3, 1, True), done.err
+
+
+def test_a_host_on_this_machine_may_have_another_port_since(on: Shelf) -> None:
+    """What was published under the old port is found under the new one."""
+    branch = on.project.runs()[0].line.snapshot
+    with_address(on, f"http://{branch}--demo.localhost:1")
+    done = on.user.run("verify")
+    assert (done.code, done.out.count("✓")) == (0, 2), done.err
+
+
+def test_a_snapshot_on_this_machine_is_not_looked_for_on_netlify(on: Shelf) -> None:
+    """Without the host's address in the environment, the message says what to set."""
+    del on.user.environment["NETLIFY_API_URL"], on.user.environment["NETLIFY_BUILD_HOOK"]
+    done = on.user.run("verify")
+    assert (done.code, "set NETLIFY_API_URL" in done.err) == (3, True), done.err
+
+
+def test_a_run_that_was_named_under_another_port_is_finished(on: Shelf) -> None:
+    """The ledger keeps the name that it has; the snapshot is the same one."""
+    run_id = on.enter()
+    project = on.project
+    away = Netlify(Settings("demo", api_url="http://127.0.0.1:1"))
+    deliver.name_snapshot(project, away, project.record(run_id))
+    done = on.user.run("reconcile")
+    assert done.code == 0, done.err
+    assert on.user.run("verify").code == 0

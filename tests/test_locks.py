@@ -99,6 +99,21 @@ def test_a_fresh_lock_is_waited_for(repository: GitFolder) -> None:
     assert len(notes) == 1
 
 
+@pytest.mark.parametrize("old", [True, False])
+def test_a_lock_that_a_push_only_mentions_does_not_stop_the_users_fetch(
+    repository: GitFolder, origin: GitFolder, *, old: bool
+) -> None:
+    """The push succeeds without its entry in `refs/remotes`; the user's `git fetch` would fail on the same lock."""
+    ledger, notes = opened(repository, "origin", Patience(lock=5, stale=0.5))
+    assert ledger.append({"a": b"1"}, "m\n")
+    lock = repository.path / ".git/refs/remotes/origin/ledger.lock"
+    place(lock) if old else lock.touch()
+    assert ledger.append({"b": b"1"}, "m\n")
+    assert (lock.exists(), len(notes)) == (False, 1)
+    assert origin.git("rev-parse", "ledger") == ledger.head
+    repository.git("fetch", "origin")
+
+
 def test_a_lock_that_is_released_is_no_error(repository: GitFolder) -> None:
     """A lock of a living git is waited for, and the work then continues."""
     lock = repository.path / ".git" / f"{BRANCH}.lock"

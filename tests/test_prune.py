@@ -117,7 +117,7 @@ def test_the_published_deploy_is_never_deleted(two: Shelf) -> None:
     assert run.receipt
     two.netlify.restore(run.receipt.deploy_id)
     with pytest.raises(DeployError, match="is live"):
-        removal.delete_snapshot(two.project, two.netlify, removal.target_of(run))
+        removal.delete_snapshot(two.project, two.netlify, removal.target_of(run), two.notes.append)
     assert two.remote("rev-parse", run.receipt.snapshot) == run.receipt.commit
 
 

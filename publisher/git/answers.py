@@ -21,6 +21,12 @@ _MOVED = re.compile(
     r"reference is missing|stale info|\(fetch first\)|\[rejected\].*\(non-fast-forward\)|\(already exists\)"
 )
 _REJECTED = re.compile(r"\[remote rejected\]\s*(?:[^()\n]*)\(([^\n]*)\)")
+_SETTINGS = {
+    "deletion prohibited": "receive.denyDeletes",
+    "deletion of the current branch prohibited": "receive.denyDeleteCurrent",
+    "non-fast-forward": "receive.denyNonFastForwards",
+}
+"""The setting of the remote's git that is behind a reason which git itself gives; hosting services have their own."""
 _SXFSZ = {-25, 153}
 """Exit codes of a process that a limit on file sizes ended."""
 
@@ -75,6 +81,8 @@ def remote_error(output: Output, remote: str, names: Iterable[str], patience: fl
     if rejected:
         reason = rejected[1][:200]
         hint = f"what {remote} lets you push is decided there: its hooks, protected branches and receive.* settings"
+        if reason in _SETTINGS:
+            hint = f"git config {_SETTINGS[reason]} false   in the repository of {remote} allows it"
         return RemoteRejectedError(f"{remote} rejects {listed}: {reason}", hint=hint, detail=detail, reason=reason)
     if output.arguments[0] == "push":
         return GitError(f"cannot push to {remote}", hint=f"git push {remote}   shows whether you may", detail=detail)

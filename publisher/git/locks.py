@@ -59,9 +59,12 @@ class Lock:
 
 
 def named_in(output: Output) -> Path | None:
-    """Return the lock that a failed command says is held, None when it failed for another reason."""
+    """Return the lock that a command says is held, None where it names none.
+
+    A push that succeeds names one, too, where it could not write down where the remote's branch is now.
+    """
     found = _LOCKED.search(output.said)
-    return Path(os.path.normpath(found[1])) if output.code and found else None
+    return Path(os.path.normpath(found[1])) if found else None
 
 
 def folder_of_remote(root: Path, remote: str) -> list[Path]:
@@ -95,6 +98,20 @@ def remove_stale(path: Path, repositories: list[Path], patience: Patience) -> st
             return ""
         path.unlink(missing_ok=True)
     return f"removed {path}, a lock that a killed git left {lock.age:.0f} s ago: no process holds it"
+
+
+def outwait(path: Path, repositories: list[Path], patience: Patience) -> str:
+    """Wait until a lock is gone, or old enough to be removed; return a sentence about it where it was removed.
+
+    One that a living process may hold is left alone.
+    """
+    home = next((folder for folder in repositories if path.is_relative_to(folder)), None)
+    end = time.monotonic() + patience.lock  # the lock of a machine whose clock is ahead seems to stay young
+    while home and (lock := Lock.at(path)) and lock.age < patience.stale and time.monotonic() < end:
+        if keepers(lock, home):
+            return ""
+        time.sleep(min(0.2, patience.stale - lock.age))
+    return remove_stale(path, repositories, patience)
 
 
 @contextmanager

@@ -291,15 +291,8 @@ class Repository:
     def fetch(self, remote: str, *refspecs: str, depth: int | None = None) -> None:
         """Fetch `refspecs` from `remote`, without tags; patterns that match nothing are no error."""
         # The refspecs and pruning of a mirror's configuration would overwrite and delete refs that only we have.
-        options = [
-            "--quiet",
-            "--no-tags",
-            "--no-prune",
-            "--refmap=",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-        ]
-        options += [f"--depth={depth}"] if depth else []
+        options = ["--quiet", "--no-tags", "--no-prune", "--refmap="]
+        options += ["--no-write-fetch-head", "--no-recurse-submodules", *([f"--depth={depth}"] if depth else [])]
         output = self._remotely(remote, ["fetch", *options, "--end-of-options", remote, *refspecs])
         if output.code != 0:
             raise answers.remote_error(output, remote, refspecs, self.patience.network)
@@ -377,23 +370,25 @@ class Repository:
     ) -> Output:
         """Run a command, and again while it fails on a lock that is released meanwhile or that a killed git left.
 
+        A lock that only keeps a push that succeeded from its last, unimportant entry would stop the user's next fetch.
+
         Raises GitError, which names the lock, its age and its holder, when a lock stays.
         """
-        deadline = time.monotonic() + self.patience.lock
-        pause = 0.02
+        deadline, pause = time.monotonic() + self.patience.lock, 0.02
         while True:
             output = execute(arguments, self.root, stdin=stdin, settings=settings, timeout=timeout)
             lock = locks.named_in(output)
             if lock is None:
                 return output
             homes = [self.git_folder, *locks.folder_of_remote(self.root, remote)]
-            removed = locks.remove_stale(lock, homes, self.patience)
+            removed = (locks.remove_stale if output.code else locks.outwait)(lock, homes, self.patience)
             if removed:
                 self.note(removed)
-                continue
-            if time.monotonic() > deadline:
+            if not output.code:
+                return output
+            if not removed and time.monotonic() > deadline:
                 raise locks.held(remote, lock, homes, output)
-            time.sleep(pause)
+            time.sleep(0 if removed else pause)
             pause = min(1.0, 1.5 * pause)
 
 

@@ -185,7 +185,7 @@ def move_live(ledger: Ledger, commit: str, before: str | None) -> None:
     if before == commit:
         return
     if ledger.remote:
-        commit = _push_live(ledger, ledger.remote, commit, before)
+        commit = push_over(ledger, LIVE, commit, before)
     repository = ledger.repository
     here = repository.ref(LIVE)
     stays = ledger.remote and (LIVE in repository.checked_out([LIVE]) or _is_foreign(repository, here))
@@ -193,34 +193,38 @@ def move_live(ledger: Ledger, commit: str, before: str | None) -> None:
         repository.move_refs({LIVE: (commit, here)})
 
 
-def _push_live(ledger: Ledger, remote: str, commit: str, before: str | None) -> str:
-    """Push `live` to the remote and return the commit that it is at now."""
-    repository = ledger.repository
+def push_over(ledger: Ledger, ref: str, commit: str, before: str | None) -> str:
+    """Push a branch from `before` to a snapshot commit, and return the commit that it is at now.
+
+    A remote that accepts fast-forwards only gets a commit on top of `before` that shows the snapshot.
+    """
+    repository, remote = ledger.repository, ledger.remote or ""
     try:
-        # `live` moves between unrelated commits, so this is the one push that need not be a fast-forward.
-        repository.push(remote, {LIVE: (commit, before)})
+        # Between unrelated commits: `live` and pins are the only branches whose pushes need not be fast-forwards.
+        repository.push(remote, {ref: (commit, before)})
     except RemoteRejectedError:
         if before is None:
             raise
         # `receive.denyNonFastForwards`, the default of shared repositories, or a protected branch.
-        on_top = _on_top(ledger, commit, before)
-        repository.push(remote, {LIVE: (on_top, before)})
+        on_top = _on_top(ledger, ref, commit, before)
+        repository.push(remote, {ref: (on_top, before)})
         return on_top
     return commit
 
 
-def _on_top(ledger: Ledger, commit: str, before: str) -> str:
+def _on_top(ledger: Ledger, ref: str, commit: str, before: str) -> str:
     """Write a commit with the tree of a snapshot and the parents `before` and the snapshot; return it."""
     repository = ledger.repository
     shown = repository.commit(commit)
-    message = f"Live: {shown.subject}\n\nSnapshot-commit: {commit}\n"
+    what = "Live" if ref == LIVE else "Pin"
+    message = f"{what}: {shown.subject}\n\nSnapshot-commit: {commit}\n"
     return repository.write_commit(
         {}, message=message, author=author(shown.time), parents=[before, commit], tree=commit
     )
 
 
 def shown_by(repository: Repository, commit: str) -> str:
-    """Return the snapshot commit that a commit shows: itself, or what a commit on `live` was made to show.
+    """Return the snapshot commit that a commit shows: itself, or what a commit on `live` or a pin was made to show.
 
     Such a commit has two parents, the second of which is the snapshot and has the same tree; a snapshot has one parent.
     """
@@ -242,26 +246,26 @@ def remaining(ledger: Ledger, branches: Iterable[str]) -> set[str]:
     return {branch for branch in branches if ledger.repository.ref(f"refs/heads/{branch}")}
 
 
-def delete_branch(ledger: Ledger, branch: str, commit: str, *, run_id: str) -> None:
-    """Delete a branch that shows a run and is at `commit`, here and on the remote; one that is gone is no error.
+def delete_branch(ledger: Ledger, branch: str, commit: str, *, run_id: str) -> bool:
+    """Delete a branch that shows a run's snapshot `commit`, here and on the remote; return whether it was there.
 
     Raises StorageError when the commit does not say that it was made for that run: the ledger, which names branches
-    and commits, can be written by everybody who can push.
+    and commits, can be written by everybody who can push. Raises RemoteRejectedError where the remote keeps it.
     """
     ref = f"refs/heads/{branch}"
     repository = ledger.repository
     there = repository.remote_refs(ledger.remote, ref).get(ref) if ledger.remote else None
     here = repository.ref(ref)
-    if commit not in {there, here}:
-        return
-    if ledger.remote and not repository.has(commit):
-        repository.fetch(ledger.remote, f"+{ref}:{ref}")
-    if trailers(repository.commit(commit).message).get("Run") != run_id:
+    if there:
+        repository.fetch_commit(ledger.remote, there)
+    tips = {tip for tip in (there, here) if tip and shown_by(repository, tip) == commit}
+    if tips and trailers(repository.commit(commit).message).get("Run") != run_id:
         raise StorageError(f"the branch {branch} at {commit} was not made for {run_id}", hint="nothing was deleted")
-    if ledger.remote and there == commit:
-        repository.delete_remote(ledger.remote, ref, commit)
-    if repository.ref(ref) == commit:
-        repository.delete_ref(ref, commit)
+    if ledger.remote and there in tips:
+        repository.delete_remote(ledger.remote, ref, there)
+    if here in tips:
+        repository.delete_ref(ref, here)
+    return bool(tips)
 
 
 def branch_commit(ledger: Ledger, branch: str) -> str | None:

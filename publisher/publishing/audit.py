@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from publisher import verify
-from publisher.errors import DeployError
+from publisher.address import host_of, is_loopback, split
+from publisher.errors import DeployError, StorageError
 from publisher.files import sha256_hex, storage_error
 from publisher.ledger import history
 from publisher.publishing.deliver import Desk, check_settings, repair
@@ -124,7 +125,7 @@ def _audit_one(
         receipt = restore_snapshot(project, run, note)
     whole = progress.known.get((receipt.run_id, receipt.number)) if progress else None
     if whole is not None:
-        return Verification(receipt.address, whole.manifest_sha256, whole.files), True
+        return Verification(address_of(project, run, receipt), whole.manifest_sha256, whole.files), True
     report = check(project, run, receipt)
     if mend and not report.private and (report.damaged or _is_replaced(project, run, receipt)):
         note(f"repairing {run.line.snapshot}")
@@ -141,20 +142,51 @@ def _is_replaced(project: Project, run: Run, receipt: Receipt) -> bool:
     return bool(netlify.settings.token) and not netlify.has(receipt.deploy_id)
 
 
+def address_of(project: Project, run: Run, receipt: Receipt) -> str:
+    """Return the permanent address of a receipt's snapshot, on the site that its run's own commit names.
+
+    The receipt's own word is not enough: everybody who can push can write it, and it could name a host that serves the
+    right files today and others tomorrow. Raises StorageError where it names another host; only the port of a host on
+    this machine may have changed since.
+    """
+    netlify, _ = project.client_of(run)
+    address = netlify.settings.address_of(receipt.snapshot)
+    if _host(address) == _host(receipt.address):
+        return address
+    here = is_loopback(receipt.address) and not is_loopback(address)
+    raise StorageError(
+        f"its receipt is of {host_of(receipt.address)}, and its site is {host_of(address)}",
+        hint="it was published on this machine: set NETLIFY_API_URL to that host (publisher serve says it)"
+        if here
+        else "git log ledger   says who wrote it; where the site is on another host, set NETLIFY_API_URL",
+    )
+
+
+def _host(address: str) -> tuple[str, str, bool]:
+    """Return what must not change of an address: scheme and host, and the port where it is not on this machine."""
+    try:
+        parts = split(address)
+    except ValueError:
+        return "", "", False
+    here = is_loopback(address)
+    return parts.scheme, ((parts.hostname or "") if here else parts.netloc), here
+
+
 def check(project: Project, run: Run, receipt: Receipt) -> Verification:
     """Compare what a snapshot's address serves with its manifest, whose digest is in the receipt.
 
     A site that does not answer at all, or not with a manifest, is reported as missing it.
     """
+    address = address_of(project, run, receipt)
     try:
         return verify.verify(
-            receipt.address,
+            address,
             record_sha256=record_digest(project, run),
             commit=receipt.commit,
             manifest_sha256=receipt.manifest_sha256,
         )
     except DeployError:
-        return Verification(receipt.address, missing=["manifest.json"])
+        return Verification(address, missing=["manifest.json"])
 
 
 def record_digest(project: Project, run: Run) -> str:

@@ -123,13 +123,17 @@ def name_snapshot(project: Project, netlify: Netlify, record: Record) -> Snapsho
     snapshot = snapshots.ensure_snapshot(
         project.ledger, record.run_id, site=settings.main_address(), address=settings.address_of
     )
-    name = SnapshotName(
-        run_id=record.run_id,
-        branch=snapshot.branch,
-        commit=snapshot.commit,
-        address=settings.address_of(snapshot.branch),
-    )
-    project.ledger.append(history.snapshot_file(name), f"Name {snapshot.branch}\n")
+    run = project.run(record.run_id)
+    known = run.snapshot if run else None
+    # Named once and for all: a host on this machine that has another port now must not stop the run.
+    if known is None or (known.branch, known.commit) != (snapshot.branch, snapshot.commit):
+        name = SnapshotName(
+            run_id=record.run_id,
+            branch=snapshot.branch,
+            commit=snapshot.commit,
+            address=settings.address_of(snapshot.branch),
+        )
+        project.ledger.append(history.snapshot_file(name), f"Name {snapshot.branch}\n")
     return snapshot
 
 

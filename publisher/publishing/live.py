@@ -5,12 +5,11 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Literal
 
-from publisher import verify
 from publisher.errors import LostRaceError, NetworkError, PublisherError, UsageError
-from publisher.files import sha256_hex
 from publisher.ledger import calls, history, snapshots
 from publisher.netlify import budget, deploys
 from publisher.publishing import allowance
+from publisher.publishing.audit import check
 from publisher.publishing.deliver import Desk, build, check_settings, repair
 from publisher.publishing.find import find_snapshot
 from publisher.publishing.give_up import check_reason
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from publisher.ledger.history import Run
     from publisher.netlify.client import Netlify
     from publisher.publishing.project import Project
+    from publisher.verify import Verification
 
     Note = Callable[[str], None]
 
@@ -207,19 +207,10 @@ def _evidence(project: Project, before: LiveMove, receipt: Receipt) -> LiveEvide
     )
 
 
-def _served(project: Project, run: Run) -> verify.Verification | None:
+def _served(project: Project, run: Run) -> Verification | None:
     """Return what a snapshot's permanent address serves; None where that cannot be found out."""
-    receipt = run.receipt
-    record = project.ledger.read(f"{history.folder(run.run_id)}/record.json")
-    if receipt is None or record is None:
-        return None
     try:
-        return verify.verify(
-            receipt.address,
-            record_sha256=sha256_hex(record),
-            commit=receipt.commit,
-            manifest_sha256=receipt.manifest_sha256,
-        )
+        return check(project, run, run.receipt) if run.receipt else None
     except PublisherError:
         return None
 

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from publisher import verify
-from publisher.errors import LostRaceError, RemoteRejectedError, UsageError
+from publisher.errors import LostRaceError, UsageError
 from publisher.files import sha256_hex
 from publisher.ledger import calls, history, snapshots
 from publisher.netlify import deploys
@@ -65,13 +65,11 @@ def pin(project: Project, wanted: str, name: str, *, move: bool, note: Note) -> 
     receipt = _published(run)
     _check_branch(project, name, receipt)
     made = _claim(desk, name, receipt, move=move)
-    _push(project, made)
-    wanted_deploy = deploys.WantedDeploy(
-        name, made.commit, made.run_id, f"pin {name} {made.run_id}", desk.limits.timeout
-    )
+    there = _push(project, made)
+    wanted_deploy = deploys.WantedDeploy(name, there, made.run_id, f"pin {name} {made.run_id}", desk.limits.timeout)
     build(desk, wanted_deploy, desk.turns(calls.pin_folder(name, made.number)))
     record = verify.verify(
-        made.address,
+        desk.netlify.settings.address_of(name),
         record_sha256=_record_digest(project, receipt),
         commit=made.commit,
         manifest_sha256=receipt.manifest_sha256,
@@ -128,27 +126,31 @@ def _claim(desk: Desk, name: str, receipt: Receipt, *, move: bool) -> Pin:
     raise LostRaceError(f"other publishers keep moving the pin {name!r}", hint="publisher pin   lists the pins")
 
 
-def _check_branch(project: Project, name: str, receipt: Receipt) -> str | None:
-    """Return where the pin's branch is, None where it is not there; UsageError where it is somebody else's branch.
+def _check_branch(project: Project, name: str, receipt: Receipt) -> tuple[str | None, str | None]:
+    """Return where the pin's branch is and which snapshot commit it shows, None where it is not there.
 
     The ledger's word is not enough to overwrite a branch: its commit must have been made for a snapshot that the name
-    was pinned to.
+    was pinned to. Raises UsageError where it is somebody else's branch.
     """
     ref = f"refs/heads/{name}"
     repository, remote = project.repository, project.ledger.remote
     there = repository.remote_refs(remote, ref).get(ref) if remote else repository.ref(ref)
     if there is None or there == receipt.commit:
-        return there
-    known = {pin.run_id for pin in history.pins_of(project.ledger, name) if pin.commit == there}
+        return there, there
+    known = {(pin.commit, pin.run_id) for pin in history.pins_of(project.ledger, name)}
     if known:
         repository.fetch_commit(remote, there)
-        if snapshots.trailers(repository.commit(there).message).get("Run") in known:
-            return there
+        shown = snapshots.shown_by(repository, there)
+        if (shown, snapshots.trailers(repository.commit(shown).message).get("Run")) in known:
+            return there, shown
     raise UsageError(f"there is a branch {name!r} already that is no pin", hint="choose another name")
 
 
-def _push(project: Project, made: Pin) -> None:
-    """Point the pin's branch at its snapshot, as long as nobody has moved the pin; LostRaceError where somebody has."""
+def _push(project: Project, made: Pin) -> str:
+    """Point the pin's branch at its snapshot, as long as nobody has moved the pin, and return where it is then.
+
+    Raises LostRaceError where somebody has.
+    """
     ref, remote, repository = f"refs/heads/{made.name}", project.ledger.remote, project.repository
     for _ in range(ATTEMPTS):
         project.ledger.sync()
@@ -158,31 +160,18 @@ def _push(project: Project, made: Pin) -> None:
                 f"{made.name} was pinned to {current.snapshot if current else 'nothing'} meanwhile",
                 hint="publisher pin   lists the pins",
             )
-        receipt = _published(run)
-        there = _check_branch(project, made.name, receipt)
-        if there == made.commit:
-            return
+        there, shown = _check_branch(project, made.name, _published(run))
+        if there is not None and shown == made.commit:
+            return there
         repository.fetch_commit(remote, made.commit)
         try:
-            if remote is None:
-                repository.move_refs({ref: (made.commit, there)})
-            else:
-                _push_to(project, remote, ref, made.commit, there)
+            if remote is not None:
+                return snapshots.push_over(project.ledger, ref, made.commit, there)
+            repository.move_refs({ref: (made.commit, there)})
         except LostRaceError:
             continue
-        return
+        return made.commit
     raise LostRaceError(f"other publishers keep moving the branch {made.name!r}", hint="publisher pin   lists the pins")
-
-
-def _push_to(project: Project, remote: str, ref: str, commit: str, there: str | None) -> None:
-    """Push a pin's branch from where it is; where the remote accepts fast-forwards only, by deleting it first."""
-    try:
-        project.repository.push(remote, {ref: (commit, there)})
-    except RemoteRejectedError:
-        if there is None:
-            raise
-        project.repository.delete_remote(remote, ref, there)
-        project.repository.push(remote, {ref: (commit, None)})
 
 
 def _record_digest(project: Project, receipt: Receipt) -> str:

@@ -64,7 +64,7 @@ def _best(runs: Sequence[Run], suite: str, count: int) -> list[str]:
 
 
 def prune(project: Project, run: Run, keep: KeepConfig, note: Note) -> bool:
-    """Delete a snapshot's deploys and last its branch; return False where it must stay after all.
+    """Delete a snapshot's deploys and last its branch; return False where it must stay after all, or nothing is there.
 
     Its record stays, and says so. Raises StorageError where the ledger's names are not this run's, DeployError where
     the snapshot goes live meanwhile.
@@ -102,6 +102,7 @@ def prune(project: Project, run: Run, keep: KeepConfig, note: Note) -> bool:
     if current is None or not current.line.pruned or removal.is_live(project, target):
         note(f"{target.branch} stays: it was pinned, shown live or repaired meanwhile")
         return False
-    removal.delete_snapshot(project, netlify, target)
-    note(f"pruned {target.branch}")
-    return True
+    done = removal.delete_snapshot(project, netlify, target, note)
+    if done:
+        note(f"pruned {target.branch}")
+    return done

@@ -11,14 +11,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.errors import DeployError, GitError, NetworkError, StorageError, UsageError
+from publisher.errors import DeployError, GitError, NetworkError, RemoteRejectedError, StorageError, UsageError
 from publisher.ledger import history, snapshots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from publisher.ledger.history import Run
     from publisher.netlify.client import Deploy, Netlify
     from publisher.publishing.project import Project
     from publisher.schema import Receipt, SnapshotName
+
+    Note = Callable[[str], None]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _NUMBER = re.compile(r"(?:-([2-9]|[1-9][0-9]))?\Z")
@@ -101,15 +105,27 @@ def shows(project: Project, commit: str, snapshot: str) -> bool:
         return False  # a commit that is not here is none that a snapshot was shown by
 
 
-def delete_snapshot(project: Project, netlify: Netlify, target: Target) -> None:
+def delete_snapshot(project: Project, netlify: Netlify, target: Target, note: Note) -> bool:
     """Delete the deploys of a snapshot's branch and last the branch, by which a half-finished deletion is seen.
 
-    Raises DeployError when the snapshot is live after all.
+    Return whether any of that was there and is not any more. Raises DeployError when the snapshot is live after all.
     """
-    for deploy in netlify.deploys(branch=target.branch):
-        if deploy.branch == target.branch:
-            delete_deploy(project, netlify, target, deploy)
-    snapshots.delete_branch(project.ledger, target.branch, target.snapshot, run_id=target.run_id)
+    deploys = [deploy for deploy in netlify.deploys(branch=target.branch) if deploy.branch == target.branch]
+    for deploy in deploys:
+        delete_deploy(project, netlify, target, deploy)
+    return delete_branch(project, target.branch, target, note) or bool(deploys)
+
+
+def delete_branch(project: Project, branch: str, target: Target, note: Note) -> bool:
+    """Delete a branch that shows a snapshot and return whether it was there; one that the remote keeps is named.
+
+    Its pages are gone all the same, and no command can do more than say who keeps the branch.
+    """
+    try:
+        return snapshots.delete_branch(project.ledger, branch, target.snapshot, run_id=target.run_id)
+    except RemoteRejectedError as error:
+        note(f"the branch {branch} stays, without a page: {error.message} ({error.hint})")
+        return False
 
 
 def delete_deploy(project: Project, netlify: Netlify, target: Target, deploy: Deploy) -> None:

@@ -98,8 +98,8 @@ def finish(project: Project, netlify: Netlify, target: Target, note: Note) -> No
     for name, pin in history.pins(project.ledger).items():
         if pin.run_id == target.run_id and is_branch_name(name):
             # Only where the branch is at the snapshot: a pin's name in a forged ledger may be anybody's branch.
-            snapshots.delete_branch(project.ledger, name, target.snapshot, run_id=target.run_id)
-    snapshots.delete_branch(project.ledger, target.branch, target.snapshot, run_id=target.run_id)
+            removal.delete_branch(project, name, target, note)
+    removal.delete_branch(project, target.branch, target, note)
     note(f"taken down: {target.branch}")
 
 
