@@ -52,6 +52,29 @@ def estimate(right: Sequence[int], samples: Sequence[int], level: float = 0.95) 
     return Estimate(100 * mean, 100 * stderr, points, 100 * low, 100 * high)
 
 
+def estimate_shares(values: Sequence[tuple[int, float, float]]) -> Estimate:
+    """Return the score of problems whose samples have shares from 0 to 1: per problem, count, sum and sum of squares.
+
+    As `estimate`, of which this is the case of graded answers; the variance within a problem is the samples' own.
+    """
+    known = [one for one in values if one[0] > 0]
+    if not known:
+        message = "no scored sample: there is nothing to estimate"
+        raise ValueError(message)
+    means = [total / drawn for drawn, total, _ in known]
+    count = len(means)
+    mean = min(1.0, max(0.0, math.fsum(means) / count))
+    variance = math.fsum((one - mean) ** 2 for one in means) / (count - 1) if count > 1 else mean * (1 - mean)
+    stderr = math.sqrt(variance / count)
+    within = [
+        max(0.0, squares - total * total / drawn) / (drawn - 1) / drawn for drawn, total, squares in known if drawn > 1
+    ]
+    sampling = 100 * math.sqrt(math.fsum(within)) / count if len(within) == count else None
+    effective = mean * (1 - mean) / stderr**2 if stderr > 0 and 0 < mean < 1 else float(count)
+    low, high = wilson(mean, effective, level=0.95)
+    return Estimate(100 * mean, 100 * stderr, sampling, 100 * low, 100 * high)
+
+
 def wilson(share: float, draws: float, level: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval, as shares, for `share` observed in `draws` independent draws."""
     z = NormalDist().inv_cdf(0.5 + level / 2)

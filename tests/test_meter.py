@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publisher.engine import nvidia
-from publisher.engine.child.meter import EnergyMeter
+from publisher.engine.meter import Meter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,21 +24,21 @@ def package(folder: Path, microjoules: int) -> Path:
 
 def test_joules_are_counted_from_the_start(tmp_path: Path) -> None:
     """Only what was used since then counts, and each package once."""
-    meter = EnergyMeter(package(tmp_path, 1_000_000))
+    meter = Meter(package(tmp_path, 1_000_000))
     package(tmp_path, 3_500_000)
     assert meter.joules()["energy_cpu_joules"] == 2.5
 
 
 def test_a_counter_may_begin_anew(tmp_path: Path) -> None:
     """A counter that wrapped around gives no negative energy."""
-    meter = EnergyMeter(package(tmp_path, 9_000_000))
+    meter = Meter(package(tmp_path, 9_000_000))
     package(tmp_path, 500_000)
     assert meter.joules()["energy_cpu_joules"] == 1.5
 
 
 def test_a_machine_that_does_not_tell_gives_nothing(tmp_path: Path) -> None:
     """Without a readable counter there is no figure."""
-    assert "energy_cpu_joules" not in EnergyMeter(tmp_path).joules()
+    assert "energy_cpu_joules" not in Meter(tmp_path).joules()
 
 
 def test_a_machine_without_an_nvidia_driver_has_no_cards() -> None:

@@ -13,6 +13,7 @@ from publisher.bench.forecast import Forecast
 from publisher.bench.generate import generated, options_of, prove, requests_for
 from publisher.bench.journal import Journal, journal_path
 from publisher.bench.looks import Tracker, rounds, shares
+from publisher.bench.own_metrics import OwnMetrics
 from publisher.bench.plan import Job, Plan, PlannedSample, plan
 from publisher.bench.record import build_record, sampling_of
 from publisher.bench.redaction import Redactor
@@ -21,6 +22,7 @@ from publisher.bench.workspace import proof_key, whole_samples
 from publisher.errors import GraderError, ModelError, StorageError
 from publisher.files import atomic_write
 from publisher.graders import make
+from publisher.quality.samples import Measurer
 from publisher.samples import pack_samples, samples_digest, withhold
 from publisher.schema import StoppedEarly
 
@@ -117,6 +119,7 @@ def measure(
         journal = stack.enter_context(Journal(path))
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(_GRADERS_AT_ONCE))
         run = _Run(job, planned, _scorer(stack, job, planned))
+        own = OwnMetrics.opened(stack, job)
         _resume(run, journal, observer)
         _reuse(run, reusable, observer)
         missing = run.missing()
@@ -126,7 +129,9 @@ def measure(
         requests = requests_for(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts))
         repeated = prove(engine, requests)
 
-        def record_of(samples: Sequence[Sample], digest: str, early: StoppedEarly | None) -> Record:
+        def record_of(
+            samples: Sequence[Sample], digest: str, early: StoppedEarly | None, *, final: bool = False
+        ) -> Record:
             return build_record(
                 job,
                 planned,
@@ -137,6 +142,7 @@ def measure(
                 duration=time.monotonic() - begun,
                 statistics=engine.statistics() | repeated,
                 reused=run.reused,
+                own=own.measure(planned, samples) if final else None,
                 stopped_early=early,
             )
 
@@ -146,7 +152,7 @@ def measure(
                 _take(run, coming, requests, engine, journal, observer, stop)
         samples = [run.done[wanted.key] for wanted in planned.wanted if stop.counts(wanted.key)]
         published = _published(samples, planned, workspace)
-        record = record_of(samples, samples_digest(published), stop.early(samples))
+        record = record_of(samples, samples_digest(published), stop.early(samples), final=True)
     if published is not samples:
         atomic_write(whole_samples(workspace, record.run_id), pack_samples(samples), mode=0o600)
     return Measurement(record, samples, published, path)
@@ -157,7 +163,9 @@ def _scorer(stack: contextlib.ExitStack, job: Job, planned: Plan) -> Scorer:
     names = {part.grader for part in planned.suites}
     graders = {name: stack.enter_context(make(name, job.read)) for name in names}
     redactor = stack.enter_context(Redactor(job.config.ledger.redact))
-    return Scorer({part.suite.name: part for part in planned.suites}, graders, redactor, job.config.ledger.clip)
+    suites = {part.suite.name: part for part in planned.suites}
+    measurer = stack.enter_context(Measurer())
+    return Scorer(suites, graders, redactor, measurer, job.config.ledger.clip)
 
 
 def _started(

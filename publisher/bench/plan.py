@@ -12,8 +12,10 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from publisher.bench.inputs.model_file import ModelFile
     from publisher.bench.inputs.suites import Problem, Suite
-    from publisher.config import Config, SamplingConfig
+    from publisher.config import Config, MetricConfig, SamplingConfig
     from publisher.git import Repository
 
 ENGINE = "llama-cpp-python"
@@ -68,6 +70,19 @@ class PlannedSuite(NamedTuple):
     grader: str
     grader_version: str
     source: str
+    code: bool = False
+    """Whether an answer is a program."""
+    language: str = ""
+    """The language that answers should be in; "" for any."""
+    score: str = ""
+    """The composite that is the suite's score; "" for right answers."""
+    metrics: Mapping[str, MetricConfig] = MappingProxyType({})
+    """The commit's own metrics, by name."""
+
+    @property
+    def composites(self) -> dict[str, list[str]]:
+        """The factors of each composite, by its name."""
+        return {name: one.product for name, one in self.metrics.items() if one.product}
 
 
 class PlannedSample(NamedTuple):
@@ -124,9 +139,19 @@ def load_suites(job: Job, note: Callable[[str], None] = lambda _: None) -> list[
     loaded = []
     for name, samples in job.config.tier(job.tier).items():
         section = job.config.suites[name]
-        version = make(section.grader, job.read).version
+        grader = make(section.grader, job.read)
         loaded.append(
-            PlannedSuite(suites.load(name, section, inputs), samples, section.grader, version, section.source)
+            PlannedSuite(
+                suites.load(name, section, inputs),
+                samples,
+                section.grader,
+                grader.version,
+                section.source,
+                code=grader.form == "code",
+                language=section.language,
+                score=section.score,
+                metrics=job.config.metrics,
+            )
         )
     return loaded
 
@@ -196,8 +221,17 @@ def engine_build() -> str:
 
 def fingerprint_of(generation: str, planned: Sequence[PlannedSuite]) -> str:
     """Return the digest of everything that can change a score: the generation, the suites and their graders."""
-    parts = [[part.suite.name, part.suite.sha256, part.samples, part.grader, part.grader_version] for part in planned]
+    parts = [
+        [part.suite.name, part.suite.sha256, part.samples, part.grader, part.grader_version, *_measured(part)]
+        for part in planned
+    ]
     return sha256_hex(canonical_json({"generation": generation, "suites": parts}))
+
+
+def _measured(part: PlannedSuite) -> list[object]:
+    """Return what of a commit's configuration changes a score or a metric; nothing where it asks for none."""
+    asked = part.language or part.score or part.metrics
+    return [part.language, part.score, dict(sorted(part.metrics.items()))] if asked else []
 
 
 def wanted_samples(planned: Sequence[PlannedSuite], salt: str) -> tuple[PlannedSample, ...]:

@@ -17,6 +17,8 @@ import msgspec
 
 from publisher.bench.inputs import model_file as models
 from publisher.bench.inputs.sources import Inputs
+from publisher.bench.measures import costs_of
+from publisher.bench.own_metrics import claimed
 from publisher.bench.plan import fingerprint_of, load_suites, prompt_digest, sampling_condition, wanted_samples
 from publisher.bench.record import commit_identity, sampling_of, stopped_fingerprint, suite_identity, suite_result
 from publisher.bench.redaction import Redactor
@@ -24,7 +26,9 @@ from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
 from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.graders import make
+from publisher.quality.samples import Measurer
 from publisher.samples import samples_digest, without_text
+from publisher.schema.metrics import PER_SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,6 +42,8 @@ LONGEST_RUN = 10 * 365 * 86_400.0
 """Seconds: no duration, latency or queue can be longer."""
 MOST_TOKENS = 1 << 40
 LONGEST_PROOF = 100
+LARGEST = 1e6
+"""No measure of an answer can be larger."""
 
 
 class Rechecked(NamedTuple):
@@ -68,7 +74,16 @@ def recheck(job: Job, record: Record, samples: Iterable[Sample]) -> Rechecked:
     wrong.require_none()
     slots = record.engine.slots * record.engine.engines
     results = [
-        suite_result(part, [one for one in scored if one.suite == part.suite.name], slots=slots)
+        costs_of(
+            suite_result(
+                part,
+                [one for one in scored if one.suite == part.suite.name],
+                slots=slots,
+                own=claimed(next((one for one in record.results if one.suite == part.suite.name), None), part.metrics),
+            ),
+            record.statistics,
+            job.config.prices,
+        )
         for part in planned
         if any(one.suite == part.suite.name for one in scored)
     ]
@@ -189,8 +204,9 @@ def _fault(job: Job, sample: Sample, seed: int, private: set[str]) -> str:
         return "another seed than its problem and number give"
     if not (0 <= sample.tokens <= most and 0 <= sample.prompt_tokens <= MOST_TOKENS and 0 <= sample.clipped < 1 << 40):
         return "token counts that its configuration does not allow"
-    if not all(0 <= seconds < LONGEST_RUN for seconds in (sample.latency, sample.queue, sample.prompt_time)):
-        return "times that cannot be"
+    times = all(0 <= seconds < LONGEST_RUN for seconds in (sample.latency, sample.queue, sample.prompt_time))
+    if not times or not all(name in PER_SAMPLE and 0 <= one < LARGEST for name, one in sample.measures.items()):
+        return "measures or times that cannot be"
     if len(sample.text) > job.config.ledger.clip:
         return "a longer text than [ledger] clip allows"
     if sample.withheld != (sample.suite in private) or len(sample.proof) > LONGEST_PROOF:
@@ -206,7 +222,9 @@ def _scored(
     with contextlib.ExitStack() as stack:
         graders = {name: stack.enter_context(make(name, job.read)) for name in {part.grader for part in planned}}
         redactor = stack.enter_context(Redactor(job.config.ledger.redact))
-        scorer = Scorer({part.suite.name: part for part in planned}, graders, redactor, job.config.ledger.clip)
+        measurer = stack.enter_context(Measurer())
+        suites = {part.suite.name: part for part in planned}
+        scorer = Scorer(suites, graders, redactor, measurer, job.config.ledger.clip)
         for wanted, sample in given:
             if is_gradable(sample):
                 here = scorer.again(sample, wanted)

@@ -8,6 +8,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 from publisher import __version__
+from publisher.bench.measures import costs_of, metrics_of, score_of
 from publisher.config import FILE
 from publisher.engine import devices, machine
 from publisher.files import sha256_hex
@@ -23,14 +24,14 @@ from publisher.schema import (
     SuiteIdentity,
     SuiteResult,
 )
-from publisher.stats import estimate, pass_at
+from publisher.stats import pass_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from publisher.bench.plan import Job, Plan, PlannedSuite
     from publisher.engine.protocol import ModelFacts
-    from publisher.schema import EngineIdentity, Sample, StoppedEarly
+    from publisher.schema import EngineIdentity, MetricValue, Sample, StoppedEarly
 
 _PACKAGES = ("llama-cpp-python", "math-verify", "latex2sympy2_extended", "sympy", "numpy")
 
@@ -46,11 +47,12 @@ def build_record(
     duration: float,
     statistics: Mapping[str, float],
     reused: Mapping[str, int],
+    own: Mapping[str, Mapping[str, MetricValue]] | None = None,
     stopped_early: StoppedEarly | None = None,
 ) -> Record:
     """Return the record of a finished run; `samples` are in the record's order, `duration` is in seconds.
 
-    `samples_sha256` is the digest of the samples as the ledger gets them.
+    `samples_sha256` is the digest of the samples as the ledger gets them, `own` the commit's own metrics by suite.
     """
     config = job.config
     finished = job.started + dt.timedelta(seconds=duration)
@@ -76,8 +78,15 @@ def build_record(
         finished=_time(finished),
         duration=round(duration, 3),
         results=[
-            suite_result(
-                part, [one for one in samples if one.suite == part.suite.name], slots=engine.slots * engine.engines
+            costs_of(
+                suite_result(
+                    part,
+                    [one for one in samples if one.suite == part.suite.name],
+                    slots=engine.slots * engine.engines,
+                    own=(own or {}).get(part.suite.name),
+                ),
+                statistics,
+                config.prices,
             )
             for part in plan.suites
             if any(one.suite == part.suite.name for one in samples)
@@ -115,7 +124,13 @@ def sampling_of(job: Job) -> Sampling:
     )
 
 
-def suite_result(part: PlannedSuite, samples: Sequence[Sample], *, slots: int) -> SuiteResult:
+def suite_result(
+    part: PlannedSuite,
+    samples: Sequence[Sample],
+    *,
+    slots: int,
+    own: Mapping[str, MetricValue] | None = None,
+) -> SuiteResult:
     """Return what a suite measured; a sample that is an error counts as an error and nowhere else.
 
     Tokens per second are those of all slots together while all are busy. They follow from the samples' latencies, which
@@ -127,7 +142,7 @@ def suite_result(part: PlannedSuite, samples: Sequence[Sample], *, slots: int) -
     for sample in scored:
         drawn[sample.problem] += 1
         right[sample.problem] += sample.outcome == "right"
-    estimated = estimate(list(right.values()), list(drawn.values()))
+    estimated = score_of(part, scored, list(right.values()), list(drawn.values()))
     outcomes = [sample.outcome for sample in samples]
     busy = sum(sample.latency for sample in scored)
     tokens = sum(sample.tokens for sample in scored)
@@ -148,6 +163,9 @@ def suite_result(part: PlannedSuite, samples: Sequence[Sample], *, slots: int) -
         tokens_per_second=tokens / busy * min(slots, len(scored)) if busy > 0 else 0.0,
         scored_by_problem=drawn,
         tokens_by_problem=_tokens(scored),
+        metrics=metrics_of(part, scored) | dict(own or {}),
+        first_token=quantiles([sample.prompt_time for sample in scored]),
+        per_token=_per_token(scored),
     )
 
 
@@ -162,6 +180,12 @@ def quantiles(durations: Sequence[float]) -> Quantiles:
         return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
     return Quantiles(p50=at(0.5), p90=at(0.9), p99=at(0.99), p95=at(0.95))
+
+
+def _per_token(scored: Sequence[Sample]) -> Quantiles | None:
+    """Return the seconds per token after the first, over samples; None where none has a second token."""
+    times = [(one.latency - one.prompt_time) / (one.tokens - 1) for one in scored if one.tokens > 1]
+    return quantiles(times) if times else None
 
 
 def _tokens(scored: Sequence[Sample]) -> dict[str, tuple[int, int]]:
@@ -222,6 +246,7 @@ def suite_identity(part: PlannedSuite) -> SuiteIdentity:
         grader=part.grader,
         grader_version=part.grader_version,
         public=part.suite.public,
+        score=" × ".join(part.composites[part.score]) if part.score else "",
     )
 
 

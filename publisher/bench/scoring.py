@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from publisher.bench.redaction import Redactor
     from publisher.engine.protocol import Completion
     from publisher.graders import Grader
+    from publisher.quality.samples import Measurer
 
 MAX_ERRORS = 0.05
 """The share of a suite's samples that may be errors. One more ends the run, because a score leaves errors out."""
@@ -36,6 +37,7 @@ class Scorer:
     graders: Mapping[str, Grader]
     """The entered graders, by name."""
     redactor: Redactor
+    measurer: Measurer
     clip: int
     """Characters of each text that are stored."""
 
@@ -61,7 +63,7 @@ class Scorer:
             prompt_time=round(completion.prompt_time, 6),
             text=text,
         )
-        return self._scored(sample, wanted, scored)
+        return self._scored(self._measured(sample, wanted, scored), wanted, scored)
 
     def again(self, sample: Sample, wanted: PlannedSample) -> Sample:
         """Return an earlier run's sample as this run's suite and grader score it.
@@ -77,7 +79,21 @@ class Scorer:
             scored = Grade(match.outcome, sample.answer, match.reason)
         else:
             scored = Grade(sample.outcome, sample.answer, sample.reason)
-        return self._scored(sample, wanted, scored)
+        whole = sample if sample.clipped else self._measured(sample, wanted, scored)
+        return self._scored(whole, wanted, scored)
+
+    def _measured(self, sample: Sample, wanted: PlannedSample, scored: Grade) -> Sample:
+        """Return a sample with what its whole text is like."""
+        part = self.suites[wanted.suite]
+        measures = self.measurer.measure(
+            sample.text,
+            outcome=scored.outcome,
+            answer=scored.answer,
+            statement=wanted.problem.problem,
+            code=part.code,
+            language=part.language,
+        )
+        return msgspec.structs.replace(sample, measures=measures)
 
     def _grader(self, wanted: PlannedSample) -> Grader:
         return self.graders[self.suites[wanted.suite].grader]

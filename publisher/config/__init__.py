@@ -25,6 +25,7 @@ from publisher.config.gate import (
     Rule,
     Threshold,
 )
+from publisher.config.metrics import MetricConfig, PricesConfig
 from publisher.config.publishing import SITE_NAME, KeepConfig, LedgerConfig, NetlifyConfig
 from publisher.config.tiers import AUTO, TierConfig, TierSuite
 
@@ -44,8 +45,10 @@ __all__ = [
     "KeepConfig",
     "LedgerConfig",
     "MaxDrop",
+    "MetricConfig",
     "ModelConfig",
     "NetlifyConfig",
+    "PricesConfig",
     "PromptConfig",
     "Regression",
     "Relative",

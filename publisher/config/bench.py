@@ -52,6 +52,10 @@ class SuiteConfig(Section, frozen=True, kw_only=True):
     """One of `publisher.graders.GRADERS`, with its options."""
     samples: Count = 1
     public: bool = False
+    language: Annotated[str, Meta(pattern="^([a-z]{2})?$", description="two letters of ISO 639-1, such as en")] = ""
+    """The language that answers should be in; the metric `in-language` is measured where it is given."""
+    score: str = ""
+    """What the suite's score is the mean of: a composite of `[metrics]`; "" for the share of right answers."""
 
 
 class EngineConfig(Section, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from publisher import address
 from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig
 from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes, rule_mistakes
+from publisher.config.metrics import MetricConfig, PricesConfig, metric_mistakes, rules_on_metrics
 from publisher.config.publishing import LedgerConfig, NetlifyConfig, ledger_mistakes
 from publisher.config.section import Section, short, suggest
 from publisher.config.tiers import TierConfig, TierSuite, alphas, ascending, rules_of, tier_mistakes
@@ -33,6 +34,8 @@ class Config(Section, frozen=True, kw_only=True):
     prompt: PromptConfig = PromptConfig()
     suites: dict[str, SuiteConfig]
     tiers: dict[str, TierConfig] = msgspec.field(default_factory=dict)
+    metrics: dict[str, MetricConfig] = msgspec.field(default_factory=dict)
+    prices: PricesConfig | None = None
     gate: GateConfig = GateConfig()
     engine: EngineConfig = EngineConfig()
     ledger: LedgerConfig = LedgerConfig()
@@ -164,6 +167,12 @@ def _mistakes_between(config: Config) -> list[str]:
         return [f"gate.rules: more than {MOST_RULES} rules"]
     known = config.suites
     mistakes = gate_mistakes(config.gate, _most_samples(config), greedy=config.model.sampling.temperature == 0)
+    named = {"gate.rules": config.gate.rules} | {
+        f"tiers.{name}.rules": tier.rules or [] for name, tier in config.tiers.items()
+    }
+    for place, rules in named.items():
+        mistakes += rules_on_metrics(place, rules[:MOST_RULES], config.metrics, known, config.headline)
+    mistakes += metric_mistakes(config.metrics, known)
     mistakes += ledger_mistakes(config.ledger)
     for name, tier in config.tiers.items():
         unknown = [suite for suite in tier.suites if suite not in known][:MOST]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from publisher.config.section import Points, Section, suggest
+from publisher.config.section import Name, Points, Section, suggest
 
 EVERY = "*"
 """A rule with this suite looks at each suite that was measured."""
@@ -17,7 +17,6 @@ Runs = Annotated[int, Meta(ge=1, le=100, description="a whole number of runs fro
 Several = Annotated[int, Meta(ge=4, le=100, description="a whole number of runs from 4 to 100")]
 Effect = Literal["block", "alert", "note"]
 """What a rule that fails does: reject the run, raise an alert beside the verdict, or only be written down."""
-MetricName = Literal["latency", "tokens-per-second", "memory", "unanswered", "truncated", "error-rate", "answer-length"]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="rule"):
@@ -111,7 +110,8 @@ class Budget(Rule, frozen=True, kw_only=True, tag="budget"):
     against the spread between runs on the same machine or, for answer-length, between answers to the same problem.
     """
 
-    metric: MetricName
+    metric: Name
+    """Of the run, of its answers (`schema/metrics.py`), or one that `[metrics]` declares."""
     limit: Annotated[float, Meta(ge=0, le=1e15, description="0 or more, in the metric's own unit")] | None = None
     percent: Annotated[float, Meta(gt=0, le=1000, description="per cent, above 0, at most 1000")] | None = None
     alpha: Alpha | None = None
@@ -158,6 +158,13 @@ def spends_alpha(rule: AnyRule) -> bool:
             return rule.significant
         case _:
             return False
+
+
+def tests_right_answers(rule: AnyRule) -> bool:
+    """Return whether a rule looks at how many answers are right, not only at the score."""
+    if isinstance(rule, Relative | BestRatio | MaxDrop):
+        return rule.significant
+    return isinstance(rule, Regression | Erosion)
 
 
 def own_alpha(rule: AnyRule) -> float | None:

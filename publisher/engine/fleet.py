@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from publisher.engine import load, machine
+from publisher.engine.meter import Meter
 from publisher.engine.process import EngineProcess
 from publisher.engine.protocol import Completion
 from publisher.errors import ModelError
@@ -49,6 +50,7 @@ class Fleet:
     def __init__(self, options: EngineOptions, *, engines: int = 0) -> None:
         """Choose the engines: `engines` of them, or with 0 a suitable number. The `with` block starts them."""
         self._other_load: dict[str, float] = {}
+        self._meter = Meter()
         self._engines = [EngineProcess(one) for one in plan_engines(options, engines)]
 
     def __enter__(self) -> Self:
@@ -105,12 +107,15 @@ class Fleet:
         Raises ModelError when an engine fails, after the completions that all of them had finished. A caller that
         leaves the loop early ends the engines; the fleet cannot be used again.
         """
-        others = load.OtherLoad()
+        others, self._meter, self._other_load = load.OtherLoad(), Meter(), {}
         try:
             yield from self._generated(requests)
         finally:
             # Counted once per run: it asks the system about every process there is.
-            self._other_load = {"other_load": round(others.processors(), 2)}
+            self._other_load = {
+                "other_load": round(others.processors(), 2),
+                "cpu_utilisation": round(min(1.0, others.own_processors() / machine.cores()), 4),
+            }
 
     def _generated(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Yield the completions of all engines."""
@@ -162,11 +167,13 @@ class Fleet:
     def statistics(self) -> dict[str, float]:
         """Return the figures of the last `generate`, at most a second old while it runs; empty before the first.
 
-        `other_load` is the number of processors that other programs kept busy meanwhile; it comes with the end.
+        With the end come `other_load`, the number of processors that other programs kept busy meanwhile, and
+        `cpu_utilisation`, the share of this machine's processors that the run itself did.
         """
         figures = merged([engine.statistics() for engine in self._engines])
         waiting = {"passive_waiting": 1.0} if self._engines[0].options.passive else {}
-        return figures | self._other_load | waiting if figures else {}
+        self._meter.look()
+        return figures | self._meter.figures() | self._other_load | waiting if figures else {}
 
 
 def _completions(engine: EngineProcess, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
@@ -279,7 +286,7 @@ def merged(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the figures of all engines together.
 
     Seconds are means, so tokens per second are those of all engines side by side. An engine that ends before the last
-    one idles, and that counts as tail. Energy is the maximum, because each engine counts that of the whole machine.
+    one idles, and that counts as tail.
     """
     if len(parts) == 1:
         return dict(parts[0])
@@ -289,7 +296,6 @@ def merged(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     found = {key: sum(part[key] for part in parts) for key in _SUMS if key in parts[0]}
     found |= {key: sum(part[key] for part in parts) / len(parts) for key in _MEANS}
     found |= {key: sum(part[key] * part["steps"] for part in parts) / found["steps"] for key in _SHARES}
-    found |= {key: max(part.get(key, 0.0) for part in parts) for key in parts[0] if key.startswith("energy_")}
     found["seconds"] = max(part["seconds"] for part in parts)
     idle = sum(part["tail_seconds"] + found["seconds"] - part["seconds"] for part in parts)
     found["tail_seconds"] = idle / len(parts)

@@ -47,6 +47,10 @@ class OtherLoad:
         # The two counters are read one after the other, so their difference can be a little below zero.
         return max(0.0, others / elapsed)
 
+    def own_processors(self) -> float:
+        """Return how many processors this process and its children have kept busy, on average."""
+        return max(0.0, (_own_seconds() - self._own) / max(1e-3, time.monotonic() - self._begun))
+
 
 def _all_seconds() -> float:
     """Return the processor time that the machine has spent on all programs; on a virtual machine, on other ones too."""

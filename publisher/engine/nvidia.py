@@ -53,6 +53,16 @@ def millijoules() -> int | None:
     return sum(known) if known else None
 
 
+def utilisation() -> float | None:
+    """Return the share of the last moment, from 0 to 1, for which the GPUs were busy; None where none tells."""
+    nvml, handles = _opened()
+    known = []
+    for handle in handles:
+        with contextlib.suppress(nvml.NVMLError):
+            known.append(float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu) / 100)
+    return sum(known) / len(known) if known else None
+
+
 @functools.cache
 def _opened() -> tuple[Any, tuple[Any, ...]]:
     """Open NVML for good and return its module and a handle per GPU; no handles where there is no driver."""

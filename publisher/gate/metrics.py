@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from publisher.schema import Record, SuiteResult
+    from publisher.schema import Quantiles, Record, SuiteResult
 
     Read = Callable[[Record, SuiteResult], float | None]
 
-Kind = Literal["machine", "share", "length"]
-"""What a change is weighed against: runs on the same machine, samples that have it or not, answers to one problem."""
+Kind = Literal["machine", "share", "length", "samples", "runs"]
+"""What a change is weighed against: runs on the same machine, samples that have it or not, the lengths or values of
+answers to one problem, or any runs before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,50 @@ def _share(count: int, of: int) -> float | None:
     return 100 * count / of if of else None
 
 
+def _joules(record: Record) -> float | None:
+    """Return the joules per generated token, of everything that counts them."""
+    known = [
+        record.statistics[name] for name in ("energy_cpu_joules", "energy_gpu_joules") if name in record.statistics
+    ]
+    tokens = record.statistics.get("decode_tokens", 0.0)
+    return math.fsum(known) / tokens if known and tokens > 0 else None
+
+
+def _per(answers: Literal["scored", "right"], of: Callable[[Record], float | None]) -> Read:
+    """Return what reads a sum per answer: its tokens at the run's own rate, because answers can be reused."""
+
+    def read(record: Record, result: SuiteResult) -> float | None:
+        rate, count = of(record), getattr(result.counts, answers)
+        return rate * result.tokens / count if rate is not None and count else None
+
+    return read
+
+
+def _p95(field: str) -> Read:
+    def read(_: Record, result: SuiteResult) -> float | None:
+        found: Quantiles | None = getattr(result, field)
+        return found.p95 if found else None
+
+    return read
+
+
+def _percentage(name: str) -> Read:
+    def read(record: Record, _: SuiteResult) -> float | None:
+        return 100 * record.statistics[name] if name in record.statistics else None
+
+    return read
+
+
 METRICS = {
     metric.name: metric
     for metric in (
         Metric("latency", "s", "lower", "machine", lambda _, result: result.latency.p95),
+        Metric("first-token", "s", "lower", "machine", _p95("first_token")),
+        Metric("per-token", "s", "lower", "machine", _p95("per_token")),
+        Metric("cpu-utilisation", "%", "higher", "machine", _percentage("cpu_utilisation")),
+        Metric("gpu-utilisation", "%", "higher", "machine", _percentage("gpu_utilisation")),
+        Metric("joules-per-answer", "J", "lower", "machine", _per("scored", _joules)),
+        Metric("joules-per-right-answer", "J", "lower", "machine", _per("right", _joules)),
         Metric("tokens-per-second", "tokens/s", "higher", "machine", lambda _, result: result.tokens_per_second),
         Metric("memory", "MiB", "lower", "machine", _memory),
         Metric(
@@ -72,7 +114,25 @@ METRICS = {
         ),
     )
 }
-"""Every metric that a budget can be set on."""
+"""The metrics of a run itself; answers and the commit have others, which each record names with unit and direction."""
+
+
+def metric_of(name: str, result: SuiteResult) -> Metric | None:
+    """Return the metric of a name: one that every run has, or one that the result holds; None for neither."""
+    if name in METRICS:
+        return METRICS[name]
+    found = result.metrics.get(name)
+    if found is None:
+        return None
+    return Metric(name, found.unit, found.better, "samples" if found.by_problem else "runs", _own(name))
+
+
+def _own(name: str) -> Read:
+    def read(_: Record, result: SuiteResult) -> float | None:
+        found = result.metrics.get(name)
+        return None if found is None else found.value
+
+    return read
 
 
 def affected(name: str, result: SuiteResult) -> tuple[int, int]:

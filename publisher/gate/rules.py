@@ -17,7 +17,7 @@ from publisher.gate.baseline import strata, tallies
 from publisher.gate.case import Case
 from publisher.gate.distributions import NORMAL
 from publisher.gate.early import completed, remaining
-from publisher.gate.metrics import METRICS
+from publisher.gate.metrics import metric_of
 from publisher.gate.regression import erosion, regression
 from publisher.gate.slides import declines, drift
 from publisher.gate.spending import budget
@@ -194,4 +194,8 @@ def _(rule: Drift, case: Case) -> RuleResult:
 
 @_check.register
 def _(rule: Budget, case: Case) -> RuleResult:
-    return budget(rule, METRICS[rule.metric], case)
+    metric = metric_of(rule.metric, case.result)
+    if metric is None:
+        reason = f"{case.suite}: the run did not record its {rule.metric}"
+        return case.finish("inconclusive", reason)
+    return budget(rule, metric, case)

@@ -40,7 +40,7 @@ def _compare(rule: Budget, metric: Metric, case: Case, value: float) -> RuleResu
         for record, result in _earlier(rule, metric, case)
         if (known := metric.read(record, result)) is not None and math.isfinite(known)
     ]
-    if len(before) < (3 if metric.kind == "machine" else 1):
+    if len(before) < (3 if metric.kind in {"machine", "runs"} else 1):
         where = " on this machine" if metric.kind == "machine" else ""
         reason = f"{case.suite}: {metric.name} {_words(value, metric)}; too few kept runs{where} to compare with"
         return case.finish("pass", reason, measured=value, unit=metric.unit, runs=len(before))
@@ -89,7 +89,7 @@ def _p_value(metric: Metric, case: Case, value: float, before: list[tuple[Record
     Speeds and memory: the new run against the spread between earlier ones (Student's t of a further value). Shares: the
     exact test of one share against another, mid-p. Lengths: permutations within each problem.
     """
-    if metric.kind == "machine":
+    if metric.kind in {"machine", "runs"}:
         known = [one for _, _, one in before]
         spread = statistics.stdev(known) * math.sqrt(1 + 1 / len(known))
         worse = value - statistics.fmean(known) if metric.better == "lower" else statistics.fmean(known) - value
@@ -100,20 +100,31 @@ def _p_value(metric: Metric, case: Case, value: float, before: list[tuple[Record
         have, of = affected(metric.name, case.result)
         others = [affected(metric.name, result) for _, result, _ in before]
         return gain_p([Stratum(have, of, sum(one for one, _ in others), sum(all_ for _, all_ in others))])
-    new = _moments([case.result])
-    base = _moments([result for _, result, _ in before])
-    return 1 - NORMAL.cdf(permutation_z([(new[problem], base[problem]) for problem in new if problem in base]))
+    new = _moments([case.result], metric)
+    base = _moments([result for _, result, _ in before], metric)
+    z = permutation_z([(new[problem], base[problem]) for problem in new if problem in base])
+    return NORMAL.cdf(z if metric.better == "higher" else -z)
 
 
-def _moments(results: list[SuiteResult]) -> dict[str, Moments]:
-    """Return the summed moments of the answers' lengths, by problem."""
+def _moments(results: list[SuiteResult], metric: Metric) -> dict[str, Moments]:
+    """Return the summed moments of a metric's values, by problem."""
     found: dict[str, Moments] = {}
     for result in results:
-        for problem, (total, squares) in result.tokens_by_problem.items():
+        for problem, (drawn, total, squares) in _values(result, metric).items():
             known = found.get(problem, Moments(0, 0.0, 0.0))
-            drawn = result.scored_by_problem.get(problem, 0)
             found[problem] = Moments(known.drawn + drawn, known.total + total, known.squares + squares)
     return found
+
+
+def _values(result: SuiteResult, metric: Metric) -> dict[str, tuple[int, float, float]]:
+    """Return how many samples of each problem have a metric, the sum of their values and of the squares."""
+    if metric.kind == "samples":
+        own = result.metrics[metric.name].by_problem
+        return {problem: values for problem, values in own.items() if all(map(math.isfinite, values))}
+    return {
+        problem: (result.scored_by_problem.get(problem, 0), float(total), float(squares))
+        for problem, (total, squares) in result.tokens_by_problem.items()
+    }
 
 
 def _words(value: float, metric: Metric) -> str:

@@ -76,7 +76,7 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
 
 
 def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistoryScore:
-    grader = f"{suite.grader} {suite.grader_version}"
+    grader = f"{suite.grader} {suite.grader_version}{suite.score and f' {suite.score}'}"
     return HistoryScore(
         score=result.score,
         low=result.interval.low,

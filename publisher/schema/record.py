@@ -75,6 +75,8 @@ class SuiteIdentity(Struct, frozen=True, kw_only=True):
     grader_version: str
     public: bool
     """Whether statements and expected answers may be shown on the site."""
+    score: str = ""
+    """What the score is the mean of: a declared composite such as `right × completeness`; "" for right answers."""
 
 
 class Confinement(Struct, frozen=True, kw_only=True):
@@ -158,6 +160,16 @@ class Counts(Struct, frozen=True, kw_only=True):
         return self.right + self.wrong + self.unanswered + self.truncated
 
 
+class MetricValue(Struct, frozen=True, kw_only=True):
+    """A metric of a suite beside its score, with all that reading and comparing it needs."""
+
+    value: float
+    unit: str
+    better: Literal["higher", "lower"]
+    by_problem: dict[str, tuple[int, float, float]] = msgspec.field(default_factory=dict)
+    """By problem: how many samples have it, the sum of their values and of the squares; empty where no sample has."""
+
+
 class SuiteResult(Struct, frozen=True, kw_only=True):
     """What one suite measured. `score` is the mean over problems of the share of right samples, in points."""
 
@@ -184,6 +196,12 @@ class SuiteResult(Struct, frozen=True, kw_only=True):
     """Samples of each problem that count, by id: errors and early ends make it uneven. Empty in older records."""
     tokens_by_problem: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     """The sum of the answers' tokens and of their squares, of the samples that count, by problem."""
+    metrics: dict[str, MetricValue] = msgspec.field(default_factory=dict)
+    """What the answers are like, and what the commit's own metrics say, by name."""
+    first_token: Quantiles | None = None
+    """Seconds from getting a slot to the first token; None in older records."""
+    per_token: Quantiles | None = None
+    """Seconds per further token; None in older records, and where every answer has one token."""
 
 
 class StoppedEarly(Struct, frozen=True, kw_only=True):
@@ -260,6 +278,8 @@ class Sample(Struct, frozen=True, kw_only=True):
     """Seconds of the latency until the first token: the prompt's evaluation, as far as it was not there already."""
     reason: str = ""
     kind: str = ""
+    measures: dict[str, float] = msgspec.field(default_factory=dict)
+    """What the answer is like, by the names in `schema/metrics.py`; shares are from 0 to 1."""
     statement: str = ""
     expected: str = ""
     """Statement and expected answer are stored only for public suites."""

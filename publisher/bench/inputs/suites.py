@@ -1,5 +1,6 @@
-r"""A suite file to problems: JSON lines of `id`, `problem`, `answer` and, if wanted, `kind`; other fields are ignored.
+r"""A suite file to problems: JSON lines of `id`, `problem`, `answer` and, if wanted, `kind`, `group` and `language`.
 
+Other fields are ignored.
 All mistakes of a file are reported at once. A control character is one: in mathematics it is almost always a lost
 escape (a form feed was `\frac`), and the model would be asked another question than was meant.
 """
@@ -32,6 +33,8 @@ SHOWN = 10
 """Mistakes that are shown; the rest are counted."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_TAGS = ("kind", "group", "language")
+"""Fields that a problem may have or not, in the order of `Problem`."""
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _HIDDEN = re.compile("[\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _LOST = {
@@ -52,6 +55,10 @@ class Problem:
     problem: str
     answer: str
     kind: str = ""
+    group: str = ""
+    """What the copies of one problem share: paraphrased, reordered, renamed, renumbered, or in another language."""
+    language: str = ""
+    """The language that it is asked in, where its group has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +192,9 @@ def _problem(line: bytes, *, public: bool) -> tuple[list[str], Problem | None]:
     mistakes = list(_mistakes(fields, public=public))
     if mistakes:
         return mistakes, None
-    return [], Problem(str(fields["id"]), fields["problem"], str(fields["answer"]), fields.get("kind") or "")
+    return [], Problem(
+        str(fields["id"]), fields["problem"], str(fields["answer"]), *(fields.get(key) or "" for key in _TAGS)
+    )
 
 
 def _mistakes(fields: dict[str, Any], *, public: bool) -> Iterator[str]:
@@ -200,7 +209,8 @@ def _mistakes(fields: dict[str, Any], *, public: bool) -> Iterator[str]:
     answer = fields.get("answer")
     if isinstance(answer, int) and not isinstance(answer, bool):
         answer = str(answer)
-    for key, value in (("problem", fields.get("problem")), ("answer", answer), ("kind", fields.get("kind") or "-")):
+    tags = [(key, fields.get(key) or "-") for key in _TAGS]
+    for key, value in (("problem", fields.get("problem")), ("answer", answer), *tags):
         if value is None:
             yield f"the {key}{label} is missing"
         elif not isinstance(value, str):

@@ -14,7 +14,6 @@ from publisher.engine.child.llama.binding import llama
 from publisher.engine.child.llama.handles import Context, Log, Model
 from publisher.engine.child.llama.penalties import penalties
 from publisher.engine.child.llama.sampling import Drawer
-from publisher.engine.child.meter import EnergyMeter
 from publisher.engine.child.prompts import Prompts
 from publisher.engine.child.schedule.scheduler import RunningSample
 from publisher.engine.child.schedule.separate import SeparateCaches
@@ -91,7 +90,6 @@ class Engine:
         sampling, at_once = options.sampling, min(_DRAWERS, machine.cores()) if self._size.gpu else 1
         self._drawer = Drawer(sampling, self._model.tokens, at_once) if sampling.temperature else None
         self._scheduler: Scheduler | None = None
-        self._meter = EnergyMeter()
 
     def _make_context(self) -> Context:
         """Return a context of the chosen sizes."""
@@ -136,7 +134,7 @@ class Engine:
     def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish."""
         submitted = time.perf_counter()
-        self._scheduler, self._meter = None, EnergyMeter()
+        self._scheduler = None
         samples: list[RunningSample] = []
         prompts: dict[str, tuple[list[int], str]] = {}
         for request in requests:
@@ -168,12 +166,12 @@ class Engine:
         return RunningSample(request, prompt, limit, submitted)
 
     def statistics(self) -> dict[str, float]:
-        """Return the figures of the last `generate` or the one in progress: seconds, tokens, bytes and joules."""
+        """Return the figures of the last `generate` or the one in progress: seconds, tokens and bytes."""
         figures = self._scheduler.figures.as_statistics(self._size.slots) if self._scheduler else {}
         memory = {"peak_memory": float(identity.peak_memory()), "planned_memory": float(self._planned_memory)}
         if self._size.gpu:
             memory["gpu_memory"] = float(library.gpu_memory())
-        return {**figures, **memory, **self._meter.joules()}
+        return {**figures, **memory}
 
 
 def _prompts(header: Header, options: EngineOptions, *, bos: str = "", eos: str = "") -> Prompts:

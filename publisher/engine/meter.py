@@ -1,4 +1,7 @@
-"""The energy that a run takes, where the processor or the GPU's driver counts it."""
+"""The energy that a run takes and how busy its GPUs are, where the processor or the GPU's driver tells.
+
+The parent counts it: Linux shows the processor's counter (RAPL) to root alone, and an engine's process never is root.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,26 @@ from publisher.engine import nvidia
 POWERCAP = Path("/sys/class/powercap")
 
 
-class EnergyMeter:
-    """Counts joules from its creation on: of processor packages (RAPL) and of NVIDIA GPUs, as far as they tell."""
+class Meter:
+    """Counts from its creation on: joules of processor packages (RAPL) and NVIDIA GPUs, and how busy those GPUs are."""
 
     def __init__(self, powercap: Path = POWERCAP) -> None:
         # "intel-rapl:0" is a package; "intel-rapl:0:1" is a part of it and would count twice.
         self._packages = [path for path in sorted(powercap.glob("*-rapl:*")) if path.name.count(":") == 1]
         self._start = {path: value for path in self._packages if (value := _number(path / "energy_uj")) is not None}
         self._gpu_start = nvidia.millijoules()
+        self._looks: list[float] = []
+
+    def look(self) -> None:
+        """Take in how busy the GPUs are now; call it now and then while the run lasts."""
+        share = nvidia.utilisation()
+        if share is not None:
+            self._looks.append(share)
+
+    def figures(self) -> dict[str, float]:
+        """Return the joules since the start, and the mean share of time for which the GPUs were busy."""
+        busy = {"gpu_utilisation": sum(self._looks) / len(self._looks)} if self._looks else {}
+        return self.joules() | busy
 
     def joules(self) -> dict[str, float]:
         """Return the joules since the start, per kind of device that tells."""

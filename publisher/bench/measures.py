@@ -1,0 +1,96 @@
+"""The metrics of a suite from its samples: of single answers, of groups of them, and the composites of a commit."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from publisher.quality import groups
+from publisher.schema import MetricValue
+from publisher.schema.metrics import PER_SAMPLE, PER_SUITE
+from publisher.stats import estimate, estimate_shares
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from publisher.bench.plan import PlannedSuite
+    from publisher.config import PricesConfig
+    from publisher.schema import Sample, SuiteResult
+    from publisher.stats import Estimate
+
+    Moments = dict[str, tuple[int, float, float]]
+    """By problem: the number of samples, the sum of their values, and the sum of the squares."""
+
+PERCENT = "%"
+
+
+def metrics_of(part: PlannedSuite, scored: Sequence[Sample]) -> dict[str, MetricValue]:
+    """Return a suite's metrics; those that no sample has are left out. `scored` are the samples that are no errors."""
+    found: dict[str, MetricValue] = {}
+    for name, kind in PER_SAMPLE.items():
+        scale = 100.0 if kind.unit == PERCENT else 1.0
+        values = moments((one.problem, scale * one.measures[name]) for one in scored if name in one.measures)
+        if values:
+            found[name] = MetricValue(value=_mean(values), unit=kind.unit, better=kind.better, by_problem=values)
+    places = {
+        problem.id: groups.Place(problem.group, tuple(filter(None, [problem.kind])), problem.language)
+        for problem in part.suite.problems
+    }
+    for name, value in groups.measure(scored, places, code=part.code).items():
+        kind = PER_SUITE[name]
+        found[name] = MetricValue(value=round(value, 6), unit=kind.unit, better=kind.better)
+    for name, factors in part.composites.items():
+        values = moments((one.problem, 100 * product(one, factors)) for one in scored)
+        if values:
+            found[name] = MetricValue(value=_mean(values), unit=PERCENT, better="higher", by_problem=values)
+    return found
+
+
+def costs_of(result: SuiteResult, statistics: Mapping[str, float], prices: PricesConfig | None) -> SuiteResult:
+    """Return a result with what its answers cost: the price of time and energy per token, times their length.
+
+    So a reused answer costs what it would have cost here. Nothing without prices, or where nothing was generated.
+    """
+    tokens = statistics.get("decode_tokens", 0.0)
+    if prices is None or tokens <= 0:
+        return result
+    joules = sum(statistics.get(name, 0.0) for name in ("energy_cpu_joules", "energy_gpu_joules"))
+    total = prices.hour * statistics.get("seconds", 0.0) / 3600 + prices.kwh * joules / 3.6e6
+    answers = {"cost-per-answer": result.counts.scored, "cost-per-right-answer": result.counts.right}
+    costs = {
+        name: MetricValue(value=total / tokens * result.tokens / count, unit=prices.currency, better="lower")
+        for name, count in answers.items()
+        if count
+    }
+    return msgspec.structs.replace(result, metrics=result.metrics | costs)
+
+
+def product(sample: Sample, factors: Sequence[str]) -> float:
+    """Return a composite of one sample, from 0 to 1; a factor that the sample does not have is left out."""
+    own = {**sample.measures, "right": float(sample.outcome == "right")}
+    return math.prod(own.get(factor, 1.0) for factor in factors)
+
+
+def score_of(part: PlannedSuite, scored: Sequence[Sample], right: Sequence[int], drawn: Sequence[int]) -> Estimate:
+    """Return a suite's score: of right answers, or of the composite that it is scored by."""
+    if not part.score:
+        return estimate(right, drawn)
+    values = moments((one.problem, product(one, part.composites[part.score])) for one in scored)
+    return estimate_shares(list(values.values()))
+
+
+def moments(values: Iterable[tuple[str, float]]) -> Moments:
+    """Return the moments of values by problem."""
+    found: Moments = {}
+    for problem, value in values:
+        drawn, total, squares = found.get(problem, (0, 0.0, 0.0))
+        found[problem] = (drawn + 1, round(total + value, 6), round(squares + value * value, 6))
+    return found
+
+
+def _mean(values: Moments) -> float:
+    """Return the mean over all samples."""
+    drawn = sum(one[0] for one in values.values())
+    return round(math.fsum(one[1] for one in values.values()) / drawn, 6)
