@@ -126,5 +126,6 @@ def options_of(job: Job, planned: Plan, workload: int) -> EngineOptions:
         sampling=sampling_of(job),
         system=config.prompt.system,
         template=config.prompt.template,
+        stop=tuple(config.prompt.stop),
         workload=workload,
     )

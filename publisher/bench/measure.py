@@ -15,6 +15,7 @@ from publisher.bench.journal import Journal, journal_path
 from publisher.bench.looks import Tracker, rounds, shares
 from publisher.bench.own_metrics import OwnMetrics
 from publisher.bench.plan import Job, Plan, PlannedSample, plan
+from publisher.bench.prompt_check import remarks
 from publisher.bench.record import build_record, sampling_of
 from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
@@ -120,6 +121,8 @@ def measure(
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(_GRADERS_AT_ONCE))
         run = _Run(job, planned, _scorer(stack, job, planned))
         own = OwnMetrics.opened(stack, job)
+        for text in remarks(job.config, run.scorer.measurer.language):
+            observer.note(text)
         _resume(run, journal, observer)
         _reuse(run, reusable, observer)
         missing = run.missing()

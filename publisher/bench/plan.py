@@ -168,7 +168,10 @@ def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
 
 def prompt_digest(config: Config) -> str:
     """Return the digest of the text around each problem."""
-    return sha256_hex(canonical_json({"system": config.prompt.system, "template": config.prompt.template}))
+    texts: dict[str, object] = {"system": config.prompt.system, "template": config.prompt.template}
+    # Without them the digest is what it was before there were any, so that samples of those runs are reused.
+    stop = {"stop": config.prompt.stop} if config.prompt.stop else {}
+    return sha256_hex(canonical_json(texts | stop))
 
 
 def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from publisher.config.section import Count, Digest, GraderName, Section
@@ -25,6 +26,15 @@ class SamplingConfig(Section, frozen=True, kw_only=True):
     """How many of the last tokens the penalties look at, the prompt's included."""
 
 
+class CardConfig(Section, frozen=True, kw_only=True):
+    """What the model's card demands of a prompt."""
+
+    system_prompt: bool = False
+    """Whether the card demands a system prompt; an empty one is then a mistake."""
+    language: Annotated[str, Meta(pattern="^([a-z]{2})?$", description="two letters of ISO 639-1, such as en")] = ""
+    """The language that the card asks for in system prompt and template; "" for any."""
+
+
 class ModelConfig(Section, frozen=True, kw_only=True):
     """The language model under test."""
 
@@ -34,13 +44,22 @@ class ModelConfig(Section, frozen=True, kw_only=True):
     context: Annotated[int, Meta(ge=64, le=1_048_576, description="64 to 1048576 tokens")] = 4096
     gpu_layers: Literal["all"] | Annotated[int, Meta(ge=0, le=10_000)] = "all"
     sampling: SamplingConfig = SamplingConfig()
+    card: CardConfig = CardConfig()
 
 
 class PromptConfig(Section, frozen=True, kw_only=True):
     """The text around each problem; only `{problem}` is replaced."""
 
+    use: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$", description="a name in prompts/")] = ""
+    """The file prompts/<use>.toml of the commit has the texts; "" where they stand here."""
     system: Annotated[str, Meta(max_length=20_000)] = ""
     template: Annotated[str, Meta(max_length=20_000)] = "{problem}"
+    stop: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=16)] = msgspec.field(
+        default_factory=list
+    )
+    """Texts that end an answer; they are not part of it."""
+    notes: Annotated[str, Meta(max_length=20_000)] = ""
+    """For readers; they change nothing."""
 
 
 class SuiteConfig(Section, frozen=True, kw_only=True):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,17 +12,15 @@ from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, Suit
 from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes, rule_mistakes
 from publisher.config.metrics import MetricConfig, PricesConfig, metric_mistakes, rules_on_metrics
+from publisher.config.prompts import prompt_mistakes
 from publisher.config.publishing import LedgerConfig, NetlifyConfig, ledger_mistakes
+from publisher.config.reading import mistaken, read
 from publisher.config.section import Section, short, suggest
 from publisher.config.tiers import TierConfig, TierSuite, alphas, ascending, rules_of, tier_mistakes
 from publisher.errors import ConfigError
 
 FILE = "publisher.toml"
-LARGEST = 1 << 18
-"""Bytes of the largest file that is read."""
-DEEPEST = 32
 MOST_RULES = 100
-_DEEP = re.compile(rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{DEEPEST}}}""")
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -102,7 +98,7 @@ def parse(data: bytes, where: str = FILE, *, graders: Callable[[str], str] | Non
     `graders` returns what is wrong with a grader's name. Without it neither names nor control characters in texts are
     checked, because a page may show an older run, and its grader need not be installed where the page is rendered.
     """
-    raw = _read(data, where)
+    raw = read(data, where)
     mistakes: list[str] = []
     check(Config, raw, "", mistakes)
     if graders:
@@ -113,30 +109,7 @@ def parse(data: bytes, where: str = FILE, *, graders: Callable[[str], str] | Non
         mistakes = _mistakes_between(config)
         if not mistakes:
             return config
-    more = " or more" if len(mistakes) >= MOST else ""
-    mistakes = mistakes[:MOST]
-    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)}{more} mistakes"
-    lines = "".join(f"\n  {number}. {text}" for number, text in enumerate(mistakes, 1))
-    raise ConfigError(f"{where} has {count}:{lines}", hint=f"correct {where} and commit it")
-
-
-def _read(data: bytes, where: str) -> dict[str, Any]:
-    """Return the TOML document in `data`, which may be hostile; ConfigError where it is none."""
-    if len(data) > LARGEST:
-        raise ConfigError(f"{where} is larger than {LARGEST} bytes", hint="keep texts and problems in suites")
-    try:
-        text = data.decode()
-        # Reading a dotted key takes time in proportion to the square of its length.
-        if _DEEP.search(text):
-            raise ConfigError(f"{where} has a key of more than {DEEPEST} parts", hint=f"correct {where} and commit it")
-        return tomllib.loads(text)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problem = f"is not TOML: {error}"
-    except RecursionError:
-        problem = "is nested too deeply"
-    except ValueError:
-        problem = "has a number with too many digits"
-    raise ConfigError(f"{where} {problem}", hint=f"correct {where} and commit it")
+    raise mistaken(where, mistakes)
 
 
 def _unknown_graders(suites: Any, mistake_in: Callable[[str], str]) -> list[str]:
@@ -185,8 +158,9 @@ def _mistakes_between(config: Config) -> list[str]:
             break
     if all(tier.suites and all(suite in known for suite in tier.suites) for tier in config.tiers.values()):
         mistakes += _mistakes_of_tiers(config)
-    if "{problem}" not in config.prompt.template:
-        mistakes.append("prompt.template: {problem} does not occur in it, so every prompt would be the same")
+    mistakes += prompt_mistakes("prompt.", config.prompt)
+    if config.prompt.use and config.prompt != PromptConfig(use=config.prompt.use):
+        mistakes.append(f"prompt.use: prompts/{config.prompt.use}.toml has the texts, so give none here")
     mistakes += _source_mistakes("model", config.model.source, config.model.sha256)
     for name, suite in config.suites.items():
         mistakes += _source_mistakes(f"suites.{name}", suite.source, suite.sha256)

@@ -101,6 +101,11 @@ class Fleet:
         """How many samples all engines together generate side by side."""
         return sum(engine.identity.slots for engine in self._engines)
 
+    def reprompt(self, options: EngineOptions) -> None:
+        """Put the prompt of other options around each problem from now on; the model stays loaded."""
+        for engine in self._engines:
+            engine.reprompt(options.system, options.template, options.stop)
+
     def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish.
 

@@ -14,12 +14,13 @@ import subprocess
 import sys
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from publisher import confine
 from publisher.engine import protocol
-from publisher.engine.protocol import Answer, Beat, Failed, Finished, FrameReader, Generate, Load, Loaded
+from publisher.engine.protocol import Answer, Beat, Failed, Finished, FrameReader, Generate, Load, Loaded, Reprompt
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ class EngineProcess:
         if self._child is None:
             raise ModelError("the engine is not running", hint="enter its with block first")
         return self._child
+
+    def reprompt(self, system: str, template: str, stop: tuple[str, ...]) -> None:
+        """Put other texts around each problem from now on; what is wrong with them shows at the next `generate`."""
+        self.options = replace(self.options, system=system, template=template, stop=stop)
+        self._running().send(Reprompt(system, template, stop))
 
     def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish.

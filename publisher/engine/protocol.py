@@ -166,6 +166,14 @@ class Generate(Message, frozen=True):
     requests: list[SampleRequest]
 
 
+class Reprompt(Message, frozen=True):
+    """Parent: from now on put these texts around each problem, and end answers at these."""
+
+    system: str
+    template: str
+    stop: tuple[str, ...]
+
+
 class Loaded(Message, frozen=True):
     """Child: the model is loaded."""
 
@@ -200,7 +208,7 @@ class Failed(Message, frozen=True):
     detail: str = ""
 
 
-FromParent = Load | Generate
+FromParent = Load | Generate | Reprompt
 FromChild = Loaded | Beat | Answer | Finished | Failed
 
 _LENGTH = struct.Struct("<I")

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from publisher import schema
 from publisher.bench.journal import journal_path
 from publisher.bench.workspace import proof_key, whole_samples
-from publisher.config import FILE, Config, parse
-from publisher.errors import StorageError, UsageError
+from publisher.config import FILE, Config, PromptConfig, parse
+from publisher.config.prompts import load, path_of
+from publisher.errors import ConfigError, StorageError, UsageError
 from publisher.files import atomic_write, canonical_json, sha256_hex
 from publisher.git import Repository
 from publisher.graders import mistake_in
@@ -200,7 +203,25 @@ class Project:
         data = self.repository.read(commit, FILE, limit=LARGEST_CONFIG)
         if data is None:
             raise UsageError(f"commit {commit[:12]} has no {FILE}", hint="publisher init   writes one; then commit it")
-        return parse(data, f"{FILE} of {commit[:12]}", graders=mistake_in), sha256_hex(data)
+        where = f"commit {commit[:12]}"
+        config = parse(data, f"{FILE} of {commit[:12]}", graders=mistake_in)
+        if config.prompt.use:
+            config = msgspec.structs.replace(config, prompt=self.prompt(commit, config.prompt.use))
+        if config.model.card.system_prompt and not config.prompt.system.strip():
+            place = path_of(config.prompt.use) if config.prompt.use else f"prompt.system in {FILE}"
+            raise ConfigError(
+                f"{where}: the system prompt is empty, and the card of {config.model.name} demands one",
+                hint=f"write it into {place}",
+            )
+        return config, sha256_hex(data)
+
+    def prompt(self, commit: str, name: str) -> PromptConfig:
+        """Return the prompt prompts/NAME.toml of a commit; ConfigError where it has none, or one with mistakes."""
+
+        def file(path: str) -> bytes | None:
+            return self.repository.read(commit, path, limit=LARGEST_CONFIG)
+
+        return load(name, file, f"commit {commit[:12]}")
 
     def now(self, netlify: Netlify) -> float:
         """Return the host's time where it was heard, otherwise this machine's, as Unix time."""

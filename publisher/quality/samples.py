@@ -65,6 +65,13 @@ class Measurer:
             found |= self._language(said, language)
         return {name: round(value, 6) for name, value in found.items()}
 
+    def language(self, text: str) -> str:
+        """Return the ISO 639-1 code of a text's language; "" where nobody could tell."""
+        try:
+            return str(self._languages.ask(text[-LONGEST:]))
+        except (ExceededError, LostError):
+            return ""
+
     def _code(self, said: str) -> dict[str, float]:
         program, _ = final_code(said)
         if program is None:
@@ -78,8 +85,5 @@ class Measurer:
         return measured
 
     def _language(self, said: str, wanted: str) -> dict[str, float]:
-        try:
-            known = self._languages.ask(said)
-        except (ExceededError, LostError):
-            return {}
+        known = self.language(said)
         return {"in-language": float(known == wanted)} if known else {}

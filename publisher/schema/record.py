@@ -44,6 +44,11 @@ class PromptIdentity(Struct, frozen=True, kw_only=True):
     system: str
     template: str
     sha256: str
+    """Digest of what decides a text: system, template and stop."""
+    name: str = ""
+    """Its file in the commit is prompts/<name>.toml; "" where publisher.toml has the texts."""
+    stop: list[str] = msgspec.field(default_factory=list)
+    notes: str = ""
 
 
 class Sampling(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from publisher.engine import machine
@@ -58,7 +59,7 @@ class Engine:
                 f"the model's sha256 is {digest}, publisher.toml has {options.sha256}",
                 hint="set model.sha256 to the digest of the file that you mean, or fetch that file again",
             )
-        header = read_header(descriptor)
+        header = self._header = read_header(descriptor)
         self.facts = _facts(header, digest)
         _prompts(header, options)  # finds a broken template before minutes are spent on loading
         self._log = Log()
@@ -130,6 +131,11 @@ class Engine:
                 **common,
             )
         return SharedCache(self._model, self._context, cells=size.cells, **common)
+
+    def reprompt(self, system: str, template: str, stop: tuple[str, ...]) -> None:
+        """Put other texts around each problem from now on; ModelError where the chat template rejects them."""
+        self._options = replace(self._options, system=system, template=template, stop=stop)
+        self._prompts = _prompts(self._header, self._options, bos=self._model.bos, eos=self._model.eos)
 
     def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Yield a completion for every request, in the order in which they finish."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from publisher import confine
 from publisher.engine import protocol
-from publisher.engine.protocol import Answer, Beat, Failed, Finished, FrameReader, Generate, Load, Loaded
+from publisher.engine.protocol import Answer, Beat, Failed, Finished, FrameReader, Generate, Load, Loaded, Reprompt
 from publisher.errors import PublisherError
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ def _serve(source: int, target: int, confinement: Confinement) -> None:
                 engine = Engine(protocol.options_from_plain(message.options), message.model, heartbeat, confinement)
                 heartbeat.figures = engine.statistics
                 protocol.write_all(target, protocol.frame(Loaded(engine.facts, engine.identity)))
+            elif isinstance(message, Reprompt) and engine is not None:
+                engine.reprompt(message.system, message.template, message.stop)
             elif isinstance(message, Generate) and engine is not None:
                 for completion in engine.generate(message.requests):
                     protocol.write_all(target, protocol.frame(Answer(completion)))
