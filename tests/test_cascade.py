@@ -13,6 +13,7 @@ from publisher.host import HostOptions, running
 from publisher.publishing import cascade, pipeline
 from publisher.publishing.decisions import accept, withdraw
 from publisher.publishing.project import Project as Opened
+from publisher.publishing.reconcile import unfinished
 from tests.measuring import Notes
 from tests.project import QUICK, Project, config
 
@@ -129,7 +130,7 @@ def test_a_run_of_a_cheap_tier_is_accepted_as_passed(folder: Project) -> None:
     assert entered(project, "quick").verdict == "rejected"
     decision = accept(project, project.runs()[0], reason="the suite is to blame")
     assert decision.verdict == "passed"
-    assert pipeline.unfinished(project) == []
+    assert unfinished(project) == []
     assert entered(project, "quick").verdict == "passed"
     assert withdraw(project, project.runs()[0], reason="it was not").verdict == "rejected"
 

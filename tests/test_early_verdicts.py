@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from publisher.errors import LostRaceError
 from publisher.publishing import pipeline
+from publisher.publishing.decisions import withdraw
 from publisher.publishing.project import Project as Opened
+from publisher.publishing.report import verdict_lines
 from tests.measuring import Notes
 from tests.project import Project, config
 
@@ -86,3 +89,52 @@ def test_without_early_verdicts_every_sample_is_taken(tmp_path: Path) -> None:
     record, verdict = judged(Opened.open(project.folder.path, os.environ))
     assert record.stopped_early is None
     assert verdict.verdict == "rejected"
+
+
+def test_a_look_that_would_not_reject_any_more_ends_nothing(tmp_path: Path) -> None:
+    """The baseline has changed since: the run continues from its samples, and its verdict is a complete run's."""
+    project = Project.create(tmp_path, remote=False)
+    rules = '[{ rule = "regression" }]'
+    project.folder.commit({"publisher.toml": policy(config(), rules)}, "Test for regressions")
+    opened = Opened.open(project.folder.path, os.environ)
+    good, _ = judged(opened)
+    project.folder.commit({"publisher.toml": policy(config("builtin:abacus@early"), rules)}, "Worse")
+    stopped = pipeline.bench(opened, "HEAD", "full", Notes(), until="decided")
+    assert stopped.stopped_early is not None
+    run = opened.run(good.run_id)
+    assert run is not None
+    withdraw(opened, run, reason="it was measured with the wrong prompt")
+    with pytest.raises(LostRaceError, match="the baseline has changed"):
+        pipeline.enter(opened, stopped)
+    again = pipeline.bench(opened, "HEAD", "full", Notes(), until="decided")
+    assert (again.stopped_early, again.reused) == (None, {stopped.run_id: stopped.stopped_early.samples})
+    assert [record.run_id for record in opened.pending.records()] == [again.run_id]
+    assert pipeline.enter(opened, again).verdict.verdict == "kept"
+
+
+def test_completing_keeps_a_verdict_that_was_not_recorded_yet(tmp_path: Path) -> None:
+    """A rehearsal stops at a look; `--complete` records that rejection first, and so the whole run is rejected."""
+    project = Project.create(tmp_path, remote=False)
+    rules = '[{ rule = "regression" }]'
+    project.folder.commit({"publisher.toml": policy(config(), rules)}, "Test for regressions")
+    opened = Opened.open(project.folder.path, os.environ)
+    judged(opened)
+    project.folder.commit({"publisher.toml": policy(config("builtin:abacus@early"), rules)}, "Worse")
+    stopped = pipeline.bench(opened, "HEAD", "full", Notes(), until="decided")
+    whole = pipeline.measure_decided(opened, opened.target("HEAD", "full"), Notes(), until="complete")
+    assert whole.stopped_early is None
+    last = opened.runs()[-1]
+    assert (last.run_id, last.line.verdict) == (stopped.run_id, "rejected")
+    assert any(rule.rule == "look" for rule in pipeline.enter(opened, whole).verdict.rules)
+
+
+def test_what_was_spent_counts_unfinished_answers(tmp_path: Path) -> None:
+    """The tokens of a stopped run are at least those of the answers that its look saw."""
+    project = Project.create(tmp_path, remote=False)
+    rules = '[{ rule = "threshold", min = 99.0 }]'
+    project.folder.commit({"publisher.toml": policy(config("builtin:abacus@early"), rules)}, "Worse")
+    record, verdict = judged(Opened.open(project.folder.path, os.environ))
+    assert record.stopped_early is not None
+    assert record.statistics["decode_tokens"] >= record.results[0].tokens
+    said = "\n".join(verdict_lines(record, verdict))
+    assert f"{record.statistics['decode_tokens']:,.0f} tokens were decoded" in said

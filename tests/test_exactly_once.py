@@ -15,7 +15,8 @@ from publisher.errors import DeployError
 from publisher.ledger import history
 from publisher.ledger.calls import read_calls
 from publisher.netlify import deploys
-from publisher.publishing import deliver, pipeline
+from publisher.publishing import deliver
+from publisher.publishing.reconcile import finish_move, reconcile
 from publisher.schema import LiveEvidence
 from tests.delivery import branch, publish, stage
 from tests.made import GitFolder, record, verdict
@@ -100,7 +101,7 @@ def test_a_duplicate_that_slipped_through_is_removed(tmp_path: Path) -> None:
             if on.accepted(branch(run_id)) == 2:
                 break
             time.sleep(0.1)
-        pipeline.reconcile(on.shelf.project, on.shelf.notes.append)
+        reconcile(on.shelf.project, on.shelf.notes.append)
         assert on.ready(branch(run_id)) == [receipt.deploy_id]
         assert on.shelf.shown() == on.shelf.shown(branch(run_id)) == branch(run_id)
 
@@ -161,7 +162,7 @@ def test_what_came_into_the_ledger_last_goes_live(tmp_path: Path) -> None:
         assert ahead > later
         publish(on.shelf, later)
         publish(on.shelf, ahead)
-        pipeline.finish_move(on.shelf.project, on.shelf.notes.append)
+        finish_move(on.shelf.project, on.shelf.notes.append)
         assert on.shelf.shown() == branch(later)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from publisher.config import BestRatio, Declines, MaxDrop, Regression, Relative, Rule, Threshold
 from publisher.gate.baseline import Measured, Tally
 from publisher.gate.early import completed, level_now
+from publisher.gate.extensions import stages
 from publisher.schema import StoppedEarly
 from publisher.stats import LOOKS, estimate
 from tests.gate_cases import drawn, policy, result_on, run_of, verdict_on
@@ -90,6 +91,45 @@ def test_extensions_are_part_of_the_same_plan() -> None:
     )
     assert first < second < last < 0.01
     assert first < plain
+
+
+def test_a_run_that_may_be_extended_spends_all_of_its_alpha() -> None:
+    """More samples are only asked for once a loss is significant, so extensions take nothing from the test before."""
+    run = run_of(20, drawn(RATES, 16, random.Random(99)), 16)
+    plain, extensible = (result_on(run, HISTORY, Regression(max_samples=most)).level for most in (0, 128))
+    assert plain == extensible
+    config = policy(Regression(max_samples=64), early=False)
+    for k in (16, 32, 64):
+        longer = run_of(20, drawn(RATES, k, random.Random(99)), k)
+        assert verdict_on(longer, HISTORY, config).rules[0].level == pytest.approx(0.01)
+
+
+def test_false_alarms_keep_to_alpha_over_all_looks_and_extensions() -> None:
+    """A run is extended where it is significant: over its whole course it is rejected as often as alpha says."""
+    draw, trials, rejected = random.Random(7), 1000, 0
+    config = policy(Regression(max_samples=16, points=2.0), samples=4, early=False, alpha=0.05)
+    rates = [0.3, 0.5, 0.7] * 10
+    base = [run_of(number, drawn(rates, 32, random.Random(number)), 32) for number in range(1, 5)]
+    for _ in range(trials):
+        right = [0] * len(rates)
+        for k, more in ((4, 4), (8, 4), (16, 8)):
+            right = [one + new for one, new in zip(right, drawn(rates, more, draw), strict=True)]
+            word = verdict_on(run_of(20, right, k), base, config).verdict
+            if word != "inconclusive":
+                break
+        rejected += word == "rejected"
+    assert 0.02 * trials < rejected < 0.07 * trials
+
+
+def test_ruling_harm_out_shares_its_alpha_with_later_tries() -> None:
+    """It asks for more samples until it succeeds, so the plan over all of them is fixed beforehand, for others too."""
+    config = policy(Regression(prove="no-harm", max_samples=64), MaxDrop(points=1.0, significant=True), early=False)
+    found = [verdict_on(run_of(20, [k] * 30, k), HISTORY, config).rules for k in (16, 32, 64)]
+    first, second, last = (rules[0].level or 0.0 for rules in found)
+    assert 0 < first < second < last <= 0.005 + 1e-9
+    assert stages(64, 16) == 3
+    worse = verdict_on(run_of(20, [4] * 30, 16), HISTORY, config).rules[1]
+    assert worse.level == pytest.approx(0.005 / 3)
 
 
 @pytest.mark.parametrize(

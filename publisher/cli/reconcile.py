@@ -6,7 +6,8 @@ import click
 
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, note
-from publisher.publishing import pipeline, takedown
+from publisher.publishing import takedown
+from publisher.publishing.reconcile import reconcile, unfinished
 
 
 @click.command("reconcile")
@@ -20,12 +21,12 @@ def command(ctx: click.Context, dry_run: bool) -> None:
     project = open_project(ctx)
     if dry_run:
         project.ledger.sync()
-        for run in pipeline.unfinished(project):
+        for run in unfinished(project):
             echo(f"would finish {run.run_id}")
         for run in takedown.half_taken_down(project):
             echo(f"would finish taking down {run.line.snapshot}")
         return
-    done = pipeline.reconcile(project, note)
+    done = reconcile(project, note)
     for receipt in done.receipts:
         echo(f"published: {receipt.address}")
     done.failures.check("finished")

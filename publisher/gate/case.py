@@ -36,6 +36,8 @@ class Case:
     """How many samples of each problem the tier plans, by suite."""
     looks: bool
     """Whether runs are looked at before they are complete, so that alpha is shared with those looks."""
+    most: int = 0
+    """Samples per problem up to which this test may be repeated although it was not significant before; 0: not."""
 
     @property
     def suite(self) -> str:

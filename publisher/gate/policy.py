@@ -9,6 +9,7 @@ from publisher.config.gate import EVERY, own_alpha, spends_alpha
 from publisher.files import canonical_json, sha256_hex
 from publisher.gate.baseline import Measured, candidates, distinct
 from publisher.gate.case import Case
+from publisher.gate.extensions import repeated_up_to, stages
 from publisher.gate.rules import check, check_early
 from publisher.schema import RuleResult, Verdict, VerdictWord
 
@@ -128,7 +129,11 @@ def _cases(
         samples |= {name: min(k, samples.get(name, k)) for name, k in config.tier(run.line.tier).items()}
     for number, rule in enumerate(config.gate.rules):
         for suites in suites_of(rule, run.line, config):
-            yield Case(rule, suites, run, earlier, records, levels[number], samples, config.gate.early)
+            most = repeated_up_to(rule, suites, config)
+            level = levels[number]
+            if most and not isinstance(rule, Regression):
+                level /= stages(most, max(samples.get(suite, 1) for suite in suites))
+            yield Case(rule, suites, run, earlier, records, level, samples, config.gate.early, most)
 
 
 def _rejected_before(run: Measured, earlier: Iterable[HistoryLine], config: Config) -> list[RuleResult]:

@@ -85,7 +85,7 @@ def regression(rule: Regression, case: Case) -> RuleResult:
     if found is None:
         return case.first()
     if rule.prove != "gain":
-        case = replace(case, level=_level(rule, case, found))
+        case = replace(case, level=_level(case, found))
     low, high = score_interval(found.pairs)
     p_value = gain_p(found.pairs) if rule.prove == "gain" else loss_p(found.pairs)
     if rule.prove == "no-harm":
@@ -121,14 +121,14 @@ def regression(rule: Regression, case: Case) -> RuleResult:
     )
 
 
-def _level(rule: Regression, case: Case, found: Comparison) -> float:
+def _level(case: Case, found: Comparison) -> float:
     """Return the p-value that decides now, before or after other looks at the same run."""
     return level_now(
         case.run,
         found.base,
         samples={suite: case.samples[suite] for suite in case.suites},
         looks=case.looks,
-        most=rule.max_samples,
+        most=case.most,
         alpha=case.level,
     )
 

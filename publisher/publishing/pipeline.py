@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from publisher.bench.workspace import end_fresh, fresh_salt
-from publisher.errors import LostRaceError, PublisherError, UsageError
+from publisher.errors import LostRaceError, UsageError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
 from publisher.ledger import history
-from publisher.publishing import notify, takedown
+from publisher.publishing import notify
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
 from publisher.publishing.extend import extended, extension, has
-from publisher.publishing.failures import Failures
-from publisher.publishing.live import contenders, show_live
 from publisher.publishing.project import Project, Target, now
+from publisher.publishing.reconcile import finish_others, show_newest
 from publisher.publishing.watching import watch_for_rejection
 from publisher.schema import Receipt, Record, Verdict
 
@@ -36,11 +35,7 @@ if TYPE_CHECKING:
 
     Note = Callable[[str], None]
 
-MOST_REQUESTS = 5
-"""How many calls of the build hook `publish` makes for a run of somebody else's before it leaves it to `reconcile`."""
 ATTEMPTS = 12
-NEWEST = "newest kept run"
-"""Why the live site moves by itself."""
 News = Literal[
     "published",
     "already published",
@@ -76,14 +71,6 @@ class Entry:
     record: Record
     verdict: Verdict
     known: Run | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """What `reconcile` came to: the new receipts, and what could not be finished."""
-
-    receipts: list[Receipt]
-    failures: Failures
 
 
 def publish(
@@ -130,10 +117,9 @@ def publish_target(
     finish_others(project, target.commit, observer.note, patient=False)
     until: Until = "complete" if complete else "decided"
     if archive is None:
-        record = measure_decided(project, target, observer, fresh=fresh, until=until)
+        entry = _measured_and_entered(project, target, observer, fresh=fresh, until=until)
     else:
-        record = _handed_over(project, target, archive, observer.note)
-    entry = enter(project, record)
+        entry = enter(project, _handed_over(project, target, archive, observer.note))
     with notify.about(project, entry.record, entry.verdict, observer.note, is_news=entry.known is None):
         receipt, news = publish_entry(desk, entry)
     finish_others(project, target.commit, observer.note)
@@ -170,7 +156,7 @@ def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
     if before is not None and known is not None and len(known.requests) > before.number:
         remove_duplicates(desk, before)
     receipt = before or deliver(desk, entry.record)
-    _show_newest(desk, receipt)
+    show_newest(desk, receipt)
     return receipt, "already published" if before else "published"
 
 
@@ -229,7 +215,7 @@ def measure_target(
     started = dt.datetime.fromtimestamp(project.clock(), dt.UTC)
     salt = fresh_salt(project.workspace, target.commit, target.salted_by, started.isoformat()) if fresh else ""
     known = project.measured(target.commit, target.tier, salt=salt) if reuse or fresh else None
-    if known is not None and has(known, samples or {}) and not (until == "complete" and known.stopped_early):
+    if known is not None and has(known, samples or {}) and _is_done(project, known, until):
         again = "by the same command, which was interrupted later" if fresh else "already (--fresh measures it again)"
         observer.note(f"{known.run_id} measured this commit {again}")
         return known
@@ -260,7 +246,19 @@ def measure_target(
     )
     project.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()
+    if known is not None and known.stopped_early and until == "decided":
+        project.pending.discard(known.run_id)  # its samples are part of the new run, and nothing rejected it
     return measurement.record
+
+
+def _is_done(project: Project, record: Record, until: Until) -> bool:
+    """Return whether a measured run is all that is wanted; one that was stopped only if it is rejected for good.
+
+    A look rejects by the baseline that it sees. Where that is another one now and does not, the run continues.
+    """
+    if record.stopped_early is None:
+        return True
+    return until == "measured" or (until == "decided" and verdict_of(project, record).verdict == "rejected")
 
 
 def _free_moment(project: Project, target: Target, started: dt.datetime) -> dt.datetime:
@@ -275,6 +273,8 @@ def measure_decided(
     project: Project, target: Target, observer: Observer, *, fresh: bool = False, until: Until = "measured"
 ) -> Record:
     """Measure a commit, and again with more samples for as long as the gate is undecided and the policy allows it."""
+    if until == "complete":
+        _enter_stopped(project, target)
     record = measure_target(project, target, observer, fresh=fresh, until=until)
     while more := extension(verdict_of(project, record), record, target.config):
         words = ", ".join(f"{k} per problem of {suite}" for suite, k in more.items())
@@ -284,6 +284,13 @@ def measure_decided(
         if shorter.run_id != record.run_id:
             project.pending.discard(shorter.run_id)
     return record
+
+
+def _enter_stopped(project: Project, target: Target) -> None:
+    """Enter what looks have rejected and nobody has recorded yet: completing a run must not lose that verdict."""
+    for record in list(project.pending.records()):
+        if record.stopped_early and (record.commit.sha, record.tier) == (target.commit, target.tier):
+            _entered(project, record)
 
 
 def verdict_of(project: Project, record: Record) -> Verdict:
@@ -309,7 +316,21 @@ def _ended(run: Run, note: Note) -> News:
 
 
 def enter(project: Project, record: Record) -> Entry:
-    """Decide on a run and put it into the ledger, unless an equal one of the same commit is there: that one counts."""
+    """Decide on a run and put it into the ledger, unless an equal one of the same commit is there: that one counts.
+
+    Raises LostRaceError where others keep changing the ledger, or have changed the baseline by which a look stopped it.
+    """
+    entry = _entered(project, record)
+    if entry is None:
+        raise LostRaceError(
+            "the baseline has changed since a look stopped the run, which would not stop it now",
+            hint="measure the commit again: it continues from its samples",
+        )
+    return entry
+
+
+def _entered(project: Project, record: Record) -> Entry | None:
+    """Do what `enter` does; None, and nothing is written, for a stopped run that would not be rejected any more."""
     for _ in range(ATTEMPTS):
         known = equal_run(project, record)
         if known is not None:
@@ -317,11 +338,27 @@ def enter(project: Project, record: Record) -> Entry:
             verdict = stored_verdict(project, known.run_id)
             return Entry(project.record(known.run_id), verdict, known)
         verdict = verdict_of(project, record)
+        if record.stopped_early is not None and verdict.verdict != "rejected":
+            return None
         files = history.run_files(record, verdict, project.pending.samples(record.run_id))
         overtaken = partial(_is_overtaken, project, record, verdict)
         if project.ledger.append(files, f"{verdict.verdict}: {record.run_id}\n", unless=overtaken):
             project.pending.discard(record.run_id)
             return Entry(record, verdict, None)
+    raise LostRaceError("other publishers keep changing the history", hint="run the same command again")
+
+
+def _measured_and_entered(project: Project, target: Target, observer: Observer, *, fresh: bool, until: Until) -> Entry:
+    """Measure a commit until the gate has decided on it, and put the run into the ledger.
+
+    Where others have changed the baseline since a look rejected the run, and the look would not now, it continues.
+    """
+    for _ in range(ATTEMPTS):
+        record = measure_decided(project, target, observer, fresh=fresh, until=until)
+        entry = _entered(project, record)
+        if entry is not None:
+            return entry
+        observer.note("the baseline has changed since the look that stopped the run: it continues")
     raise LostRaceError("other publishers keep changing the history", hint="run the same command again")
 
 
@@ -342,81 +379,3 @@ def stored_verdict(project: Project, run_id: str) -> Verdict:
     run = project.run(run_id)
     decision = run.line.decision if run else None
     return msgspec.structs.replace(verdict, verdict=decision.verdict, no_gain=False) if decision else verdict
-
-
-def finish_others(project: Project, commit: str, note: Note, *, patient: bool = True) -> None:
-    """Finish other commits' runs that were left half published; none of them holds up anything else.
-
-    What another publisher is at is only waited for where `patient`.
-    """
-    for run in unfinished(project):
-        if run.line.commit == commit:
-            continue
-        if len(run.requests) >= MOST_REQUESTS:
-            note(f"{run.run_id} was asked for {len(run.requests)} times in vain: publisher reconcile")
-            continue
-        try:
-            finish(Desk.of_run(project, run, note, patient=patient), run)
-        except PublisherError as error:
-            note(f"{run.run_id} is still not published: {error.message}")
-    try:
-        finish_move(project, note)
-    except PublisherError as error:
-        note(f"the live site is still not moved: {error.message}")
-    if not unfinished(project):
-        project.marks.forget()
-
-
-def finish_move(project: Project, note: Note) -> None:
-    """Show the newest published run live, where its publisher was interrupted just before that."""
-    published = contenders(project)
-    moved = {move.run_id for move in history.live_moves(project.ledger)}
-    newest = next(reversed(published), "")
-    receipt = published[newest].receipt if newest and newest not in moved else None
-    if receipt is not None:
-        desk = Desk.of_run(project, published[newest], note)
-        if desk.limits.live == "auto":
-            show_live(desk, receipt, why=NEWEST)
-
-
-def unfinished(project: Project) -> list[Run]:
-    """Return the kept runs that have no receipt, oldest first."""
-    return [
-        run for run in project.runs() if run.line.verdict == "kept" and run.last_receipt is None and not run.is_over
-    ]
-
-
-def finish(desk: Desk, run: Run) -> Receipt:
-    """Bring one kept run to its end."""
-    check_settings(desk.netlify)
-    receipt = deliver(desk, desk.project.record(run.run_id))
-    _show_newest(desk, receipt)
-    return receipt
-
-
-def _show_newest(desk: Desk, receipt: Receipt) -> None:
-    """Show a new snapshot live, unless `[netlify] live` leaves that to a person."""
-    if desk.limits.live == "approve":
-        desk.note(f'[netlify] live = "approve": publisher rollback {receipt.snapshot}   shows it on the live site')
-    else:
-        show_live(desk, receipt, why=NEWEST)
-
-
-def reconcile(project: Project, note: Note) -> Reconciled:
-    """Finish every kept run that was not published to the end, oldest first; one that cannot be holds up no other."""
-    project.ledger.sync()
-    failures = Failures(note)
-    takedown.finish_all(project, failures, note)
-    receipts = []
-    for run in unfinished(project):
-        with failures.of(run.run_id):
-            receipts.append(finish(Desk.of_run(project, run, note), run))
-    for run in project.runs():
-        if run.receipt is not None and not run.is_over and len(run.requests) > run.receipt.number:
-            with failures.of(run.run_id):
-                remove_duplicates(Desk.of_run(project, run, note), run.receipt)
-    with failures.of("the live site"):
-        finish_move(project, note)
-    if not unfinished(project):
-        project.marks.forget()
-    return Reconciled(receipts, failures)

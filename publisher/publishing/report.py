@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from publisher.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from publisher.schema import Receipt, Record, RuleResult, StoppedEarly, Verdict
 
@@ -47,7 +47,7 @@ def verdict_lines(record: Record, verdict: Verdict) -> list[str]:
     if not verdict.rules:
         lines.append("  the policy has no rules: every run is kept")
     if record.stopped_early is not None:
-        lines.append(f"  {saved_words(record.stopped_early)}")
+        lines.append(f"  {saved_words(record.stopped_early, record.statistics)}")
     return [visible(line) for line in [*lines, f"verdict: {verdict_words(verdict)}"]]
 
 
@@ -63,10 +63,12 @@ def verdict_words(verdict: Verdict) -> str:
     return "not kept: no gain" if verdict.no_gain else verdict.verdict
 
 
-def saved_words(early: StoppedEarly) -> str:
-    """Return what stopping a run early saved."""
+def saved_words(early: StoppedEarly, statistics: Mapping[str, float]) -> str:
+    """Return what stopping a run early saved, and what it had cost by then, unfinished answers included."""
+    tokens = statistics.get("decode_tokens", 0.0)
+    spent = f" ({tokens:,.0f} tokens were decoded, those of unfinished answers included)" if tokens else ""
     return (
-        f"stopped at look {early.look}: {early.samples} of {early.planned} samples decided it, "
+        f"stopped at look {early.look}: {early.samples} of {early.planned} samples decided it{spent}, "
         f"{1 - early.samples / max(1, early.planned):.0%} were saved (--complete takes them; the verdict stays)"
     )
 
