@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from publisher.errors import SuiteError
-from publisher.graders import GRADERS, grade
+from publisher.errors import GraderError, SuiteError
+from publisher.graders import GRADERS, grade, make
 from publisher.graders.code import livecodebench, programs
-from publisher.graders.code.programs import Case, Cases, Result, same_output
+from publisher.graders.code.outputs import Checker, same_output
+from publisher.graders.code.programs import Case, Cases, Result
 from publisher.graders.code.sandbox import Sandbox
 from publisher.graders.extract import final_code
 
@@ -192,6 +193,53 @@ def test_testing_ends_at_the_first_test_that_fails(sandbox: Sandbox) -> None:
 def test_outputs_agree_line_by_line(found: str, wanted: str, *, same: bool) -> None:
     """As text without outer space, or as the same numbers."""
     assert same_output(found, wanted) is same
+
+
+@pytest.mark.parametrize(
+    ("checker", "found", "wanted", "same"),
+    [
+        ("exact", "a \n", "a ", True),
+        ("exact", "a ", "a", False),
+        ("tokens", "1 2\n3", "1\n2 3", True),
+        ("tokens", "1.0", "1", False),
+        ("numbers", "0.3333333", "0.33333334", True),
+        ("numbers", "0.33", "0.34", False),
+        ("numbers", "nan", "1", False),
+        ("unordered", "b\na", "a\nb", True),
+        ("unordered", "a\na", "a\nb", False),
+    ],
+)
+def test_a_problem_names_how_its_outputs_are_compared(checker: Checker, found: str, wanted: str, *, same: bool) -> None:
+    """Where line by line is not what it asks for."""
+    assert same_output(found, wanted, checker) is same
+
+
+ANY_ROOT = Cases(
+    kind="stdin",
+    tests=[Case("9\n", "3\n"), Case("16\n", "4\n")],
+    checker_code="def check(given, found, wanted):\n    return int(found) ** 2 == int(given)\n",
+)
+
+
+def test_where_many_outputs_are_right_the_problem_brings_a_checker(sandbox: Sandbox) -> None:
+    """It runs in a sandbox of its own; one that fails is the suite's error."""
+    assert programs.run(sandbox, "print(-int(int(input()) ** 0.5))", ANY_ROOT).outcome == "right"
+    assert programs.run(sandbox, "print(5)", ANY_ROOT).outcome == "wrong"
+    broken = msgspec.structs.replace(ANY_ROOT, checker_code="def check(*all): return 'yes'")
+    with pytest.raises(GraderError, match="the checker of the suite failed"):
+        programs.run(sandbox, "print(3)", broken)
+
+
+def test_tests_that_run_beside_the_program_are_marked(sandbox: Sandbox) -> None:
+    """They see its classes, which no call can pass on; a program could forge their verdict, so they say so."""
+    tests = Cases(kind="python-tests", function="f", code="assert type(f()).__name__ == 'Node'\n")
+    program = "class Node: pass\ndef f(): return Node()\n"
+    assert programs.run(sandbox, program, tests).outcome == "wrong"
+    assert programs.run(sandbox, program, tests, self_reporting=True) == Result("right", "self-reported")
+    assert programs.run(sandbox, "def f(): return 1", tests, self_reporting=True).outcome == "wrong"
+    assert programs.run(sandbox, "import os; os._exit(0)", tests, self_reporting=True).outcome == "wrong"
+    with make("python-tests:self-reporting=true") as grader:
+        assert grader.compare(program, msgspec.json.encode(tests).decode()).reason == "self-reported"
 
 
 @pytest.mark.parametrize(

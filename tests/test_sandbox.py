@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -196,6 +198,99 @@ def test_what_a_program_leaves_is_not_there_for_the_next(sandbox: Sandbox) -> No
     """Each has a scratch folder of its own."""
     run(sandbox, "open('/tmp/note', 'w').write('x')")
     assert says(sandbox, "import os; print(os.listdir('/tmp'))") == "[]"
+
+
+def test_signals_reach_nothing_outside(sandbox: Sandbox) -> None:
+    """Neither the sandbox's own process, nor this one, nor all at once."""
+    source = f"""
+import os, signal
+for target in (1, {os.getpid()}, {os.getppid()}):
+    try: os.kill(target, signal.SIGKILL)
+    except OSError: pass
+print("sent", flush=True)
+os.kill(-1, signal.SIGKILL)
+"""
+    done = run(sandbox, source)
+    assert (done.output, done.limit, os.getpid() > 0) == (b"sent\n", "", True)
+
+
+def test_nothing_is_left_when_the_publisher_is_killed(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A program ends with the process that runs it, whatever that one dies of."""
+    name = f"orphan-{os.getpid()}.py"
+    code = f"""
+import pathlib
+from publisher.graders.code.sandbox import Limits, Sandbox
+files = {{"{name}": b"print(1, flush=True)\\nwhile True: pass"}}
+with Sandbox.open() as sandbox, sandbox.start(files, "{name}") as running:
+    running.line(60)
+    pathlib.Path("{tmp_path}/ready").touch()
+    running.line(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code]) as publisher:
+        end = time.monotonic() + 60
+        while not (tmp_path / "ready").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert any(name.encode() in line for line in commands())
+        publisher.kill()
+    assert not left_running(name)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "os.nice(5)",
+        "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))",
+        "os.sched_setaffinity(0, {0})",
+        "os.setpriority(os.PRIO_PROCESS, 0, 19)",
+    ],
+)
+def test_a_program_cannot_choose_to_run_last(sandbox: Sandbox, call: str) -> None:
+    """It could then wait on a busy machine until it counts as starved, which is an error instead of a wrong answer."""
+    assert says(sandbox, f"import os\ntry: {call}; print('done')\nexcept PermissionError: print('denied')") == "denied"
+
+
+BUSY = "while True: pass"
+
+
+def test_a_program_that_waits_for_a_processor_keeps_its_time(sandbox: Sandbox) -> None:
+    """What is right on an idle machine is right on a busy one: five others share the program's core."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(mine)})
+    others = [subprocess.Popen([sys.executable, "-S", "-c", BUSY]) for _ in range(5)]
+    try:
+        source = "import time\nwhile time.process_time() < 0.4: pass\nprint('done')"
+        done = run(sandbox, source, limits=Limits(seconds=1.2))
+    finally:
+        os.sched_setaffinity(0, mine)
+        for other in others:
+            other.kill()
+            other.wait()
+    assert (done.output, done.limit) == (b"done\n", "")
+
+
+def test_a_program_gains_no_time_by_keeping_itself_waiting(sandbox: Sandbox) -> None:
+    """Its own processes' time counts, however many there are."""
+    source = "import os\nfor _ in range(20):\n    if os.fork() == 0: break\nwhile True: pass"
+    began = time.monotonic()
+    assert run(sandbox, source, limits=Limits(seconds=0.5)).limit == "time"
+    assert time.monotonic() - began < 8
+
+
+class Broken(Sandbox):
+    """A sandbox that cannot be set up: what it binds is not there."""
+
+    def _command(self, folder: Path, program: str, limits: Limits) -> list[str]:
+        words = super()._command(folder, program, limits)
+        return [*words[: words.index("--")], "--ro-bind", "/no/such/folder", "/x", *words[words.index("--") :]]
+
+
+def test_a_sandbox_that_fails_is_an_error_and_no_wrong_answer(sandbox: Sandbox) -> None:
+    """It ends with exit code 1, as a program might."""
+    with Broken(sandbox.python) as broken:
+        with pytest.raises(GraderError, match=r"the sandbox failed: bwrap: .*/no/such/folder"):
+            run(broken, "print(1)")
+        with pytest.raises(GraderError), broken.start({"p.py": b"print(1)"}, "p.py") as running:
+            running.line(5)
 
 
 def test_without_bubblewrap_there_is_no_grading(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from publisher.bench.record import build_record, sampling_of
 from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
 from publisher.bench.workspace import proof_key, whole_samples
+from publisher.engine import machine
 from publisher.errors import GraderError, ModelError, StorageError
 from publisher.files import atomic_write
 from publisher.graders import make
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     """Generation digest -> (run id, samples) of earlier runs, newest first."""
 
 __all__ = ["Job", "Measurement", "Observer", "Plan", "measure", "plan"]
-
-_GRADERS_AT_ONCE = 2
 
 
 class Observer(Protocol):
@@ -118,7 +117,7 @@ def measure(
     path = journal_path(workspace, commit=job.commit, tier=job.tier, fingerprint=planned.fingerprint, salt=job.salt)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(path))
-        threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(_GRADERS_AT_ONCE))
+        threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(max(2, machine.cores())))
         run = _Run(job, planned, _scorer(stack, job, planned))
         own = OwnMetrics.opened(stack, job)
         for text in remarks(job.config, run.scorer.measurer.language):

@@ -157,6 +157,12 @@ _PROGRAMS_MAY = frozenset(
 )
 """What of `DENIED` a program may do in a sandbox that has namespaces of its own: start others, and change its files."""
 
+_PROGRAMS_MAY_NOT = ((141, 140), (142, 118), (144, 119), (203, 122), (251, 30), (314, 274))
+"""setpriority, sched_setparam, sched_setscheduler, sched_setaffinity, ioprio_set and sched_setattr, as in `DENIED`.
+
+A program that chose to run last could wait for ever on a busy machine, and would be taken for one that was starved.
+"""
+
 Step = tuple[int, int, int, int]
 """An instruction: its code, how many steps to skip if true and if false, and its operand."""
 
@@ -215,6 +221,8 @@ def for_programs() -> list[Step]:
         number = numbers[known.column]
         if number is not None and name not in _PROGRAMS_MAY:
             steps += _on(number, [(_RETURN, 0, 0, _DENY)])
+    for pair in _PROGRAMS_MAY_NOT:
+        steps += _on(pair[known.column], [(_RETURN, 0, 0, _DENY)])
     steps += _on(_CLONE3, [(_RETURN, 0, 0, _ABSENT)])
     steps += _on(known.clone, [*_argument(0), (_ANY_BIT, 0, 1, _CLONE_NAMESPACES), (_RETURN, 0, 0, _DENY), *_allow()])
     for call in (known.socket, known.socketpair):

@@ -10,6 +10,7 @@ import msgspec
 from publisher.graders.code import programs
 from publisher.graders.code.sandbox import Sandbox
 from publisher.graders.comparison import Match
+from publisher.graders.options import Options
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,12 +24,13 @@ class CodeGrader:
     """Runs a completion's program against a problem's tests; entering it needs a sandbox that works."""
 
     name = ""
-    version = "1"
+    version = "2"
     form = "code"
 
     def __init__(self) -> None:
         """Start nothing: reading a suite needs no sandbox."""
         self._sandbox: Sandbox | None = None
+        self._self_reporting = False
 
     def mistake(self, expected: str) -> str:
         """Return why `expected` is no set of tests for this grader, or nothing."""
@@ -41,7 +43,7 @@ class CodeGrader:
             return Match("error", "grader_error: the grader was not started")
         if len(answer) > LONGEST:
             return Match("wrong", f"longer than {LONGEST} characters")
-        result = programs.run(self._sandbox, answer, _tests(expected))
+        result = programs.run(self._sandbox, answer, _tests(expected), self_reporting=self._self_reporting)
         # Half of a surrogate pair, which JSON from a program can hold, could not be stored.
         return Match(result.outcome, result.reason.encode("utf-8", "replace").decode())
 
@@ -59,10 +61,26 @@ class CodeGrader:
             self._sandbox = None
 
 
+class PythonTestsOptions(Options, frozen=True, kw_only=True, rename="kebab"):
+    """Where the tests run."""
+
+    self_reporting: bool = False
+    """Whether they run beside the program, which could forge the verdict: for what calls cannot express."""
+
+
+_DEFAULTS = PythonTestsOptions()
+
+
 class PythonTestsGrader(CodeGrader):
     """Runs the suite's own tests, as HumanEval and MBPP have them."""
 
     name = "python-tests"
+    Options = PythonTestsOptions
+
+    def __init__(self, given: PythonTestsOptions = _DEFAULTS) -> None:
+        """Take the options; start nothing."""
+        super().__init__()
+        self._self_reporting = given.self_reporting
 
 
 class StdinGrader(CodeGrader):

@@ -30,6 +30,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from publisher.confine import calls
 from publisher.errors import GraderError
+from publisher.graders.code.watching import Clock, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,7 @@ _PROBE = b"print(6 * 7)"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one program may use; seconds are wall-clock time of the whole program, bytes of memory are resident."""
+    """What one program may use; seconds are its own time (`watching`) from start to end, bytes of memory resident."""
 
     seconds: float = 10.0
     memory: int = 1 << 30
@@ -136,7 +137,8 @@ class Sandbox:
             *("--size", str(limits.scratch), "--tmpfs", _SCRATCH, "--ro-bind", str(folder), _JOB, "--remount-ro", "/"),
             *("--chdir", _SCRATCH, "--clearenv", "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", _SCRATCH),
             *("--setenv", "PYTHONHASHSEED", "0", "--setenv", "LC_ALL", "C.UTF-8"),
-            *("--cap-drop", "ALL", "--die-with-parent", "--new-session", "--disable-userns", "--seccomp", "{filter}"),
+            *("--cap-drop", "ALL", "--die-with-parent", "--new-session", "--disable-userns"),
+            *("--seccomp", "{filter}", "--json-status-fd", "{status}"),
             *(
                 "--",
                 "/usr/bin/prlimit",
@@ -160,27 +162,9 @@ class Running:
         """Start it."""
         self._limits, self._folder = limits, folder
         self._began = time.monotonic()
-        reader, writer = os.pipe()
-        try:
-            with os.fdopen(writer, "wb") as stream:
-                stream.write(_filter())
-            arguments = [word if word != "{filter}" else str(reader) for word in command]
-            root = os.geteuid() == 0
-            self._process = subprocess.Popen(
-                arguments,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[reader],
-                env={"PATH": os.defpath},
-                cwd="/",
-                start_new_session=True,
-                user=NOBODY if root else None,
-                group=NOBODY if root else None,
-                extra_groups=[] if root else None,
-            )
-        finally:
-            os.close(reader)
+        self._process, self._status = _started(command)
+        self.watch = Watch(self._process.pid)
+        self._clock = Clock(limits.seconds, self.watch)
         self._out, self._errors, self._stdin = bytearray(), bytearray(), b""
         self._selector = selectors.DefaultSelector()
         for pipe in (self._process.stdout, self._process.stderr):
@@ -201,12 +185,13 @@ class Running:
     def finish(self, stdin: bytes = b"") -> Finished:
         """Feed the program, wait for its end or a limit, and return what it did."""
         self.feed(stdin, close=True)
-        deadline = self._began + self._limits.seconds
         limit = ""
         while self._open and not limit:
-            limit = self._over(deadline)
+            limit = self._over(self._clock)
             if not limit:
-                self._pump(min(0.05, max(0.0, deadline - time.monotonic())))
+                self._pump(min(0.05, self._clock.left()))
+        if not limit:
+            self._require_sandbox()
         self._kill()
         code = self._process.wait()
         out = bytes(self._out[: self._limits.output])
@@ -224,13 +209,19 @@ class Running:
         if stream.fileno() not in self._selector.get_map():
             self._selector.register(stream.fileno(), selectors.EVENT_WRITE)
 
-    def line(self, seconds: float) -> bytes | None:
-        """Return the next line of output within so many seconds; None when there is none, or a limit was reached."""
-        deadline = time.monotonic() + seconds
+    def line(self, seconds: float | Clock) -> bytes | None:
+        """Return the next line of output within so much of its own time; None for none, or where a limit was reached.
+
+        Raises GraderError where it was the sandbox that failed.
+        """
+        clock = seconds if isinstance(seconds, Clock) else Clock(seconds, self.watch)
         while b"\n" not in self._out:
-            if not self._open or self._over(deadline):
+            if not self._open:
+                self._require_sandbox()
                 return None
-            self._pump(min(0.05, max(0.0, deadline - time.monotonic())))
+            if self._over(clock):
+                return None
+            self._pump(min(0.05, clock.left()))
         line, _, rest = bytes(self._out).partition(b"\n")
         self._out = bytearray(rest)
         return line
@@ -250,21 +241,38 @@ class Running:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+        if self._status >= 0:
+            os.close(self._status)
+            self._status = -1
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _require_sandbox(self) -> None:
+        """Raise GraderError where bubblewrap has ended without having run the program: that is not the program's fault.
+
+        Its report names an exit code only for a program that ran. No program can write to it or close it.
+        """
+        self._process.wait()
+        report, said = b"", b"begin"
+        while said:
+            said = os.read(self._status, 4096)
+            report += said
+        if b'"exit-code"' not in report:
+            why = (self.errors.strip().splitlines() or [f"exit code {self._process.returncode}"])[-1]
+            raise GraderError(f"the sandbox failed: {why[:200]}")
 
     def _kill(self) -> None:
         """Kill bubblewrap, and with it process 1 of the namespace, and with that every process in it."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _over(self, deadline: float) -> str:
+    def _over(self, clock: Clock) -> str:
         """Return which limit has been reached, "" for none."""
-        if time.monotonic() >= deadline:
+        if clock.over() or self._clock.over():
             return "time"
         if len(self._out) > self._limits.output:
             return "output"
         # Starting takes a few hundredths of a second, and no program fills the memory in that time.
-        if time.monotonic() - self._began > 0.1 and _memory(self._process.pid) > self._limits.memory:
+        if time.monotonic() - self._began > 0.1 and self.watch.usage().memory > self._limits.memory:
             return "memory"
         return ""
 
@@ -301,6 +309,42 @@ class Running:
             self._errors = (self._errors + data)[-8192:]
 
 
+def _started(command: list[str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Return bubblewrap's process, as a user without rights, and the descriptor of its report."""
+    root = os.geteuid() == 0
+    program, report, status = _filter_pipe(), *os.pipe()
+    try:
+        words = {"{filter}": str(program), "{status}": str(status)}
+        process = subprocess.Popen(
+            [words.get(word, word) for word in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[program, status],
+            env={"PATH": os.defpath},
+            cwd="/",
+            start_new_session=True,
+            user=NOBODY if root else None,
+            group=NOBODY if root else None,
+            extra_groups=[] if root else None,
+        )
+    except BaseException:
+        os.close(report)
+        raise
+    finally:
+        os.close(program)
+        os.close(status)
+    return process, report
+
+
+def _filter_pipe() -> int:
+    """Return a pipe that holds the system-call filter."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as stream:
+        stream.write(_filter())
+    return reader
+
+
 def _missing() -> str:
     """Return what this machine lacks for a sandbox, "" for nothing."""
     if sys.platform != "linux":
@@ -325,15 +369,3 @@ def _interpreters() -> list[str]:
 def _filter() -> bytes:
     """Return the seccomp program that bubblewrap installs."""
     return b"".join(struct.pack("=HBBI", *step) for step in calls.for_programs())
-
-
-def _memory(process: int) -> int:
-    """Return the resident bytes of a process and all below it."""
-    total, waiting = 0, [process]
-    while waiting:
-        pid = waiting.pop()
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            total += int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * 4096
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                waiting += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
-    return total
