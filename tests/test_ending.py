@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from publisher.errors import DeployError, UsageError
 from publisher.ledger import history
-from publisher.publishing import takedown
+from publisher.publishing import deliver, takedown
 from publisher.publishing.find import find_snapshot
 from tests.shelf import Shelf, shelf
 
@@ -154,3 +155,55 @@ def test_a_spoiled_takedown_brings_nothing_back(on: Shelf) -> None:
     assert first(on).line.verdict == "unreadable"
     with pytest.raises(UsageError):
         find_snapshot(on.project, branch)
+
+
+def test_pages_without_a_receipt_can_be_taken_down(on: Shelf) -> None:
+    """A build that nobody verified is public all the same; nothing publishes the run again."""
+    run_id = on.enter()
+    desk = on.desk(run_id)
+    snapshot = deliver.name_snapshot(desk.project, desk.netlify, desk.project.record(run_id))
+    on.netlify.call_hook(snapshot.branch, "a call whose publisher died")
+    wait_until_ready(on, snapshot.branch)
+    done = on.user.run("takedown", run_id, "--reason", "private")
+    assert (done.code, on.shown(snapshot.branch)) == (0, ""), done.err
+    assert on.remote("for-each-ref", f"refs/heads/{snapshot.branch}") == ""
+    assert on.user.run("reconcile").code == 0
+    assert on.shown(snapshot.branch) == ""
+
+
+def wait_until_ready(on: Shelf, branch: str) -> None:
+    """Wait until a branch has a page."""
+    deadline = time.monotonic() + 60
+    while not on.shown(branch):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("word", "hint"), [("kept", "publisher give-up"), ("rejected", "nothing shows this one")])
+def test_a_run_without_pages_cannot_be_taken_down(on: Shelf, word: str, hint: str) -> None:
+    """The message says that there is no page, and what ends the run instead."""
+    run_id = on.enter(word)
+    before = on.remote("for-each-ref")
+    done = on.user.run("takedown", run_id, "--reason", "private")
+    assert (done.code, "no page to take down" in done.err, hint in done.err) == (2, True, True), done.err
+    assert on.remote("for-each-ref") == before
+
+
+def test_reconcile_and_prune_answer_programs(on: Shelf) -> None:
+    """With --json each prints one document: what is to be done, what was done, and what could not be."""
+    run_id = on.enter(more="keep = { last = 1, best_per_suite = 0 }")
+    bad = on.enter(site="nowhere")
+    todo = on.user.run("reconcile", "--dry-run", "--json")
+    assert todo.json == {"unfinished": [run_id, bad], "takedowns": []}
+    on.folder.git("reset", "--quiet", "--hard", "HEAD~1")
+    done = on.user.run("reconcile", "--json")
+    assert (done.code, [one["run_id"] for one in done.json["published"]], list(done.json["failed"])) == (
+        3,
+        [run_id],
+        [bad],
+    )
+    left = on.user.run("prune", "--json")
+    assert (left.code, len(left.json["prunable"]), left.json["pruned"]) == (0, 2, [])
+    gone = on.user.run("prune", "--delete", "--json")
+    assert (gone.code, gone.json["failed"]) == (0, {})
+    assert gone.json["pruned"] == [run["run_id"] for run in left.json["prunable"]]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -81,6 +82,7 @@ def test_without_patterns_nothing_is_started() -> None:
         (str(["x"] * 21), "21 patterns, at most 20"),
         (str(["x" * 201]), "ledger.redact[0]"),
         ("[1]", "ledger.redact[0]"),
+        ('["x", "[[a]"]', "ledger.redact[1]: '[[a]' may mean something else to a later Python: Possible nested set"),
     ],
 )
 def test_patterns_are_checked_before_a_run(patterns: str, said: str) -> None:
@@ -88,6 +90,15 @@ def test_patterns_are_checked_before_a_run(patterns: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(_redact(patterns))
     assert said in caught.value.message
+
+
+def test_patterns_that_take_long_to_compile_are_a_mistake() -> None:
+    """Every command that reads the commit compiles them, so a commit could slow all of them down."""
+    slow = ["(?i)" + 39 * "[¡-ꭤ]" + letter for letter in "abcdefghijklmnopqrst"]
+    began = time.thread_time()
+    with pytest.raises(ConfigError, match=r"takes more than 1 s; simplify them"):
+        parse(_redact(slow))
+    assert time.thread_time() - began < 3
 
 
 def _redact(patterns: object) -> bytes:

@@ -8,7 +8,7 @@ import msgspec
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json, note
 from publisher.publishing import takedown
-from publisher.publishing.find import find_published
+from publisher.publishing.find import find_named
 from publisher.publishing.give_up import check_reason
 
 
@@ -26,7 +26,7 @@ def command(ctx: click.Context, snapshot: str, reason: str, dry_run: bool, as_js
     """
     project = open_project(ctx)
     project.ledger.sync()
-    run = find_published(project, snapshot)
+    run = find_named(project, snapshot)
     reason = check_reason(reason)
     if dry_run:
         target, _ = takedown.check(project, run)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+import warnings
 from typing import Annotated, Literal
 
 import msgspec
@@ -12,7 +14,8 @@ from publisher.config.section import Section, short
 
 MOST_PATTERNS = 20
 """Patterns of `[ledger] redact`."""
-
+LONGEST_COMPILING = 1.0
+"""Seconds of processor time that compiling all of them may take: every command that reads the commit compiles them."""
 
 SITE_NAME = r"[a-z0-9](-?[a-z0-9])*"
 """The form of a Netlify site's name, of at most 37 characters."""
@@ -33,12 +36,21 @@ def ledger_mistakes(section: LedgerConfig) -> list[str]:
     mistakes = []
     if len(section.redact) > MOST_PATTERNS:
         mistakes.append(f"ledger.redact: {len(section.redact)} patterns, at most {MOST_PATTERNS} are allowed")
+    began = time.thread_time()
     for number, pattern in enumerate(section.redact[:MOST_PATTERNS]):
+        place = f"ledger.redact[{number}]: {short(pattern)}"
         try:
-            # Never matched here: even the empty text can take a pattern exponential time.
-            re.compile(pattern)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                # Never matched here: even the empty text can take a pattern exponential time.
+                re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
-            mistakes.append(f"ledger.redact[{number}]: {short(pattern)} is no regular expression: {error}")
+            mistakes.append(f"{place} is no regular expression: {error}")
+        except Warning as warning:
+            mistakes.append(f"{place} may mean something else to a later Python: {warning}; write \\[ for a bracket")
+        if time.thread_time() - began > LONGEST_COMPILING:
+            mistakes.append(f"{place}: compiling the patterns takes more than {LONGEST_COMPILING:g} s; simplify them")
+            break
     return mistakes
 
 

@@ -41,6 +41,10 @@ class Failures:
         else:
             self._silent = 0
 
+    def as_values(self) -> dict[str, str]:
+        """Return what went wrong per run as plain values for `--json`."""
+        return {name: error.message for name, error in self.found.items()}
+
     def check(self, done: str) -> None:
         """Raise DeployError, which says that some runs were not `done`, where there were any errors."""
         if self.found:

@@ -40,14 +40,34 @@ def find_repairable(project: Project, wanted: str) -> Run:
     return left[0] if len(left) == 1 else find_snapshot(project, wanted)
 
 
-def find_published(project: Project, wanted: str) -> Run:
-    """Return the snapshot that `wanted` stands for, as `find_snapshot` does, even if its pages were taken down."""
-    named = [run for run in project.runs() if run.last_receipt]
+def find_published(project: Project, wanted: str, *, named: bool = False) -> Run:
+    """Return the snapshot that `wanted` stands for, as `find_snapshot` does, even if its pages were taken down.
+
+    With `named`, a run counts from when its branch is named in the ledger: a build may show it already.
+    """
+    published = [run for run in project.runs() if run.last_receipt or (named and run.snapshot)]
     if re.fullmatch(r"-\d{1,6}", wanted):
-        return _before_live(project, [run for run in named if run.receipt], int(wanted[1:]))
+        return _before_live(project, [run for run in published if run.receipt], int(wanted[1:]))
     pin = history.pins(project.ledger).get(wanted)
-    found = [run for run in named if _matches(run, wanted) or (pin is not None and pin.run_id == run.run_id)]
+    found = [run for run in published if _matches(run, wanted) or (pin is not None and pin.run_id == run.run_id)]
     return _only(found, wanted, "published snapshot", "publisher snapshots   lists them")
+
+
+def find_named(project: Project, wanted: str) -> Run:
+    """Return the run whose pages `wanted` stands for, published to the end or not; UsageError where it has none."""
+    try:
+        return find_published(project, wanted, named=True)
+    except UsageError as error:
+        recorded = [run for run in project.runs() if _matches(run, wanted) and not run.snapshot]
+        if len(recorded) != 1:
+            raise
+        run = recorded[0]
+        raise UsageError(
+            f"{run.run_id} was recorded but never published, so there is no page to take down",
+            hint=f"publisher give-up {run.run_id} --reason WHY   keeps it from being published"
+            if run.line.verdict == "kept" and not run.is_over
+            else "the ledger keeps every run; nothing shows this one",
+        ) from error
 
 
 def find_run(project: Project, wanted: str) -> Run:
