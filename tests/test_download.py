@@ -3,12 +3,14 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from publisher.errors import ModelError, NetworkError
 from publisher.files import sha256_hex
 from publisher.web import download
+from publisher.web.pace import Pace
 from tests.scripted import Step, answer, drip, scripted
 
 MODEL = bytes(range(256)) * 8
@@ -21,9 +23,9 @@ def cut(size: int = 1000) -> bytes:
     return f"HTTP/1.1 200 OK\r\nContent-Length: {len(MODEL)}\r\n\r\n".encode() + MODEL[:size]
 
 
-def fetch(url: str, target: Path, **options: float) -> None:
+def fetch(url: str, target: Path, **options: Any) -> None:
     """Download the model from this machine."""
-    download(url, target, sha256=DIGEST, limit=10_000, loopback=True, **options)  # type: ignore[arg-type]
+    download(url, target, sha256=DIGEST, limit=10_000, loopback=True, **options)
 
 
 def ranges(heads: list[str]) -> list[str]:
@@ -155,8 +157,27 @@ def test_a_drip_ends_at_the_deadline(tmp_path: Path) -> None:
     """A file that comes byte by byte is given up in time, and what came is kept for the next run."""
     started = time.monotonic()
     with scripted(drip(answer(200, MODEL))) as server, pytest.raises(NetworkError, match="too long"):
-        fetch(server.url, tmp_path / "m", longest=0.5)
+        fetch(server.url, tmp_path / "m", pace=Pace(grace=0.5))
     assert time.monotonic() - started < 3
+
+
+def test_a_drip_of_many_connections_ends_at_the_deadline(tmp_path: Path) -> None:
+    """A byte per connection is an advance each time, and still too slow on the whole."""
+    steps = [f"HTTP/1.1 200 OK\r\nContent-Length: {len(MODEL)}\r\n\r\n".encode() + MODEL[:1]]
+    started = time.monotonic()
+    with scripted(*steps) as server, pytest.raises(NetworkError, match="too long"):
+        fetch(server.url, tmp_path / "m", pace=Pace(grace=1))
+    assert time.monotonic() - started < 5
+
+
+def test_a_large_file_gets_the_time_that_it_takes(tmp_path: Path) -> None:
+    """Longer than any file may take to begin, as long as it keeps coming."""
+    whole = answer(200, MODEL)
+    steps = tuple(whole[place : place + 100] for place in range(0, len(whole), 100))
+    started = time.monotonic()
+    with scripted(steps) as server:
+        fetch(server.url, tmp_path / "m", pace=Pace(grace=0.7, slowest=500))
+    assert time.monotonic() - started > 0.7
 
 
 def test_this_machine_is_not_asked_unless_told(tmp_path: Path) -> None:

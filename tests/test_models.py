@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publisher.bench.inputs.model_file import BUILTIN, resolve
-from publisher.bench.inputs.progress import Progress, watching
+from publisher.bench.inputs.progress import Progress, watched
 from publisher.bench.inputs.sources import Inputs, cache_folder
 from publisher.bench.inputs.suites import load
 from publisher.config import ModelConfig, SuiteConfig
 from publisher.errors import ModelError, NetworkError, SuiteError
 from publisher.files import sha256_hex
+from publisher.web.pace import Pace
 
 if TYPE_CHECKING:
     from tests.made import GitFolder
@@ -186,9 +187,41 @@ def test_a_download_by_another_client_is_watched(tmp_path: Path) -> None:
     """Whatever the client does, the bytes in its folder say how far it is."""
     notes: list[str] = []
     (tmp_path / "part").write_bytes(bytes(3_000_000))
-    with watching(tmp_path, Progress("fetching m", notes.append, every=0.01), every=0.02):
+
+    def client() -> str:
         time.sleep(0.2)
+        return "fetched"
+
+    progress = Progress("fetching m", notes.append, every=0.01)
+    assert watched(tmp_path, progress, Pace(), client, every=0.02) == "fetched"
     assert notes[0].startswith("fetching m: 3 MB, ")
+
+
+def test_another_client_that_drips_is_left_behind(tmp_path: Path) -> None:
+    """Bytes of an earlier attempt do not count; a client that keeps the pace gets longer than that."""
+    (tmp_path / "part").write_bytes(bytes(3_000_000))
+    ended = threading.Event()
+    with pytest.raises(NetworkError, match="fetching m: it comes too slowly"):
+        watched(tmp_path, Progress("fetching m", print), Pace(grace=0.2), lambda: ended.wait(5), every=0.05)
+
+    def client() -> str:
+        for number in range(8):
+            time.sleep(0.05)
+            (tmp_path / str(number)).write_bytes(bytes(100_000))
+        return "fetched"
+
+    assert watched(tmp_path, Progress("fetching m", print), Pace(grace=0.2), client, every=0.02) == "fetched"
+    ended.set()
+
+
+def test_an_error_of_another_client_is_raised_where_it_is_waited_for(tmp_path: Path) -> None:
+    """It comes from a thread of its own."""
+
+    def client() -> None:
+        raise OSError(2, "No such file", "x")
+
+    with pytest.raises(FileNotFoundError):
+        watched(tmp_path, Progress("fetching m", print), Pace(), client)
 
 
 def test_a_failed_download_is_a_network_error(inputs: Inputs, address: str) -> None:

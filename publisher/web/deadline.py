@@ -36,6 +36,11 @@ def deadline(seconds: float) -> Iterator[None]:
         _ends.reset(token)
 
 
+def move(seconds: float) -> None:
+    """Let the block around the caller end `seconds` from now instead."""
+    _ends.set(time.monotonic() + seconds)
+
+
 def passed() -> bool:
     """Return whether the deadline of the block around the caller has passed."""
     return time.monotonic() >= _ends.get()

@@ -20,12 +20,12 @@ from publisher.errors import ModelError, NetworkError
 from publisher.files import sha256_file, storage_error, sync_folder
 from publisher.web import deadline
 from publisher.web.client import ATTEMPTS, CONNECT_TIMEOUT, LONGEST_PAUSE, READ_TIMEOUT, loopback_target
+from publisher.web.pace import Pace
 from publisher.web.pauses import asked_pause, own_pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LONGEST = 4 * 3600.0
 MOST_REDIRECTS = 5
 _RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(?:\d{1,15}|\*)\Z")
 _PIECE = 1 << 20
@@ -40,6 +40,7 @@ class _Wanted:
     read_timeout: float
     loopback: bool
     progress: Callable[[int, int | None], None] | None
+    pace: Pace
 
 
 class _BrokenError(Exception):
@@ -57,24 +58,27 @@ def download(
     sha256: str,
     limit: int,
     loopback: bool = False,
-    longest: float = LONGEST,
+    pace: Pace | None = None,
     read_timeout: float = READ_TIMEOUT,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> None:
     """Fetch `url` (https) into `target`, whole and with the digest `sha256`, or not at all.
 
     What has arrived stays beside `target` and is continued by the next attempt, also of another process. `progress` is
-    called with the bytes so far and the size, None where the server does not say. Redirects lead to https only; this
-    machine itself is asked only with `loopback`. Raises NetworkError, ModelError (another digest) or StorageError.
+    called with the bytes so far and the size, None where the server does not say. What arrives more slowly than `pace`
+    is given up. Redirects lead to https only; this machine itself is asked only with `loopback`. Raises NetworkError,
+    ModelError (another digest) or StorageError.
     """
     _check(url, loopback=loopback)
-    wanted = _Wanted(url, limit, read_timeout, loopback, progress)
     part = target.with_name(f".{sha256}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(part) as stream, deadline.deadline(longest):
+        with _locked(part) as stream:
+            # The time of another process that held the lock is not this one's.
+            wanted = _Wanted(url, limit, read_timeout, loopback, progress, pace or Pace())
             if not (target.is_file() and sha256_file(target) == sha256):  # another process may have fetched it
-                _complete(wanted, stream, part, sha256)
+                with deadline.deadline(wanted.pace.left()):
+                    _complete(wanted, stream, part, sha256)
                 part.replace(target)
                 sync_folder(target.parent)
     except OSError as error:
@@ -167,6 +171,8 @@ def _attempt(wanted: _Wanted, stream: BinaryIO) -> None:
             # Not iter_content: of a piece that breaks off, it gives nothing.
             while piece := answer.raw.read1(_PIECE):
                 done += len(piece)
+                wanted.pace.arrived += len(piece)
+                deadline.move(wanted.pace.left())
                 if done > wanted.limit:
                     _restart(stream)
                     raise _BrokenError(f"larger than {wanted.limit} bytes", None)

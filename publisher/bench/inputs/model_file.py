@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from publisher.bench.inputs.sources import Kind, check_digest, fetch
+from publisher.bench.inputs.kind import Kind
+from publisher.bench.inputs.sources import check_digest, fetch
 from publisher.errors import ModelError
 from publisher.files import sha256_file
 

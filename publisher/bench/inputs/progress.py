@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from publisher.errors import NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from publisher.web.pace import Pace
 
 EVERY = 10.0
 """Seconds between two notes."""
@@ -28,7 +33,7 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin now; a download that ends before the first note is due leaves none."""
-        self._what, self._note, self._every, self._clock = what, note, every, clock
+        self.what, self._note, self._every, self._clock = what, note, every, clock
         self._said = clock()
         self._before: int | None = None
 
@@ -41,26 +46,45 @@ class Progress:
             return
         speed = max(0, done - self._before) / (now - self._said) / _UNIT
         whole = f" of {size / _UNIT:,.0f} MB ({done / max(1, size):.0%})" if size is not None else " MB"
-        self._note(f"{self._what}: {done / _UNIT:,.0f}{whole}, {speed:,.1f} MB/s")
+        self._note(f"{self.what}: {done / _UNIT:,.0f}{whole}, {speed:,.1f} MB/s")
         self._said, self._before = now, done
 
 
-@contextlib.contextmanager
-def watching(folder: Path, progress: Progress, *, every: float = EVERY) -> Iterator[None]:
-    """Tell `progress` how many bytes `folder` holds while some client downloads into it."""
-    ended = threading.Event()
+T = TypeVar("T")
 
-    def watch() -> None:
-        while not ended.wait(every):
-            progress(_bytes_in(folder), None)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+def watched(folder: Path, progress: Progress, pace: Pace, fetch: Callable[[], T], *, every: float = EVERY) -> T:
+    """Return what `fetch` returns, which lets some client download into `folder`, and tell `progress` how far it is.
+
+    Raises NetworkError where less arrives than `pace` demands. The client's thread, which nothing can stop, is left
+    behind then and ends with the process.
+    """
+    ended: Queue[tuple[T | None, BaseException | None]] = Queue()
+
+    def work() -> None:
+        try:
+            ended.put((fetch(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            ended.put((None, error))
+
+    before = _bytes_in(folder)
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        pause = max(0.0, min(every, pace.left()))
+        try:
+            result, error = ended.get(timeout=pause)
+        except Empty:
+            there = _bytes_in(folder)
+            pace.arrived = max(pace.arrived, there - before)
+            progress(there, None)
+            if pace.left() <= 0:
+                raise NetworkError(
+                    f"{progress.what}: it comes too slowly", hint="the same command continues the download"
+                ) from None
+            continue
+        if error is not None:
+            raise error
+        return cast("T", result)
 
 
 def _bytes_in(folder: Path) -> int:

@@ -8,44 +8,27 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
-from publisher.bench.inputs.progress import Progress, watching
-from publisher.errors import ModelError, NetworkError, PublisherError
+from publisher.bench.inputs.hub import from_hub
+from publisher.bench.inputs.progress import Progress
+from publisher.errors import ModelError, PublisherError
 from publisher.files import sha256_file, storage_error
 from publisher.web import download
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from publisher.bench.inputs.kind import Kind
     from publisher.git import Repository
 
-_HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)@([\w.-]+)/(.+)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LFS = b"version https://git-lfs.github.com/spec/"
 _POINTER = 1024
 """Bytes that a Git LFS pointer has at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What a file is for: how messages name it, which error it raises, and how large it may be."""
-
-    noun: Literal["model", "suite"]
-    section: str
-    """Its section in publisher.toml, for messages."""
-    error: type[PublisherError]
-    limit: int
-    suffix: str
-
-    @property
-    def folder(self) -> str:
-        """The folder of the cache that such files are in."""
-        return f"{self.noun}s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +151,7 @@ def _fetched(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
     inputs.note(f"fetching {source}")
     progress = Progress(f"fetching {source.rpartition('/')[2][:80]}", inputs.note)
     if source.startswith("hf:"):
-        _from_hub(source, sha256, kind, target, progress)
+        from_hub(source, sha256, kind, target, progress)
         return target
     try:
         download(source, target, sha256=sha256, limit=kind.limit, loopback=inputs.loopback, progress=progress)
@@ -187,55 +170,3 @@ def _is_whole(path: Path, sha256: str) -> bool:
     except OSError as error:
         raise storage_error(error, path) from error
     return False
-
-
-def _from_hub(source: str, sha256: str, kind: Kind, target: Path, progress: Progress) -> None:
-    """Fetch `hf:OWNER/REPO@REVISION/FILE` into `target`; suites come from dataset repositories."""
-    found = _HUB.fullmatch(source)
-    if not found or ".." in PurePosixPath(found[3]).parts:
-        raise kind.error(
-            f"{kind.section}.source: {source!r} is not hf:OWNER/REPO@REVISION/FILE",
-            hint="name the revision (a commit hash of the model's repository) and the file",
-        )
-    # Its name follows from the digest, so that the client continues a download that was interrupted.
-    folder = target.parent / f".hub-{sha256}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with watching(folder, progress):
-            path = _hub_file(*found.groups(), folder=folder, kind=kind)
-        if sha256_file(path) != sha256:
-            shutil.rmtree(folder, ignore_errors=True)
-            # The digest that was found is not said: with somebody's token a commit could learn of private files.
-            raise kind.error(
-                f"{kind.section}: {source} has not the declared sha256 {sha256}",
-                hint=f"check the revision, and the sha256 in [{kind.section}]",
-            )
-        os.replace(path, target)  # noqa: PTH105 - over an existing file too
-        shutil.rmtree(folder, ignore_errors=True)
-    except PublisherError:
-        raise
-    except OSError as error:
-        if _is_whole(target, sha256):
-            return  # another process was faster, and has removed the folder that both were using
-        if error.errno is not None and error.filename is not None:
-            raise storage_error(error, target) from error
-        raise _hub_failed(source, error) from error
-    except Exception as error:  # the client raises HTTP, validation and runtime errors of several libraries
-        raise _hub_failed(source, error) from error
-
-
-def _hub_file(repository: str, revision: str, name: str, *, folder: Path, kind: Kind) -> Path:
-    """Return the file that Hugging Face's client has fetched into `folder`; it retries and resumes by itself."""
-    from huggingface_hub import hf_hub_download, utils  # noqa: PLC0415 - heavy, and only needed here
-
-    utils.disable_progress_bars()
-    kinds = {"model": "model", "suite": "dataset"}
-    return Path(hf_hub_download(repository, name, revision=revision, local_dir=folder, repo_type=kinds[kind.noun]))
-
-
-def _hub_failed(source: str, error: Exception) -> NetworkError:
-    said = str(error).strip().split("\n", 1)[0][:300]
-    return NetworkError(
-        f"cannot fetch {source}: {type(error).__name__}: {said}",
-        hint="check owner, repository, revision and file; a private one needs HF_TOKEN",
-    )

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
+from publisher.bench.inputs.kind import Kind
 from publisher.bench.inputs.model_file import BUILTIN, REINSTALL
-from publisher.bench.inputs.sources import Kind, check_digest, fetch
+from publisher.bench.inputs.sources import check_digest, fetch
 from publisher.errors import StorageError, SuiteError
 from publisher.graders import make
 
