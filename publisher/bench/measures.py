@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from publisher.quality import groups
+from publisher.graders import make
+from publisher.graders.choices import ChoiceGrader
+from publisher.quality import classes, groups
 from publisher.schema import MetricValue
 from publisher.schema.metrics import PER_SAMPLE, PER_SUITE
 from publisher.stats import estimate, estimate_shares
@@ -46,6 +48,28 @@ def metrics_of(part: PlannedSuite, scored: Sequence[Sample]) -> dict[str, Metric
         if values:
             found[name] = MetricValue(value=_mean(values), unit=PERCENT, better="higher", by_problem=values)
     return found
+
+
+def classes_of(part: PlannedSuite, scored: Sequence[Sample]) -> list[classes.Named]:
+    """Return which class each sample names, where the suite's answers are classes; nothing where words are withheld."""
+    grader = make(part.grader)
+    if not isinstance(grader, ChoiceGrader) or any(one.withheld for one in scored):
+        return []
+    expected = {problem.id: grader.label(problem.answer) for problem in part.suite.problems}
+    return [classes.Named(one.problem, expected[one.problem], grader.label(one.answer)) for one in scored]
+
+
+def class_metrics(named: Sequence[classes.Named]) -> dict[str, MetricValue]:
+    """Return F1 and AUC of samples that name classes."""
+    if not named:
+        return {}
+    values = {"macro-f1": classes.macro_f1(classes.confusion(named)), "auc": classes.macro_auc(named)}
+    kinds = PER_SUITE
+    return {
+        name: MetricValue(value=round(value, 6), unit=kinds[name].unit, better=kinds[name].better)
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def costs_of(result: SuiteResult, statistics: Mapping[str, float], prices: PricesConfig | None) -> SuiteResult:

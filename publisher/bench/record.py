@@ -8,10 +8,11 @@ import tomllib
 from typing import TYPE_CHECKING
 
 from publisher import __version__
-from publisher.bench.measures import costs_of, metrics_of, score_of
+from publisher.bench.measures import class_metrics, classes_of, costs_of, metrics_of, score_of
 from publisher.config import FILE
 from publisher.engine import devices, machine
 from publisher.files import sha256_hex
+from publisher.quality.classes import confusion
 from publisher.schema import (
     CommitIdentity,
     Counts,
@@ -151,6 +152,7 @@ def suite_result(
         right[sample.problem] += sample.outcome == "right"
     estimated = score_of(part, scored, list(right.values()), list(drawn.values()))
     outcomes = [sample.outcome for sample in samples]
+    named = classes_of(part, scored)
     busy = sum(sample.latency for sample in scored)
     tokens = sum(sample.tokens for sample in scored)
     return SuiteResult(
@@ -170,7 +172,8 @@ def suite_result(
         tokens_per_second=tokens / busy * min(slots, len(scored)) if busy > 0 else 0.0,
         scored_by_problem=drawn,
         tokens_by_problem=_tokens(scored),
-        metrics=metrics_of(part, scored) | dict(own or {}),
+        metrics=metrics_of(part, scored) | class_metrics(named) | dict(own or {}),
+        classes=confusion(named),
         first_token=quantiles([sample.prompt_time for sample in scored]),
         per_token=_per_token(scored),
     )

@@ -84,6 +84,18 @@ PER_SUITE: dict[str, MetricKind] = {
         better="lower",
         means="The largest difference of score between two languages that the same problems are asked in.",
     ),
+    "macro-f1": MetricKind(
+        unit="%",
+        better="higher",
+        means="Where answers are classes: the mean over classes of F1, 2 right / (expected + named). An answer that "
+        "names no class counts as expected only.",
+    ),
+    "auc": MetricKind(
+        unit="%",
+        better="higher",
+        means="Where answers are classes: the area under the ROC curve of each class against all others, the mean over "
+        "classes. A problem's score for a class is the share of its k answers that name it.",
+    ),
 }
 """Metrics of a whole suite, which no single sample has."""
 

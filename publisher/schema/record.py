@@ -203,6 +203,8 @@ class SuiteResult(Struct, frozen=True, kw_only=True):
     """The sum of the answers' tokens and of their squares, of the samples that count, by problem."""
     metrics: dict[str, MetricValue] = msgspec.field(default_factory=dict)
     """What the answers are like, and what the commit's own metrics say, by name."""
+    classes: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    """Where answers are classes, the confusion matrix: expected class -> named class -> samples; "" names none."""
     first_token: Quantiles | None = None
     """Seconds from getting a slot to the first token; None in older records."""
     per_token: Quantiles | None = None
