@@ -324,6 +324,20 @@ def test_looks_without_new_information_are_refused() -> None:
         looks.levels([0.5, 1.0], [2.0, 2.0], 0.01)
 
 
+def test_a_test_against_kept_runs_keeps_its_alpha() -> None:
+    """Each run is kept or not by the same test, and only kept ones make the baseline of the next."""
+    draw, runs, histories = np.random.default_rng(3), 8, 25_000
+    level, rejected = looks.among_kept(0.01, runs), []
+    kept = draw.standard_normal((histories, runs))
+    for _ in range(36):
+        new = draw.standard_normal(histories)
+        bad = (new - kept.mean(axis=1)) / math.sqrt(1 + 1 / runs) < NORMAL.inv_cdf(level)
+        kept[~bad] = np.concatenate([kept[~bad, 1:], new[~bad, None]], axis=1)
+        rejected.append(bad.mean())
+    assert np.mean(rejected[12:]) == pytest.approx(0.01, abs=0.0004)
+    assert level < 0.0095
+
+
 @settings(max_examples=30)
 @given(st.floats(0.001, 0.2), st.floats(-8, 4), st.floats(0, 1), st.floats(0, 1))
 def test_spending_grows_to_alpha(alpha: float, gamma: float, one: float, other: float) -> None:

@@ -17,8 +17,7 @@ from publisher.publishing.report import verdict_lines
 
 if TYPE_CHECKING:
     from publisher.config import Config
-    from publisher.publishing.project import Project
-    from publisher.schema import Record, Verdict
+    from publisher.schema import Verdict
 
 EXIT_CODES = {"kept": 0, "passed": 0, "unchanged": 0, "rejected": 1, "inconclusive": 4, "held": 4}
 
@@ -38,6 +37,11 @@ def exit_code(verdict: Verdict, config: Config) -> int:
 @click.option("--simulate", is_flag=True, help="Say how often this policy rejects innocent commits, and what it finds.")
 @click.option("--histories", default=1000, show_default=True, type=click.IntRange(10, 100_000), help="For --simulate.")
 @click.option("--suggest", type=float, metavar="POINTS", help="Say how many samples find a drop of so many points.")
+@click.option("--alarms", type=click.FloatRange(0.001, 40), help="For --suggest: false alarms per 100 commits.")
+@click.option(
+    "--power", default=80.0, show_default=True, type=click.FloatRange(1, 99.9), help="For --suggest: per cent."
+)
+@click.option("--minutes", type=click.FloatRange(0.001, 1e6), help="For --suggest: what a run may take here.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -48,6 +52,9 @@ def command(
     simulate: bool,
     histories: int,
     suggest: float | None,
+    alarms: float | None,
+    power: float,
+    minutes: float | None,
 ) -> None:
     """Say whether commit REV (default: HEAD) is kept, with each rule's reason. Writes nothing."""
     project = open_project(ctx)
@@ -58,8 +65,19 @@ def command(
     record = _run_of(project, revision, tier, archive) if archive else project.measured(commit, tier)
     if record is None:
         raise UsageError(f"{commit[:12]} has not been measured", hint=f"publisher bench {shlex.quote(revision)}")
-    if simulate or suggest is not None:
-        _rehearse(project, record, config, histories=histories, suggest=suggest, as_json=as_json)
+    # numpy belongs to the extra `bench`: only these two need it.
+    if suggest is not None:
+        from publisher.publishing import suggestion  # noqa: PLC0415
+
+        wish = suggestion.Wish(suggest, power / 100, alarms, minutes)
+        found = suggestion.suggest(project, record, config, wish)
+        _show(found, suggestion.suggestion_lines(found), as_json=as_json)
+        return
+    if simulate:
+        from publisher.publishing import rehearsal  # noqa: PLC0415
+
+        tried = rehearsal.try_out(project, record, config, histories=histories)
+        _show(tried, rehearsal.rehearsal_lines(tried), as_json=as_json)
         return
     verdict = pipeline.verdict_of(project, record)
     if as_json:
@@ -77,21 +95,9 @@ def _run_of(project: Project, revision: str, tier: str, archive: Path) -> Record
     return read_run(project, project.target(revision, tier), archive, note).record
 
 
-def _rehearse(
-    project: Project, record: Record, config: Config, *, histories: int, suggest: float | None, as_json: bool
-) -> None:
-    """Print what the policy does over simulated commits, or what it would take to find a drop."""
-    # numpy belongs to the extra `bench`: only this needs it.
-    from publisher.publishing import rehearsal  # noqa: PLC0415
-
-    if suggest is not None:
-        found = rehearsal.suggest(project, record, config, drop=suggest)
-        lines = rehearsal.suggestion_lines(found)
-        values = rehearsal.as_values(found)
-    else:
-        trials = rehearsal.try_out(project, record, config, histories=histories)
-        lines, values = rehearsal.trial_lines(trials), rehearsal.as_values(trials)
+def _show(found: object, lines: list[str], *, as_json: bool) -> None:
+    """Print what was found, as JSON or as text."""
     if as_json:
-        echo_json(values)
+        echo_json(msgspec.to_builtins(found))
     else:
         echo("\n".join(lines))

@@ -6,7 +6,9 @@ published or become a baseline.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from publisher.gate.baseline import Measured, Tally
     from publisher.schema import HistoryLine, HistoryScore, Record, SuiteResult
 
+    Sizes = tuple[tuple[tuple[int, int], int], ...]
+    """How many problems have so many planned samples and so many in the baseline: (planned, baseline) to problems."""
+
 
 def level_now(
     run: Measured,
@@ -34,19 +39,28 @@ def level_now(
     """Return the p-value that decides at the look that a run is at; a complete run is at the last look but extensions.
 
     `base` are the baseline's counts by suite/problem, `samples` how many samples of each problem the tier plans, by
-    suite, and `most` how many an undecided test may ask for (0: no more). All looks (if there are any) and extensions
-    are one plan: what each may spend follows from its share of all samples, and how they hang together from the counts.
+    suite, and `most` how many an undecided test may ask for (0: no more).
     """
-    sizes = {problem: samples[problem.split("/", 1)[0]] for problem in base}
+    sizes = Counter((samples[problem.split("/", 1)[0]], tally.drawn) for problem, tally in base.items())
     extent = max(1.0, most / max(samples.values()))
-    edges = [*(LOOKS if looks else ()), *(2.0**power for power in range(math.ceil(math.log2(extent)))), extent]
     now = _edge(run, samples)
+    return planned_level(now, tuple(sorted(sizes.items())), looks=looks, extent=extent, alpha=alpha, greedy=run.greedy)
+
+
+@functools.lru_cache(maxsize=4096)
+def planned_level(now: float, sizes: Sizes, *, looks: bool, extent: float, alpha: float, greedy: bool = False) -> float:
+    """Return the level of a test after `now` of the planned samples; `sizes` count problems by samples and baseline.
+
+    All looks (if there are any) and extensions, up to `extent` times the samples, are one plan: what each may spend
+    follows from its share of all samples, and how they hang together from the information.
+    """
+    edges = [*(LOOKS if looks else ()), *(2.0**power for power in range(math.ceil(math.log2(extent)))), extent]
     plan: dict[float, float] = {}
     for edge in edges:
-        found = _information(edge, sizes, base, greedy=run.greedy)
+        found = _information(edge, sizes, greedy=greedy)
         # Looks that see nothing new are one look, and what they may spend is what the latest of them may.
         plan |= {found: edge / extent} if found > 0 else {}
-    wanted = _information(now, sizes, base, greedy=run.greedy)
+    wanted = _information(now, sizes, greedy=greedy)
     known = sorted(plan)
     found_levels = levels([plan[one] for one in known], known, alpha)
     return max((level for one, level in zip(known, found_levels, strict=True) if one <= wanted + 1e-9), default=0.0)
@@ -60,16 +74,17 @@ def _edge(run: Measured, samples: Mapping[str, int]) -> float:
     return max(run.line.scores[suite].k / k for suite, k in samples.items())
 
 
-def _information(edge: float, sizes: Mapping[str, int], base: Mapping[str, Tally], *, greedy: bool) -> float:
+def _information(edge: float, sizes: Sizes, *, greedy: bool) -> float:
     """Return the information that a stratified test has after a share of the samples.
 
     Complete rounds where there are several samples per problem; else that share of the problems.
     """
-    drawn = {problem: math.floor(edge * k + 1e-9) if k > 1 or edge >= 1 else 1 for problem, k in sizes.items()}
-    if greedy:
-        drawn = {problem: min(1, one) for problem, one in drawn.items()}
-    parts = {problem: edge if edge < 1 and sizes[problem] == 1 else 1.0 for problem in sizes}
-    return math.fsum(parts[problem] * information([(drawn[problem], base[problem].drawn)]) for problem in sizes)
+    parts = []
+    for (k, base), problems in sizes:
+        drawn = math.floor(edge * k + 1e-9) if k > 1 or edge >= 1 else 1
+        share = edge if edge < 1 and k == 1 else 1.0
+        parts.append(problems * share * information([(min(1, drawn) if greedy else drawn, base)]))
+    return math.fsum(parts)
 
 
 def remaining(record: Record) -> int:

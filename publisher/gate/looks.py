@@ -52,6 +52,22 @@ def levels(shares: Sequence[float], informations: Sequence[float], alpha: float,
     return list(_levels(tuple(spent(alpha, share, gamma) for share in shares), tuple(informations)))
 
 
+def among_kept(alpha: float, runs: int) -> float:
+    """Return the level at which a run is tested against `runs` kept ones, so that `alpha` of innocent ones fail.
+
+    A baseline holds only what the same test kept, so it lies a little above the truth: the statistic of an innocent run
+    has the mean -φ(z) / ((1 - level) (1 + 1/runs)), where z is the level's quantile (the mean of a normal variable that
+    is truncated at z, times its correlation with a run's own score). So z is larger than alpha's own quantile by that.
+    Without it a test at 1 % against eight runs rejects 1.08 % of the commits of a long history, with it 1.00 %. That
+    selection also makes kept runs depend on each other is left out: against a single run 1.16 % remain (of 1.19 %).
+    """
+    wanted = NORMAL.inv_cdf(1 - alpha)
+    z = wanted
+    for _ in range(30):
+        z = wanted + NORMAL.pdf(z) / (NORMAL.cdf(z) * (1 + 1 / runs))
+    return NORMAL.cdf(-z)
+
+
 @functools.lru_cache(maxsize=256)
 def _levels(budget: tuple[float, ...], informations: tuple[float, ...]) -> tuple[float, ...]:
     """Return the levels that spend `budget` in total by each look.

@@ -11,6 +11,7 @@ from publisher.gate.baseline import Tally, mean_score, pool, since_change, strat
 from publisher.gate.case import Case, Outcome, points
 from publisher.gate.distributions import NORMAL
 from publisher.gate.early import level_now
+from publisher.gate.looks import among_kept
 from publisher.gate.stratified import (
     Stratum,
     cmh,
@@ -85,7 +86,7 @@ def regression(rule: Regression, case: Case) -> RuleResult:
     if found is None:
         return case.first()
     if rule.prove != "gain":
-        case = replace(case, level=_level(case, found))
+        case = replace(case, level=_level(rule, case, found))
     low, high = score_interval(found.pairs)
     p_value = gain_p(found.pairs) if rule.prove == "gain" else loss_p(found.pairs)
     if rule.prove == "no-harm":
@@ -121,15 +122,18 @@ def regression(rule: Regression, case: Case) -> RuleResult:
     )
 
 
-def _level(case: Case, found: Comparison) -> float:
+def _level(rule: Regression, case: Case, found: Comparison) -> float:
     """Return the p-value that decides now, before or after other looks at the same run."""
+    # Greedy answers do not vary, so it is no luck that a generation was kept.
+    selected = rule.prove == "harm" and not case.run.greedy
+    alpha = among_kept(case.level, len(found.runs)) if selected else case.level
     return level_now(
         case.run,
         found.base,
         samples={suite: case.samples[suite] for suite in case.suites},
         looks=case.looks,
         most=case.most,
-        alpha=case.level,
+        alpha=alpha,
     )
 
 
@@ -222,7 +226,7 @@ def _clearest(
 
 
 def _windows(known: list[tuple[HistoryLine, Counts]], m: int) -> list[list[tuple[HistoryLine, Counts]]]:
-    """Return the runs in windows of `m`, counted from the newest; what is left at the old end is part of the first."""
+    """Return the runs in windows of `m`, counted from the newest; the oldest window holds the runs that are left."""
     first = len(known) % m if len(known) > m else len(known)
     cuts = [0, *range(first, len(known) + 1, m)] if first else list(range(0, len(known) + 1, m))
     return [known[low:high] for low, high in itertools.pairwise(cuts) if high > low]

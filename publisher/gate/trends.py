@@ -27,7 +27,7 @@ def mann_kendall(values: Sequence[float]) -> tuple[int, float]:
     steps = [(later > earlier) - (later < earlier) for earlier, later in itertools.combinations(values, 2)]
     score = sum(steps)
     if count <= EXACT and len(set(values)) == count:
-        return score, _share_with_at_most(count, (score + len(steps)) // 2)
+        return score, share_with_at_most(count, (score + len(steps)) // 2)
     ties = [len(list(group)) for _, group in itertools.groupby(sorted(values))]
     variance = (count * (count - 1) * (2 * count + 5) - sum(t * (t - 1) * (2 * t + 5) for t in ties)) / 18
     if variance <= 0:
@@ -35,7 +35,7 @@ def mann_kendall(values: Sequence[float]) -> tuple[int, float]:
     return score, NORMAL.cdf((score + 1) / math.sqrt(variance))
 
 
-def _share_with_at_most(count: int, rises: int) -> float:
+def share_with_at_most(count: int, rises: int) -> float:
     """Return the share of permutations of `count` values that have at most `rises` rising pairs."""
     ways = [1]
     for length in range(2, count + 1):
