@@ -132,33 +132,34 @@ def no_harm(right: Any, base: Any, k: int) -> Any:
 
 
 def rejections(options: argparse.Namespace) -> None:
-    """Print how often each gate rejects; behind a peer, what ours finds at the false-alarm rate of that peer."""
-    gates: dict[str, Gate] = {
+    """Print how often each gate rejects; behind a peer's figure, ours at the false-alarm rate of that peer."""
+    literal: dict[str, Gate] = {
         "ours": ours,
         "97 % of best": below_best,
         "3 below last": below_previous,
         "3 declines": three_declines,
-        "t-test": t_test,
     }
-    known = {"statgate": statgate(margin=0.0, alpha=ALPHA, two=False), "evalproof": evalproof()}
+    known = {"t-test": t_test, "statgate": statgate(margin=0.0, alpha=ALPHA, two=False), "evalproof": evalproof()}
     peers = {name: gate for name, gate in known.items() if gate}
-    names = [*gates, *(part for name in peers for part in (name, "ours at its rate"))]
-    print(f"rejected, per cent ± Monte Carlo error; {RUNS} baseline runs, {PROBLEMS} problems, points = 1")
+    print(
+        f"rejected, per cent ± Monte Carlo error; {RUNS} baseline runs, {PROBLEMS} problems, points = 1; behind a peer"
+    )
+    print("in brackets what ours finds in the same runs at the false-alarm rate of that peer")
+    names = [*literal, *peers]
     print("|  k | drop | " + " | ".join(names) + " |\n" + "| ---: " * (len(names) + 2) + "|")
     for k in KS:
         levels: dict[str, float] = {}
         for drop in DROPS:
             runs = Runs.draw(k, drop, options.trials, options.seed)
-            some = Runs(runs.right[: options.peer_trials], runs.base[: options.peer_trials], k)
-            cells = [_cell(float(np.mean(gate(runs.right, runs.base, k))), options.trials) for gate in gates.values()]
+            cells = [_cell(float(np.mean(gate(runs.right, runs.base, k))), options.trials) for gate in literal.values()]
             for name, gate in peers.items():
+                trials = options.trials if name == "t-test" else options.peer_trials
+                some = Runs(runs.right[:trials], runs.base[:trials], k)
                 share = float(np.mean(gate(some.right, some.base, k)))
-                cells.append(_cell(share, options.peer_trials))
                 if not drop:
                     levels[name] = _level(some, share)
-                cells.append(
-                    _cell(float(np.mean(ours(some.right, some.base, k, alpha=levels[name]))), options.peer_trials)
-                )
+                own = float(np.mean(ours(some.right, some.base, k, alpha=levels[name])))
+                cells.append(f"{_cell(share, trials)} ({100 * own:.1f})")
             print(f"| {k:>2} | {100 * drop:>4.0f} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -54,7 +54,7 @@ def test_a_run_that_is_merely_unlucky_so_far_is_not() -> None:
 
 
 def test_the_last_look_has_nearly_all_of_alpha() -> None:
-    """A complete run is tested a little below alpha; where nobody looks early, only the kept baseline's luck is left."""
+    """A complete run is tested a little below alpha; without looks, only the luck of kept runs is taken off."""
     run = run_of(20, drawn(RATES, 16, random.Random(99)), 16)
     level = result_on(run, HISTORY, Regression()).level
     assert level is not None

@@ -17,7 +17,8 @@ from publisher.publishing.report import verdict_lines
 
 if TYPE_CHECKING:
     from publisher.config import Config
-    from publisher.schema import Verdict
+    from publisher.publishing.project import Project
+    from publisher.schema import Record, Verdict
 
 EXIT_CODES = {"kept": 0, "passed": 0, "unchanged": 0, "rejected": 1, "inconclusive": 4, "held": 4}
 
