@@ -102,7 +102,8 @@ def test_a_run_that_may_be_extended_spends_all_of_its_alpha() -> None:
     config = policy(Regression(max_samples=64), early=False)
     for k in (16, 32, 64):
         longer = run_of(20, drawn(RATES, k, random.Random(99)), k)
-        assert verdict_on(longer, HISTORY, config).rules[0].level == pytest.approx(0.01)
+        level = verdict_on(longer, HISTORY, config).rules[0].level
+        assert level == pytest.approx(among_kept(0.01, len(HISTORY)))
 
 
 def test_false_alarms_keep_to_alpha_over_all_looks_and_extensions() -> None:
@@ -119,7 +120,7 @@ def test_false_alarms_keep_to_alpha_over_all_looks_and_extensions() -> None:
             if word != "inconclusive":
                 break
         rejected += word == "rejected"
-    assert 0.02 * trials < rejected < 0.07 * trials
+    assert 0.005 * trials < rejected < 0.07 * trials
 
 
 def test_ruling_harm_out_shares_its_alpha_with_later_tries() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from publisher.config import AnyRule, BestRatio, Budget, Erosion, MaxDrop, Regression, Relative
 from publisher.config.gate import EVERY, own_alpha, spends_alpha
@@ -122,18 +122,32 @@ def _cases(
     run: Measured, earlier: Sequence[HistoryLine], config: Config, records: Mapping[str, Record]
 ) -> Iterator[Case]:
     """Yield what each rule looks at, in the order of the policy."""
-    levels = shares_of_alpha(config, run.line)
     samples = {part.name: part.samples for part in run.record.suites}
     if run.line.tier in config.tiers:
         # A run that was trimmed to its minutes is complete with fewer samples than its tier takes.
         samples |= {name: min(k, samples.get(name, k)) for name, k in config.tier(run.line.tier).items()}
-    for number, rule in enumerate(config.gate.rules):
-        for suites in suites_of(rule, run.line, config):
+    for test in planned_tests(config, run.line, samples):
+        yield Case(test.rule, test.suites, run, earlier, records, test.level, samples, config.gate.early, test.most)
+
+
+class PlannedTest(NamedTuple):
+    """A rule on one suite or on several as one: its share of alpha, and up to how many samples it may be repeated."""
+
+    rule: AnyRule
+    suites: tuple[str, ...]
+    level: float
+    most: int
+
+
+def planned_tests(config: Config, line: HistoryLine, samples: Mapping[str, int]) -> Iterator[PlannedTest]:
+    """Yield every test of a run, in the order of the policy; `samples` are the planned ones per problem, by suite."""
+    for rule, share in zip(config.gate.rules, shares_of_alpha(config, line), strict=True):
+        for suites in suites_of(rule, line, config):
             most = repeated_up_to(rule, suites, config)
-            level = levels[number]
+            level = share
             if most and not isinstance(rule, Regression):
                 level /= stages(most, max(samples.get(suite, 1) for suite in suites))
-            yield Case(rule, suites, run, earlier, records, level, samples, config.gate.early, most)
+            yield PlannedTest(rule, suites, level, most)
 
 
 def _rejected_before(run: Measured, earlier: Iterable[HistoryLine], config: Config) -> list[RuleResult]:

@@ -15,7 +15,7 @@ from publisher.config import Budget, Regression
 from publisher.config.gate import name_of
 from publisher.errors import UsageError
 from publisher.gate.baseline import Measured, Tally, candidates, distinct, pool, tallies
-from publisher.gate.policy import needed, shares_of_alpha, suites_of
+from publisher.gate.policy import needed, planned_tests
 from publisher.ledger import history
 from publisher.publishing.simulate.histories import alarms, found_drops
 from publisher.publishing.simulate.past import Problems
@@ -95,11 +95,11 @@ def try_out(project: Project, record: Record, config: Config, *, histories: int)
 
 def tests_of(config: Config, line: HistoryLine, rates: Mapping[str, Any]) -> list[Test]:
     """Return the policy's tests of a run, each at its share of alpha, on the suites whose rates are known."""
+    samples = {name: score.k for name, score in line.scores.items()}
     return [
-        Test(rule, suites, level, config.gate.early)
-        for rule, level in zip(config.gate.rules, shares_of_alpha(config, line), strict=True)
-        for suites in suites_of(rule, line, config)
-        if suites and all(suite in rates for suite in suites)
+        Test(test.rule, test.suites, test.level, config.gate.early, test.most)
+        for test in planned_tests(config, line, samples)
+        if test.suites and all(suite in rates for suite in test.suites)
     ]
 
 

@@ -39,6 +39,8 @@ class Test:
     suites: tuple[str, ...]
     level: float
     looks: bool
+    most: int = 0
+    """Samples per problem up to which it may be repeated although it was not significant; see `gate.extensions`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ def _levels(rule: Regression, test: Test, bench: Bench, start: Rows) -> Floats:
             )
         )
         alpha = among_kept(test.level, runs) if rule.prove == "harm" else test.level
-        extent = max(1.0, rule.max_samples / largest)
+        extent = max(1.0, test.most / largest)
         found.append(planned_level(bench.now, sizes, looks=test.looks, extent=extent, alpha=alpha))
     return np.asarray(found)[places.reshape(-1)]
 
