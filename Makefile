@@ -5,14 +5,19 @@ BIN := .venv/bin
 export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SERVE ?= 1
+# A folder with gsm8k_test.jsonl and humaneval.jsonl, which may not be copied into this repository.
+DATA ?= ../shared/data
 
-.PHONY: help demo test check install install-dev system chaos conformance clean
+.PHONY: help demo demo-llm test check install install-dev system chaos conformance clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: install ## publish a small repository commit by commit to a host on this machine (SERVE=0 ends after the table)
 	$(BIN)/python demo/demo.py $(if $(filter 0,$(SERVE)),--no-serve)
+
+demo-llm: install ## the same with a real language model from PyPI, on GSM8K and HumanEval from DATA
+	$(BIN)/python demo/llm.py --data $(DATA) $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: install-dev system check ## run every check and test
 	$(BIN)/pytest --numprocesses=auto --dist=loadfile
@@ -48,4 +53,4 @@ conformance: install-dev ## the official Netlify clients against the local host
 	$(BIN)/pytest -m conformance tests/conformance
 
 clean: ## remove what these commands made here
-	rm -rf .venv .demo dist .mypy_cache .ruff_cache
+	rm -rf .venv .demo .demo-llm dist .mypy_cache .ruff_cache

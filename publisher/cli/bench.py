@@ -16,6 +16,7 @@ from publisher.errors import UsageError
 from publisher.publishing import pipeline
 from publisher.publishing import prompts as side_by_side
 from publisher.publishing.report import verdict_lines
+from publisher.publishing.scheduled import check, checks, lines
 
 if TYPE_CHECKING:
     from publisher.publishing.project import Project
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--prompt", "prompts", multiple=True, metavar="NAME", help="Measure prompts/NAME.toml; give it twice or more."
 )
+@click.option("--scheduled", is_flag=True, help="Measure the live commit again, and say what has drifted.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.pass_context
 def command(
@@ -42,14 +44,21 @@ def command(
     no_reuse: bool,
     out: Path | None,
     prompts: tuple[str, ...],
+    scheduled: bool,
     as_json: bool,
 ) -> None:
     """Measure the model that commit REV (default: HEAD) describes, and keep the record for the gate.
 
     With --out it measures as `publish` would: it stops early where the gate rejects, and extends what is undecided.
+    With --scheduled it measures the live commit with the same seeds, and exits with 1 where its score dropped.
     With --prompt it compares prompts on one loaded model, problem by problem, and keeps no record.
     """
     project = open_project(ctx)
+    if scheduled:
+        if prompts or fresh or no_reuse or out is not None or tier or revision != "HEAD":
+            raise UsageError("--scheduled measures the live run as it was measured, so it takes no other options")
+        _scheduled(ctx, project, as_json=as_json)
+        return
     if prompts:
         if fresh or no_reuse or out is not None:
             raise UsageError("--prompt only compares, so it takes neither --fresh, --no-reuse nor --out")
@@ -69,6 +78,19 @@ def command(
     echo(f"run {record.run_id}")
     where = f"publish --run {shlex.quote(str(out))}" if out else "gate"
     echo(f"next: publisher {where} {shlex.quote(revision)}")
+
+
+def _scheduled(ctx: click.Context, project: Project, *, as_json: bool) -> None:
+    """Print what has drifted since the live run was measured."""
+    with Watch() as watch:
+        found = check(project, watch)
+    if as_json:
+        echo_json(msgspec.to_builtins(found))
+    else:
+        echo("\n".join(lines(found)))
+        series = ", ".join(str(one.different) for one in checks(project) if one.run_id == found.run_id)
+        echo(f"check {found.number} of this run; answers that differed, check by check: {series}")
+    ctx.exit(1 if found.dropped else 0)
 
 
 def _side_by_side(project: Project, revision: str, tier: str, names: tuple[str, ...], *, as_json: bool) -> None:

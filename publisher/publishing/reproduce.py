@@ -27,7 +27,12 @@ class Reproduction:
 
 
 def reproduce(project: Project, run_id: str, observer: Observer) -> Reproduction:
-    """Measure a recorded run's commit again, reusing nothing, and compare each answer's text, to the letter.
+    """Measure a recorded run's commit again, reusing nothing, and compare each answer's text, to the letter."""
+    return remeasured(project, run_id, observer)[0]
+
+
+def remeasured(project: Project, run_id: str, observer: Observer) -> tuple[Reproduction, Record, Record]:
+    """Return what `reproduce` finds, with the run's record and the new one.
 
     A private suite's texts are not in the ledger. The machine that measured them knows them again by their proofs.
     """
@@ -60,12 +65,13 @@ def reproduce(project: Project, run_id: str, observer: Observer) -> Reproduction
     secret = project.proof_key if any(sample.withheld for sample in known) else b""
     compared = [(sample, _equal(sample, texts.get(key(sample)), secret)) for sample in known]
     same = [sample for sample, equal in compared if equal]
-    return Reproduction(
+    found = Reproduction(
         len(same),
         sum(_is_unproven(sample, secret) for sample in same),
         [name(sample) for sample, equal in compared if not equal],
         differences(then, again.record),
     )
+    return found, then, again.record
 
 
 def key(sample: Sample) -> tuple[str, str, int]:
@@ -100,6 +106,9 @@ def differences(then: Record, now: Record) -> list[str]:
         ("llama-cpp-python", then.engine.version, now.engine.version),
         ("mode", then.engine.mode, now.engine.mode),
         ("system", then.engine.system_info, now.engine.system_info),
+        ("operating system", then.machine.system, now.machine.system),
+        ("publisher", then.machine.publisher, now.machine.publisher),
+        ("GPUs and drivers", then.conditions.get("gpus", ""), now.conditions.get("gpus", "")),
         ("processor", then.machine.cpu, now.machine.cpu),
         ("GPU", then.machine.gpu, now.machine.gpu),
         ("prompt", then.prompt.sha256, now.prompt.sha256),

@@ -7,6 +7,7 @@ import re
 LONGEST = 100_000
 """Characters of a text that are looked at; the end counts, because answers stand there."""
 ENOUGH_STEPS = 2
+_SHORT = 100
 _NUMBERS = 200
 """Numbers of a statement that are looked for."""
 _SPLIT = re.compile(r"\n|(?<=[.!?。！？])\s")
@@ -50,6 +51,8 @@ def completeness(text: str, answer: str, statement: str) -> float:
     if not answer.strip():
         return 0.0
     before = working(text)
+    if len(answer) > _SHORT:  # graders of whole replies: the last number is what the reply comes to
+        answer = (_NUMBER.findall(answer) or [answer])[-1]
     enough = min(1.0, steps(before) / ENOUGH_STEPS)
     derived = float(_holds(before, answer.strip()[:200]))
     asked = {_plain(number) for number in _NUMBER.findall(statement[:LONGEST])[:_NUMBERS]}

@@ -168,6 +168,36 @@ class Notice(Struct, frozen=True, kw_only=True):
     time: str
 
 
+class DriftScore(Struct, frozen=True, kw_only=True):
+    """A suite's score in a drift check, in points, beside that of the run."""
+
+    then: float
+    now: float
+    low: float
+    high: float
+    p_value: float
+    """One-sided, of a loss; Holm's over the suites."""
+
+
+class DriftCheck(Struct, frozen=True, kw_only=True):
+    """The live commit measured again with the same seeds: what came out otherwise, and what has changed around it."""
+
+    schema: int = 1
+    run_id: str
+    """The run whose snapshot was live."""
+    number: int
+    """1 for the first check of a run; each one adds one."""
+    time: str
+    scores: dict[str, DriftScore]
+    same: int
+    different: int
+    """Answers whose text is not what it was, to the letter."""
+    changed: list[str]
+    """What of driver, engine and machine is not as it was, one sentence each."""
+    dropped: list[str]
+    """The suites whose score fell beyond chance."""
+
+
 class Label(Struct, frozen=True, kw_only=True):
     """A word that somebody attached to a run, or took off again."""
 
