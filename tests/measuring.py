@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from publisher.bench.inputs.model_file import BUILTIN
+from publisher.bench.inputs.builtin_files import BUILTIN
 from publisher.bench.measure import Job, Measurement, measure
 from publisher.config import parse
 from publisher.engine.fleet import Fleet

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from publisher.bench.inputs.model_file import BUILTIN
+from publisher.bench.inputs.builtin_files import BUILTIN
 from tests.made import GitFolder
 
 if TYPE_CHECKING:

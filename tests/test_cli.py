@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from publisher.bench.inputs.model_file import BUILTIN
+from publisher.bench.inputs.builtin_files import BUILTIN
 from publisher.cli import COMMANDS
 from publisher.files import sha256_file
 from publisher.host import HostInfo, HostOptions, running

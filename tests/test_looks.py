@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.bench.inputs.suites import Problem, Suite
+from publisher.bench.inputs.problems import Problem
+from publisher.bench.inputs.suites import Suite
 from publisher.bench.looks import Look, Tracker, rounds, shares
 from publisher.bench.measure import Measurement, measure
 from publisher.bench.plan import Plan, PlannedSuite

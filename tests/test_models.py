@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.bench.inputs.model_file import BUILTIN, resolve
+from publisher.bench.inputs.builtin_files import BUILTIN
+from publisher.bench.inputs.kind import Inputs, cache_folder
+from publisher.bench.inputs.model_file import resolve
 from publisher.bench.inputs.progress import Progress, watched
-from publisher.bench.inputs.sources import Inputs, cache_folder
 from publisher.bench.inputs.suites import load
 from publisher.config import ModelConfig, SuiteConfig
 from publisher.errors import ModelError, NetworkError, SuiteError
@@ -116,7 +117,7 @@ def test_a_wrong_digest_names_both_and_what_to_type(inputs: Inputs) -> None:
 def test_a_pointer_to_large_file_storage_is_refused(inputs: Inputs) -> None:
     """A pointer file would be loaded as a broken model; the message says what it is."""
     error = refusal("models/big.gguf", inputs)
-    assert "is a Git LFS pointer, not the file itself" in error.message
+    assert "is in Git LFS, and the repository has no remote to fetch it from" in error.message
 
 
 def test_a_file_that_was_not_committed_is_told_apart_from_a_missing_one(inputs: Inputs) -> None:
@@ -133,7 +134,7 @@ def test_a_path_stays_inside_the_repository(inputs: Inputs, source: str) -> None
     assert "is not a path inside the repository" in refusal(source, inputs).message
 
 
-@pytest.mark.parametrize("source", ["ftp://x/y.gguf", "file:///etc/passwd", "C:/m.gguf", "s3://b/m"])
+@pytest.mark.parametrize("source", ["ftp://x/y.gguf", "file:///etc/passwd", "C:/m.gguf", "ftp://b/m"])
 def test_an_unknown_kind_of_source_is_refused(inputs: Inputs, source: str) -> None:
     """The hint lists the kinds there are."""
     assert "hf:OWNER/REPO@REVISION/FILE" in refusal(source, inputs).hint
@@ -251,7 +252,8 @@ def test_a_model_is_fetched_from_the_hub(inputs: Inputs, address: str, tmp_path:
         "import sys\n"
         "from pathlib import Path\n"
         "from publisher.bench.inputs.model_file import KIND\n"
-        "from publisher.bench.inputs.sources import Inputs, fetch\n"
+        "from publisher.bench.inputs.kind import Inputs\n"
+        "from publisher.bench.inputs.sources import fetch\n"
         "from publisher.git import Repository\n"
         "inputs = Inputs(Repository(Path(sys.argv[1])), '0' * 40, Path(sys.argv[2]), print)\n"
         "print(fetch('hf:owner/repo@v1/sub/m.gguf', sys.argv[3], KIND, inputs))\n"

@@ -3,7 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from publisher.bench.inputs.suites import Problem, Suite
+from publisher.bench.inputs.problems import Problem
+from publisher.bench.inputs.suites import Suite
 from publisher.bench.plan import PlannedSuite
 from publisher.bench.record import quantiles, suite_result
 from publisher.schema import Sample

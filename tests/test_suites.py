@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from publisher.bench.inputs.sources import Inputs
-from publisher.bench.inputs.suites import MAX_LINE, load, parse
+from publisher.bench.inputs.kind import Inputs
+from publisher.bench.inputs.problems import MAX_LINE, parse
+from publisher.bench.inputs.suites import load
 from publisher.config import SuiteConfig
 from publisher.errors import SuiteError
 from publisher.files import sha256_hex
@@ -138,7 +139,7 @@ def test_a_large_suite_is_refused_by_its_size(
     repository: GitFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Git is asked for the size first: a small pack may hold a file that fills the memory."""
-    monkeypatch.setattr("publisher.bench.inputs.suites.MAX_FILE", 50)
+    monkeypatch.setattr("publisher.bench.inputs.registered.MAX_FILE", 50)
     inputs = Inputs(repository.opened, repository.commit({"a.jsonl": lines(GOOD)}), tmp_path / "cache", print)
     with pytest.raises(SuiteError, match=f"has {len(lines(GOOD))} bytes; a suite may have 50"):
         load("a", SuiteConfig(source="a.jsonl"), inputs)

@@ -29,8 +29,23 @@ _AHEAD = 16
 """Completions that may wait for their grade; an engine with more than half as many slots may have two per slot."""
 
 
+def worded(wanted: PlannedSample, planned: Plan, template: str) -> str:
+    """Return a sample's problem within its suite's template; alone where no suite of the run has one of its own.
+
+    An engine has one template. Where suites differ, theirs are filled in here, and the engine's is the bare problem.
+    """
+    if not any(part.suite.template for part in planned.suites):
+        return wanted.problem.problem
+    own = planned.suite(wanted.suite).suite.template or template
+    return own.replace("{problem}", wanted.problem.problem)
+
+
 def requests_for(
-    missing: Sequence[PlannedSample], lengths: Lengths, limit: int, rounds: Mapping[Key, int]
+    missing: Sequence[PlannedSample],
+    lengths: Lengths,
+    limit: int,
+    rounds: Mapping[Key, int],
+    words: Callable[[PlannedSample], str] = lambda wanted: wanted.problem.problem,
 ) -> list[SampleRequest]:
     """Return a request for each missing sample, with the length that is expected of it, at most `limit` tokens.
 
@@ -43,7 +58,7 @@ def requests_for(
     requests = [
         SampleRequest(
             number,
-            wanted.problem.problem,
+            words(wanted),
             wanted.seed,
             f"{wanted.suite}/{wanted.problem.id}",
             expected=max(1, min(limit, round(known.get((wanted.suite, wanted.problem.id), typical)))),
@@ -125,7 +140,7 @@ def options_of(job: Job, planned: Plan, workload: int) -> EngineOptions:
         timeout=config.engine.timeout,
         sampling=sampling_of(job),
         system=config.prompt.system,
-        template=config.prompt.template,
+        template="{problem}" if any(part.suite.template for part in planned.suites) else config.prompt.template,
         stop=tuple(config.prompt.stop),
         workload=workload,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from publisher.bench.forecast import Forecast
-from publisher.bench.generate import generated, options_of, prove, requests_for
+from publisher.bench.generate import generated, options_of, prove, requests_for, worded
 from publisher.bench.journal import Journal, journal_path
 from publisher.bench.looks import Tracker, rounds, shares
 from publisher.bench.own_metrics import OwnMetrics
@@ -128,7 +129,8 @@ def measure(
         engine = _started(stack, start, run, missing, observer)
         watch = watch if missing else None  # a complete run has its verdict, not a look
         parts = shares(planned) if watch else {}
-        requests = requests_for(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts))
+        words = functools.partial(worded, planned=planned, template=job.config.prompt.template)
+        requests = requests_for(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts), words)
         repeated = prove(engine, requests)
 
         def record_of(

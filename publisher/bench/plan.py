@@ -22,7 +22,7 @@ import msgspec
 
 from publisher.bench.inputs import model_file as models
 from publisher.bench.inputs import suites
-from publisher.bench.inputs.sources import Inputs
+from publisher.bench.inputs.kind import Inputs
 from publisher.engine import devices, machine
 from publisher.errors import ModelError
 from publisher.files import canonical_json, compact_json, sha256_file, sha256_hex
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from publisher.bench.inputs.model_file import ModelFile
-    from publisher.bench.inputs.suites import Problem, Suite
+    from publisher.bench.inputs.problems import Problem
+    from publisher.bench.inputs.suites import Suite
     from publisher.config import Config, MetricConfig, SamplingConfig
     from publisher.git import Repository
 
@@ -126,7 +127,7 @@ def plan(job: Job, note: Callable[[str], None] = lambda _: None) -> Plan:
     config = job.config
     loaded = load_suites(job, note)
     model = models.resolve(config.model, Inputs.of(job.repository, job.commit, os.environ, note))
-    prompt = prompt_digest(config)
+    prompt = prompt_digest(config, loaded)
     generation = generation_digest(config, model.sha256, prompt)
     fingerprint, wanted = fingerprint_of(generation, loaded), wanted_samples(loaded, job.salt)
     words = {name: compact_json(value).decode().strip() for name, value in conditions(config).items()}
@@ -166,12 +167,13 @@ def seed_of(suite_sha256: str, problem: str, sample: int, salt: str) -> int:
     return int.from_bytes(key.digest(), "big") % 0xFFFFFFFF
 
 
-def prompt_digest(config: Config) -> str:
-    """Return the digest of the text around each problem."""
+def prompt_digest(config: Config, planned: Sequence[PlannedSuite] = ()) -> str:
+    """Return the digest of the text around each problem, the suites' own templates included where they have any."""
     texts: dict[str, object] = {"system": config.prompt.system, "template": config.prompt.template}
     # Without them the digest is what it was before there were any, so that samples of those runs are reused.
     stop = {"stop": config.prompt.stop} if config.prompt.stop else {}
-    return sha256_hex(canonical_json(texts | stop))
+    own = {part.suite.name: part.suite.template for part in planned if part.suite.template}
+    return sha256_hex(canonical_json(texts | stop | ({"suites": own} if own else {})))
 
 
 def generation_digest(config: Config, model_sha256: str, prompt_sha256: str) -> str:
@@ -206,6 +208,7 @@ def sampling_condition(section: SamplingConfig) -> dict[str, float]:
     if (section.repetition_penalty, section.frequency_penalty, section.presence_penalty) == (1, 0, 0):
         window = {"repetition_penalty", "frequency_penalty", "presence_penalty", "penalty_window"}
         values = {name: value for name, value in values.items() if name not in window}
+    values.pop("preset")  # what it stands for is in the other options
     return values
 
 

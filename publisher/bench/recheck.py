@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from publisher.bench.inputs import model_file as models
-from publisher.bench.inputs.sources import Inputs
+from publisher.bench.inputs.kind import Inputs
 from publisher.bench.measures import costs_of
 from publisher.bench.own_metrics import claimed
 from publisher.bench.plan import fingerprint_of, load_suites, prompt_digest, sampling_condition, wanted_samples
@@ -64,7 +64,7 @@ def recheck(job: Job, record: Record, samples: Iterable[Sample]) -> Rechecked:
     """
     planned = load_suites(job)
     wrong = _Differences(record.run_id)
-    _check_identity(job, record, wrong)
+    _check_identity(job, record, planned, wrong)
     _check_generation(job, record, planned, wrong)
     wrong.require_none()
     given = _in_order(job, record, planned, samples, wrong)
@@ -128,7 +128,7 @@ class _Differences:
             )
 
 
-def _check_identity(job: Job, record: Record, wrong: _Differences) -> None:
+def _check_identity(job: Job, record: Record, planned: Sequence[PlannedSuite], wrong: _Differences) -> None:
     """Compare what a run says it measured with the commit."""
     config = job.config
     wrong.differs("the commit", record.commit.sha, job.commit)
@@ -138,7 +138,7 @@ def _check_identity(job: Job, record: Record, wrong: _Differences) -> None:
     wrong.differs("the digest of publisher.toml", record.config_sha256, job.config_sha256)
     wrong.differs("the system prompt", record.prompt.system, config.prompt.system)
     wrong.differs("the template", record.prompt.template, config.prompt.template)
-    wrong.differs("the prompt's digest", record.prompt.sha256, prompt_digest(config))
+    wrong.differs("the prompt's digest", record.prompt.sha256, prompt_digest(config, planned))
     wrong.differs("the sampling", record.sampling, sampling_of(job))
     wrong.differs("the model's name", record.model.name, config.model.name)
     wrong.differs("the model's source", record.model.source, config.model.source)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from publisher import __version__
 from publisher.bench.measures import class_metrics, classes_of, costs_of, metrics_of, score_of
 from publisher.config import FILE
+from publisher.config.registered import sampling_of as spelled_out
 from publisher.engine import devices, machine
 from publisher.files import sha256_hex
 from publisher.quality.classes import confusion
@@ -22,6 +23,7 @@ from publisher.schema import (
     Quantiles,
     Record,
     Sampling,
+    SliceScore,
     SuiteIdentity,
     SuiteResult,
 )
@@ -164,6 +166,7 @@ def suite_result(
         direction="higher",
         pass_at=_pass_at(list(right.values()), list(drawn.values()), part.samples),
         kinds=_kinds(part, right, drawn),
+        slices=_slices(part, right, drawn),
         counts=Counts(**{word: outcomes.count(word) for word in Counts.__struct_fields__}),  # type: ignore[arg-type]
         right_by_problem=right,
         prompt_tokens=sum(sample.prompt_tokens for sample in scored),
@@ -176,6 +179,7 @@ def suite_result(
         classes=confusion(named),
         first_token=quantiles([sample.prompt_time for sample in scored]),
         per_token=_per_token(scored),
+        problem_digests={problem.id: problem.digest for problem in part.suite.problems},
     )
 
 
@@ -223,6 +227,20 @@ def _kinds(part: PlannedSuite, right: Mapping[str, int], drawn: Mapping[str, int
     return {kind: 100 * sum(shares) / len(shares) for kind, shares in groups.items()}
 
 
+def _slices(part: PlannedSuite, right: Mapping[str, int], drawn: Mapping[str, int]) -> dict[str, dict[str, SliceScore]]:
+    """Return the score per tag and value, of the problems with a scored sample."""
+    groups: dict[str, dict[str, list[float]]] = {}
+    for problem in part.suite.problems:
+        for tag, value in problem.tags.items():
+            if drawn[problem.id]:
+                values = groups.setdefault(tag, {}).setdefault(value, [])
+                values.append(right[problem.id] / drawn[problem.id])
+    return {
+        tag: {value: SliceScore(score=100 * sum(shares) / len(shares), problems=len(shares)) for value, shares in found}
+        for tag, found in ((tag, sorted(values.items())) for tag, values in sorted(groups.items()))
+    }
+
+
 def commit_identity(job: Job, *, dirty: bool) -> CommitIdentity:
     """Return what git says of the commit; `dirty` is of the working tree that it was measured beside."""
     commit = job.repository.commit(job.commit)
@@ -261,10 +279,10 @@ def suite_identity(part: PlannedSuite) -> SuiteIdentity:
 
 
 def _sampling_given(job: Job) -> dict[str, float | int]:
-    """Return the sampling options as the commit's publisher.toml gives them, without defaults."""
+    """Return the sampling options as the commit's publisher.toml gives them, a preset spelled out, without defaults."""
     data = job.repository.read(job.commit, FILE) or b""
-    given: dict[str, float | int] = tomllib.loads(data.decode()).get("model", {}).get("sampling", {})
-    return given
+    given = spelled_out(tomllib.loads(data.decode()).get("model", {}).get("sampling", {}), [])
+    return {name: value for name, value in given.items() if name != "preset"}
 
 
 def _time(moment: dt.datetime) -> str:

@@ -13,6 +13,8 @@ from publisher.config.section import Count, Digest, GraderName, Section
 class SamplingConfig(Section, frozen=True, kw_only=True):
     """How tokens are drawn."""
 
+    preset: Annotated[str, Meta(max_length=64)] = ""
+    """One of `publisher.registry`'s sampling presets, whose options hold where no other is given here."""
     temperature: Annotated[float, Meta(ge=0, le=10, description="0 (greedy) to 10")] = 0.0
     top_p: Annotated[float, Meta(gt=0, le=1, description="above 0, at most 1")] = 1.0
     top_k: Annotated[int, Meta(ge=0, le=1_000_000, description="0 (off) to 1000000")] = 0
@@ -65,8 +67,13 @@ class PromptConfig(Section, frozen=True, kw_only=True):
 class SuiteConfig(Section, frozen=True, kw_only=True):
     """A named list of problems with a grader."""
 
+    use: Annotated[str, Meta(max_length=64)] = ""
+    """A benchmark of `publisher.registry`, whose source, grader, k and template hold where no other is given here."""
     source: Annotated[str, Meta(min_length=1, max_length=1000)]
     sha256: Digest = ""
+    """The digest of the file; with `use`, of the suite as `publisher suites fetch` writes it."""
+    template: Annotated[str, Meta(max_length=20_000)] = ""
+    """The text around each problem of this suite, in the place of `[prompt] template`."""
     grader: GraderName = "math"
     """One of `publisher.graders.GRADERS`, with its options."""
     samples: Count = 1

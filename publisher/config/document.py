@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from publisher import address
+from publisher import address, registry
 from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig
 from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes, rule_mistakes
@@ -15,6 +15,7 @@ from publisher.config.metrics import MetricConfig, PricesConfig, metric_mistakes
 from publisher.config.prompts import prompt_mistakes
 from publisher.config.publishing import LedgerConfig, NetlifyConfig, ledger_mistakes
 from publisher.config.reading import mistaken, read
+from publisher.config.registered import expanded
 from publisher.config.section import Section, short, suggest
 from publisher.config.tiers import TierConfig, TierSuite, alphas, ascending, rules_of, tier_mistakes
 from publisher.errors import ConfigError
@@ -98,8 +99,7 @@ def parse(data: bytes, where: str = FILE, *, graders: Callable[[str], str] | Non
     `graders` returns what is wrong with a grader's name. Without it neither names nor control characters in texts are
     checked, because a page may show an older run, and its grader need not be installed where the page is rendered.
     """
-    raw = read(data, where)
-    mistakes: list[str] = []
+    raw, mistakes = expanded(read(data, where))
     check(Config, raw, "", mistakes)
     if graders:
         mistakes += _unknown_graders(raw.get("suites"), graders)
@@ -163,7 +163,15 @@ def _mistakes_between(config: Config) -> list[str]:
         mistakes.append(f"prompt.use: prompts/{config.prompt.use}.toml has the texts, so give none here")
     mistakes += _source_mistakes("model", config.model.source, config.model.sha256)
     for name, suite in config.suites.items():
-        mistakes += _source_mistakes(f"suites.{name}", suite.source, suite.sha256)
+        mistakes += _suite_mistakes(f"suites.{name}", suite)
+    return mistakes
+
+
+def _suite_mistakes(path: str, suite: SuiteConfig) -> list[str]:
+    """Return what is wrong with a suite's source and its template."""
+    mistakes = _source_mistakes(path, suite.source, suite.sha256, pinned=bool(suite.use))
+    if suite.template and "{problem}" not in suite.template:
+        mistakes.append(f"{path}.template: {{problem}} does not occur in it, so every prompt would be the same")
     return mistakes
 
 
@@ -182,14 +190,14 @@ def _mistakes_of_tiers(config: Config) -> list[str]:
     return mistakes or list(tier_mistakes(config.tiers, samples, config.gate, config.headline))
 
 
-def _source_mistakes(path: str, source: str, sha256: str) -> list[str]:
-    """Return what is wrong with where a model or a suite comes from."""
+def _source_mistakes(path: str, source: str, sha256: str, *, pinned: bool = False) -> list[str]:
+    """Return what is wrong with where a model or a suite comes from; one that is `pinned` needs no digest here."""
     mistakes = []
     if source.startswith(("https:", "http:")):
         try:
             address.split(source)
         except ValueError as error:
             mistakes.append(f"{path}.source: not an address that can be fetched: {error}")
-    if source.startswith(("hf:", "https:", "http:")) and not sha256:
+    if registry.elsewhere(source) and not sha256 and not pinned:
         mistakes.append(f"{path}.sha256: required, because {short(source)} is fetched from elsewhere")
     return mistakes

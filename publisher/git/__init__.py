@@ -6,13 +6,15 @@ the remotes count. Objects are written with plumbing, so the user's working tree
 
 `process` starts git, `credentials` says who gets the remote's token, `objects` reads through one long-lived process,
 `locks` deals with the locks that a killed git leaves behind, `answers` tells apart why a push failed, `repository` is
-what the other parts use, `clone` what a build needs, and `values` holds the words of all of them.
+what the other parts use, `clone` what a build needs, `elsewhere` fetches from other repositories and from Git LFS, and
+`values` holds the words of all of them.
 """
 
 from __future__ import annotations
 
 from publisher.git.clone import clone_branch
 from publisher.git.credentials import login
+from publisher.git.elsewhere import Pointer, fetch_object, fetched_commit, own_object, pointer_of
 from publisher.git.objects import LARGEST
 from publisher.git.process import Patience
 from publisher.git.repository import Repository
@@ -23,9 +25,14 @@ __all__ = [
     "Author",
     "Commit",
     "Patience",
+    "Pointer",
     "Repository",
     "clone_branch",
+    "fetch_object",
+    "fetched_commit",
     "is_branch_name",
     "is_full_hash",
     "login",
+    "own_object",
+    "pointer_of",
 ]

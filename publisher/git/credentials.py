@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TOKEN = "PUBLISHER_GIT_TOKEN"  # noqa: S105 - the variable's name
-_REMOTE_COMMANDS = frozenset({"fetch", "ls-remote", "push"})
+_REMOTE_COMMANDS = frozenset({"fetch", "lfs", "ls-remote", "push"})
 _NEVER = ("NETLIFY_AUTH_TOKEN", "NETLIFY_BUILD_HOOK")
 """Secrets that no git process needs."""
 _SERVER = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?|http://(?:127\.0\.0\.1|localhost)(?::\d{1,5})?")

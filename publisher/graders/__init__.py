@@ -85,6 +85,7 @@ GRADERS: Mapping[str, type[Grader]] = _Registry(
         "python-tests": "code.grader:PythonTestsGrader",
         "stdin": "code.grader:StdinGrader",
         "functional": "code.grader:FunctionalGrader",
+        "livecodebench": "code.grader:LiveCodeBenchGrader",
     }
 )
 """Every grader by its name in publisher.toml; the only list of them."""

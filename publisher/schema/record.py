@@ -175,6 +175,13 @@ class MetricValue(Struct, frozen=True, kw_only=True):
     """By problem: how many samples have it, the sum of their values and of the squares; empty where no sample has."""
 
 
+class SliceScore(Struct, frozen=True, kw_only=True):
+    """The score of the problems that share a tag's value, in points, and how many of them were scored."""
+
+    score: float
+    problems: int
+
+
 class SuiteResult(Struct, frozen=True, kw_only=True):
     """What one suite measured. `score` is the mean over problems of the share of right samples, in points."""
 
@@ -190,6 +197,8 @@ class SuiteResult(Struct, frozen=True, kw_only=True):
     """Unbiased pass@k in points, by k as text: {"1": 74.4, "16": 90.1}."""
     kinds: dict[str, float]
     """Score by kind of problem, where the suite names kinds."""
+    slices: dict[str, dict[str, SliceScore]] = msgspec.field(default_factory=dict)
+    """Scores by tag and value: {"topic": {"algebra": …}}. Empty in older records."""
     counts: Counts
     right_by_problem: dict[str, int]
     """Right samples of each problem, by id: what paired tests need."""
@@ -209,6 +218,11 @@ class SuiteResult(Struct, frozen=True, kw_only=True):
     """Seconds from getting a slot to the first token; None in older records."""
     per_token: Quantiles | None = None
     """Seconds per further token; None in older records, and where every answer has one token."""
+    problem_digests: dict[str, str] = msgspec.field(default_factory=dict)
+    """The first 16 digits of the SHA-256 of each problem's statement and expected answer, by id.
+
+    Runs of other versions of the suite are compared on the problems where these are equal. Empty in older records.
+    """
 
 
 class StoppedEarly(Struct, frozen=True, kw_only=True):

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from publisher.bench.inputs.builtin_files import BUILTIN, REINSTALL
 from publisher.bench.inputs.kind import Kind
 from publisher.bench.inputs.sources import check_digest, fetch
 from publisher.errors import ModelError
 from publisher.files import sha256_file
 
 if TYPE_CHECKING:
-    from publisher.bench.inputs.sources import Inputs
+    from pathlib import Path
+
+    from publisher.bench.inputs.kind import Inputs
     from publisher.config import ModelConfig
 
-BUILTIN = Path(__file__).parent / "builtin"
 CHECKPOINTS = ("early", "middle", "final")
 """The three checkpoints of the builtin model's training; `builtin:abacus` alone is the last one."""
-
-REINSTALL = "pip install --force-reinstall snapshot-publisher"
 
 KIND = Kind("model", "model", ModelError, 1 << 40, ".gguf")
 
@@ -43,7 +42,7 @@ def resolve(section: ModelConfig, inputs: Inputs) -> ModelFile:
         check_digest(digest, section.sha256, KIND, section.source)
         return ModelFile(path, digest)
     path = fetch(section.source, section.sha256, KIND, inputs)
-    return ModelFile(path, path.stem)
+    return ModelFile(path, section.sha256 or path.stem)
 
 
 def builtin_path(source: str) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from publisher.graders.code import programs
+from publisher.graders.code import livecodebench, programs
 from publisher.graders.code.sandbox import Sandbox
 from publisher.graders.comparison import Match
 from publisher.graders.options import Options
@@ -24,6 +24,8 @@ class CodeGrader:
     """Runs a completion's program against a problem's tests; entering it needs a sandbox that works."""
 
     name = ""
+    kinds: tuple[str, ...] = ()
+    """The kinds of tests that it takes; empty for the one that it is named after."""
     version = "2"
     form = "code"
 
@@ -34,8 +36,15 @@ class CodeGrader:
 
     def mistake(self, expected: str) -> str:
         """Return why `expected` is no set of tests for this grader, or nothing."""
-        why = programs.mistake(expected)
-        return why or ("" if _tests(expected).kind == self.name else f"tests of the kind {_tests(expected).kind}")
+        try:
+            text = livecodebench.readable(expected)
+        except ValueError as error:
+            return str(error)
+        why = programs.mistake(text)
+        if why:
+            return why
+        kind = msgspec.json.decode(text, type=programs.Cases).kind
+        return "" if kind in (self.kinds or (self.name,)) else f"tests of the kind {kind}"
 
     def compare(self, answer: str, expected: str) -> Match:
         """Return whether the program passes every test."""
@@ -95,6 +104,13 @@ class FunctionalGrader(CodeGrader):
     name = "functional"
 
 
-@functools.lru_cache(maxsize=64)
+class LiveCodeBenchGrader(CodeGrader):
+    """Takes both kinds of problems that LiveCodeBench has: programs that read and print, and functions."""
+
+    name = "livecodebench"
+    kinds = ("stdin", "functional")
+
+
+@functools.lru_cache(maxsize=16)
 def _tests(expected: str) -> programs.Cases:
-    return msgspec.json.decode(expected, type=programs.Cases)
+    return msgspec.json.decode(livecodebench.readable(expected), type=programs.Cases)

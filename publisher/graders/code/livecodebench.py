@@ -19,6 +19,7 @@ import msgspec
 from publisher.errors import SuiteError
 from publisher.graders.code.programs import Case, Cases
 
+_PACKED = "zlib:"
 LARGEST = 256 << 20
 """Bytes that one problem's tests may unpack to."""
 
@@ -43,6 +44,31 @@ def tests_of(row: dict[str, Any], where: str) -> Cases:
     return Cases(kind="functional" if function else "stdin", tests=tests, function=function, seconds=6.0)
 
 
+def packed(cases: Cases) -> str:
+    """Return tests as a suite stores them: one problem's can have 100 MB, and all must fit into a file."""
+    return _PACKED + base64.b64encode(zlib.compress(msgspec.json.encode(cases), 9)).decode()
+
+
+def readable(expected: str, largest: int = LARGEST) -> str:
+    """Return the JSON of an expected answer, packed or not; ValueError when it is broken or unpacks to too much."""
+    if not expected.startswith(_PACKED):
+        return expected
+    try:
+        data = _inflated(expected.removeprefix(_PACKED), largest)
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError(f"packed tests that cannot be unpacked ({type(error).__name__})") from error
+    if data is None:
+        raise ValueError(f"tests of more than {largest >> 20} MiB")
+    return data.decode()
+
+
+def _inflated(text: str, largest: int) -> bytes | None:
+    """Return what is in base64 of zlib, None where it has more than `largest` bytes."""
+    engine = zlib.decompressobj()
+    data = engine.decompress(base64.b64decode(text, validate=True), largest)
+    return None if engine.unconsumed_tail else data
+
+
 def _decoded(text: str, where: str) -> list[Case]:
     """Return tests that are JSON, or packed as the private ones are."""
     if not text.lstrip().startswith("["):
@@ -53,9 +79,8 @@ def _decoded(text: str, where: str) -> list[Case]:
 def unpacked(text: str, where: str, largest: int = LARGEST) -> str:
     """Return the text in base64 of zlib of a pickle; SuiteError when it is too large or anything but a text."""
     try:
-        engine = zlib.decompressobj()
-        data = engine.decompress(base64.b64decode(text, validate=True), largest)
-        if engine.unconsumed_tail:
+        data = _inflated(text, largest)
+        if data is None:
             raise SuiteError(f"{where}: its private tests unpack to more than {largest >> 20} MiB")
         found = _Text(io.BytesIO(data)).load()
     except (binascii.Error, zlib.error, pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError) as error:

@@ -1,0 +1,1 @@
+"""What people do with suites besides running them: find, fetch, check, compare, weigh and grow them."""
