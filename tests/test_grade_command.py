@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from publisher.errors import SuiteError
 from publisher.graders import make
 from publisher.graders.checking import check, read_pairs, report
 from tests.project import Project
+
+if TYPE_CHECKING:
+    from publisher.graders.code.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
 PAIRS = [
@@ -87,6 +91,20 @@ def test_a_wrong_grader_or_file_is_a_usage_error(tmp_path: Path, arguments: tupl
     written(tmp_path, PAIRS[0])
     done = project.run("grade", *arguments[:-1], str(tmp_path / arguments[-1]))
     assert (done.code, why in done.err) == (2, True), done.err
+
+
+def test_programs_are_graded_by_the_command_too(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The tests stand in `gold`, as JSON or as its text."""
+    tests = {"kind": "stdin", "tests": [{"input": "3\n", "output": "9\n"}]}
+    good, bad = "```python\nprint(int(input()) ** 2)\n```", "```python\nprint(input())\n```"
+    path = written(
+        tmp_path,
+        {"prediction": good, "gold": tests, "expected": True},
+        {"prediction": bad, "gold": json.dumps(tests), "expected": False},
+    )
+    done = Project.create(tmp_path).run("grade", "--grader", "stdin", str(path))
+    assert (done.code, "2 pairs: 1 right, 1 wrong" in done.out) == (0, True), done.err
+    assert sandbox
 
 
 def test_an_error_counts_as_a_disagreement(tmp_path: Path) -> None:

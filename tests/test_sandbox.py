@@ -143,6 +143,42 @@ def test_every_excess_ends_at_its_limit(sandbox: Sandbox, source: str, limit: st
     assert len(done.output) <= 65_536
 
 
+def test_memory_counts_over_all_processes(sandbox: Sandbox) -> None:
+    """Each stays below the limit, and all of them together do not."""
+    source = """
+import os, time
+for _ in range(4):
+    if os.fork() == 0: break
+x = bytearray(os.urandom(1 << 20)) * 60
+time.sleep(30)
+"""
+    assert run(sandbox, source, limits=Limits(seconds=20.0, memory=160 << 20)).limit == "memory"
+
+
+def test_a_long_input_costs_no_more_than_its_length(sandbox: Sandbox) -> None:
+    """It is handed over piece by piece; copying what is left each time took the square."""
+    source = "import sys; print(len(sys.stdin.buffer.read()))"
+    before = time.process_time()
+    done = run(sandbox, source, b"1 2\n" * (10 << 20), limits=Limits(seconds=60.0))
+    assert (done.output, time.process_time() - before < 1.5) == (b"41943040\n", True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/overcommit_memory"]
+)
+def test_proc_gives_no_power(sandbox: Sandbox, path: str) -> None:
+    """What it shows of the kernel and of the sandbox's own process cannot be written."""
+    assert (
+        says(sandbox, f"try: open({path!r}, 'r+b').write(b'1'); print('open')\nexcept OSError: print('closed')")
+        == "closed"
+    )
+
+
+def test_a_program_sees_no_process_but_its_own(sandbox: Sandbox) -> None:
+    """Had it the sandbox's process in reach, it could write to its memory and make it fail, which is an error."""
+    assert says(sandbox, "import os\nprint([name for name in os.listdir('/proc') if name.isdigit()])") == "['1']"
+
+
 def test_a_fork_bomb_stops_and_leaves_nothing(sandbox: Sandbox) -> None:
     """It meets the limit of processes, and all of them end with the program."""
     source = """
@@ -215,12 +251,13 @@ os.kill(-1, signal.SIGKILL)
 
 
 def test_nothing_is_left_when_the_publisher_is_killed(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A program ends with the process that runs it, whatever that one dies of."""
+    """A program ends with the process that runs it, whatever that one dies of and however little it wants to."""
     name = f"orphan-{os.getpid()}.py"
     code = f"""
 import pathlib
 from publisher.graders.code.sandbox import Limits, Sandbox
-files = {{"{name}": b"print(1, flush=True)\\nwhile True: pass"}}
+deaf = b"import ctypes; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)"
+files = {{"{name}": deaf + b"\\nprint(1, flush=True)\\nwhile True: pass"}}
 with Sandbox.open() as sandbox, sandbox.start(files, "{name}") as running:
     running.line(60)
     pathlib.Path("{tmp_path}/ready").touch()

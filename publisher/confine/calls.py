@@ -16,7 +16,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _MODE_FILTER = 1, 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _DENY, _ABSENT = 0x00050000 | 1, 0x00050000 | 38  # EPERM; ENOSYS
@@ -139,14 +139,15 @@ class _Architecture:
     kill: int
     tgkill: int
     prlimit: int
+    prctl: int
 
 
 _ARCHITECTURES = {
     "x86_64": _Architecture(
-        0xC000003E, 0, clone=56, socket=41, socketpair=53, sendto=44, kill=62, tgkill=234, prlimit=302
+        0xC000003E, 0, clone=56, socket=41, socketpair=53, sendto=44, kill=62, tgkill=234, prlimit=302, prctl=157
     ),
     "aarch64": _Architecture(
-        0xC00000B7, 1, clone=220, socket=198, socketpair=199, sendto=206, kill=129, tgkill=131, prlimit=261
+        0xC00000B7, 1, clone=220, socket=198, socketpair=199, sendto=206, kill=129, tgkill=131, prlimit=261, prctl=167
     ),
 }
 _CLONE3 = 435
@@ -223,6 +224,9 @@ def for_programs() -> list[Step]:
             steps += _on(number, [(_RETURN, 0, 0, _DENY)])
     for pair in _PROGRAMS_MAY_NOT:
         steps += _on(pair[known.column], [(_RETURN, 0, 0, _DENY)])
+    # Its wish to die with its parent is what ends a program whose publisher was killed.
+    death = [*_argument(0), (_EQUAL, 0, 1, _PR_SET_PDEATHSIG), (_RETURN, 0, 0, _DENY), *_allow()]
+    steps += _on(known.prctl, death)
     steps += _on(_CLONE3, [(_RETURN, 0, 0, _ABSENT)])
     steps += _on(known.clone, [*_argument(0), (_ANY_BIT, 0, 1, _CLONE_NAMESPACES), (_RETURN, 0, 0, _DENY), *_allow()])
     for call in (known.socket, known.socketpair):

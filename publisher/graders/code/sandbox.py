@@ -6,9 +6,11 @@ bpf); limits bound processor time, memory, processes, files and output. As root 
 does not enforce the limit of processes for root. Without a working sandbox there is no grading: `Sandbox.open` says
 why.
 
-Traps (each has a test): bubblewrap is process 1 inside, with our environment in `/proc/1/environ`, so it is started
-with an empty one; `/dev` would be a writable file system without a limit, so it is remounted read-only; limits of
-address space are per process, so the memory of all processes together is watched from outside.
+Traps (each has a test): bubblewrap's own process would be in reach inside, with our environment in `/proc/1/environ`
+and its memory open for writing, so it starts with an empty environment and the program itself is process 1; `/dev`
+would be a writable file system without a limit, so it is remounted read-only; limits of address space are per process,
+so the memory of all processes together is watched from outside; a sandbox that could not be set up ends like a program
+with exit code 1, so bubblewrap's own report is read, and its failure is an error.
 """
 
 from __future__ import annotations
@@ -137,7 +139,7 @@ class Sandbox:
             *("--size", str(limits.scratch), "--tmpfs", _SCRATCH, "--ro-bind", str(folder), _JOB, "--remount-ro", "/"),
             *("--chdir", _SCRATCH, "--clearenv", "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", _SCRATCH),
             *("--setenv", "PYTHONHASHSEED", "0", "--setenv", "LC_ALL", "C.UTF-8"),
-            *("--cap-drop", "ALL", "--die-with-parent", "--new-session", "--disable-userns"),
+            *("--cap-drop", "ALL", "--die-with-parent", "--as-pid-1", "--new-session", "--disable-userns"),
             *("--seccomp", "{filter}", "--json-status-fd", "{status}"),
             *(
                 "--",
@@ -166,6 +168,7 @@ class Running:
         self.watch = Watch(self._process.pid)
         self._clock = Clock(limits.seconds, self.watch)
         self._out, self._errors, self._stdin = bytearray(), bytearray(), b""
+        self._fed = 0
         self._selector = selectors.DefaultSelector()
         for pipe in (self._process.stdout, self._process.stderr):
             assert pipe is not None  # noqa: S101 - asked for above
@@ -200,7 +203,7 @@ class Running:
 
     def feed(self, data: bytes, *, close: bool = False) -> None:
         """Give the program something to read; a program that has ended does not mind."""
-        self._stdin += data
+        self._stdin, self._fed = self._stdin[self._fed :] + data, 0
         stream = self._process.stdin
         if stream is None or stream.closed:
             return
@@ -286,12 +289,13 @@ class Running:
 
     def _write(self, descriptor: int) -> None:
         try:
-            self._stdin = self._stdin[os.write(descriptor, self._stdin[: 1 << 16]) :]
+            self._fed += os.write(descriptor, memoryview(self._stdin)[self._fed : self._fed + (1 << 16)])
         except BlockingIOError:
             return
         except OSError:
-            self._stdin = b""
-        if not self._stdin:
+            self._fed = len(self._stdin)  # it reads no more
+        if self._fed == len(self._stdin):
+            self._stdin, self._fed = b"", 0
             self._selector.unregister(descriptor)
             if self._closing and self._process.stdin is not None:
                 with contextlib.suppress(OSError):
