@@ -6,6 +6,7 @@ Split by who can fix it; each class owns its exit code (see README, "Exit codes"
     ├── UsageError                  2   the command line: an unknown revision, not a repository, a missing file
     ├── ConfigError                 2   publisher.toml: all its mistakes at once
     ├── SuiteError                  2   a suite file: duplicate ids, missing answers, control characters
+    ├── OutOfTimeError              4   a run has used up the minutes of its tier, and nothing is decided
     ├── GitError                    3   git failed
     │   ├── LostRaceError           3   a ref moved while we were working; fetch, re-apply and try again
     │   └── RemoteRejectedError     3   a rule of the remote rejects a push: a hook, a protected branch, a setting
@@ -53,6 +54,12 @@ class SuiteError(PublisherError):
     """A suite file cannot be used as a benchmark."""
 
     exit_code = 2
+
+
+class OutOfTimeError(PublisherError):
+    """A run has used up the minutes of its tier; what it has generated stays, and the same command continues."""
+
+    exit_code = 4
 
 
 class GitError(PublisherError):

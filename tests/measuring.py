@@ -182,3 +182,6 @@ class Parrot:
     def statistics(self) -> dict[str, float]:
         """Nothing is counted."""
         return {}
+
+    def stop(self) -> None:
+        """Answers come at once: there is nothing to end."""

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from publisher.bench.deadline import Deadline
 from publisher.bench.forecast import Forecast
 from publisher.bench.generate import generated, options_of, prove, requests_for, worded
 from publisher.bench.journal import Journal, journal_path
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from publisher.bench.generate import Lengths
     from publisher.bench.looks import Key, Watch
+    from publisher.config import Config
     from publisher.engine.protocol import InferenceEngine, SampleRequest, StartEngine
     from publisher.schema import Record, Sample
 
@@ -103,6 +105,7 @@ def measure(
     observer: Observer,
     lengths: Lengths = dict,
     watch: Watch | None = None,
+    fit: Callable[[Plan], Config] | None = None,
 ) -> Measurement:
     """Run the model over the suites of a tier and return the record, with every sample in its order.
 
@@ -112,9 +115,16 @@ def measure(
 
     With `watch`, requests go round by round and the run ends after the first look for which it gives a reason. Such a
     run holds just the samples of that look: whatever else had finished by then were the short answers.
+
+    With `fit`, the tier is measured by the configuration that it returns for the plan. A tier's minutes end the run
+    with OutOfTimeError.
     """
     begun = time.monotonic()
     planned = plan(job, observer.note)
+    fitted = fit(planned) if fit is not None else job.config
+    if fitted is not job.config:
+        job = replace(job, config=fitted)
+        planned = plan(job, observer.note)
     path = journal_path(workspace, commit=job.commit, tier=job.tier, fingerprint=planned.fingerprint, salt=job.salt)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(path))
@@ -152,7 +162,8 @@ def measure(
 
         stop = _Stop(Tracker(parts, run.done if watch else ()), watch, run, record_of)
         if not stop.reached():
-            with contextlib.closing(generated(run.scorer, engine, missing, requests, threads)) as coming:
+            deadline = Deadline(engine, minutes=job.minutes, begun=begun, tier=job.tier)
+            with contextlib.closing(generated(run.scorer, engine, missing, requests, threads)) as coming, deadline:
                 _take(run, coming, requests, engine, journal, observer, stop)
         samples = [run.done[wanted.key] for wanted in planned.wanted if stop.counts(wanted.key)]
         published = _published(samples, planned, workspace)

@@ -58,6 +58,11 @@ class Job:
     policy: str = ""
     """The commit that the suites are read from, where they are not the measured commit's own."""
 
+    @property
+    def minutes(self) -> float | None:
+        """How long the tier may take; None for ever."""
+        return self.config.tiers[self.tier].minutes if self.tier in self.config.tiers else None
+
     def read(self, path: str) -> bytes | None:
         """Return the bytes of a file of the commit; None where it has none."""
         return self.repository.read(self.commit, path)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
 
 from publisher.errors import StorageError
-from publisher.files import atomic_write, storage_error
+from publisher.files import atomic_write, compact_json, sha256_hex, storage_error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _KEY = 32
@@ -63,3 +66,28 @@ def end_fresh(workspace: Path, commit: str, tier: str) -> None:
 
 def _fresh(workspace: Path, commit: str, tier: str) -> Path:
     return workspace / "fresh" / f"{commit}-{tier}"
+
+
+def trimmed_samples(
+    workspace: Path, commit: str, tier: str, salt: str, *, new: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Return the samples per problem of the trimmed run that is under way, or begin one with `new`; none is empty.
+
+    Without this an interrupted run would be trimmed anew when it is repeated, by another forecast, and start over.
+    """
+    path = _trimmed(workspace, commit, tier, salt)
+    if new is not None:
+        atomic_write(path, compact_json(dict(new)), mode=0o600)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Annotated[int, msgspec.Meta(ge=1, le=1024)]])
+    except (OSError, msgspec.MsgspecError):
+        return {}  # nothing is lost without it but time
+
+
+def end_trimmed(workspace: Path, commit: str, tier: str, salt: str) -> None:
+    """Forget how a run was trimmed; call it once the run is stored."""
+    _trimmed(workspace, commit, tier, salt).unlink(missing_ok=True)
+
+
+def _trimmed(workspace: Path, commit: str, tier: str, salt: str) -> Path:
+    return workspace / "trimmed" / f"{commit}-{tier}-{sha256_hex(salt.encode())[:12]}"

@@ -149,15 +149,16 @@ class Fleet:
                 else:
                     # Only the first failure says why: stopping the other engines makes them fail, too.
                     failure = failure or said
-                    self._stop()
+                    self.stop()
         finally:
             if running:
-                self._stop()
+                self.stop()
             _collect(threads, inbox, running)
         if failure:
             raise failure
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End all engines now, from any thread; `generate` raises ModelError, and the fleet cannot be used again."""
         for engine in self._engines:
             engine.stop()
 

@@ -141,6 +141,9 @@ class InferenceEngine(Protocol):
     def statistics(self) -> dict[str, float]:
         """Return the figures of the last `generate`; empty before the first."""
 
+    def stop(self) -> None:
+        """End generation now, from any thread: whoever waits for a completion gets a ModelError."""
+
 
 class StartEngine(Protocol):
     """Starts an engine: called with its options, it is entered for the time of a run."""

@@ -44,8 +44,9 @@ def extended(config: Config, tier: str, samples: dict[str, int]) -> Config:
 def as_measured(config: Config, tier: str, record: Record) -> Config:
     """Return a configuration with a run's samples per problem, where the policy allows so many; else `config`."""
     wanted, took = config.tier(tier), {part.name: part.samples for part in record.suites}
+    trims = tier in config.tiers and config.tiers[tier].over == "trim"
     allowed = wanted.keys() == took.keys() and all(
-        wanted[n] <= k <= max(wanted[n], _most(config)) for n, k in took.items()
+        (1 if trims else wanted[n]) <= k <= max(wanted[n], _most(config)) for n, k in took.items()
     )
     return extended(config, tier, took) if allowed and took != wanted else config
 

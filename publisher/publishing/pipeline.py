@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from publisher.bench.workspace import end_fresh, fresh_salt
+from publisher.bench.workspace import end_fresh, end_trimmed, fresh_salt
 from publisher.errors import LostRaceError, UsageError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
@@ -222,6 +222,7 @@ def measure_target(
     # What infers is absent where sites are built.
     from publisher.bench.measure import Job, measure  # noqa: PLC0415
     from publisher.engine.fleet import Fleet  # noqa: PLC0415
+    from publisher.publishing.minutes import fitting  # noqa: PLC0415
 
     started = _free_moment(project, target, started)
     job = Job(
@@ -243,9 +244,11 @@ def measure_target(
         observer=observer,
         lengths=lambda: project.lengths(target.tier),
         watch=watch_for_rejection(project, target.config) if until == "decided" else None,
+        fit=fitting(project, job, observer.note),
     )
     project.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()
+    end_trimmed(project.workspace, target.commit, target.tier, salt)
     if known is not None and known.stopped_early and until == "decided":
         project.pending.discard(known.run_id)  # its samples are part of the new run, and nothing rejected it
     return measurement.record
@@ -280,7 +283,11 @@ def measure_decided(
         words = ", ".join(f"{k} per problem of {suite}" for suite, k in more.items())
         observer.note(f"the gate is undecided: measuring more samples, {words}")
         longer = replace(target, config=extended(target.config, target.tier, more))
-        shorter, record = record, measure_target(project, longer, observer, fresh=fresh, until=until, samples=more)
+        try:
+            shorter, record = record, measure_target(project, longer, observer, fresh=fresh, until=until, samples=more)
+        except UsageError as error:
+            observer.note(f"no more samples: {error.message}")
+            break
         if shorter.run_id != record.run_id:
             project.pending.discard(shorter.run_id)
     return record
