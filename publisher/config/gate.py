@@ -135,6 +135,15 @@ class GateConfig(Section, frozen=True, kw_only=True):
     """Whether a commit that measures what a kept run did shares that run's snapshot, or gets one of its own."""
     approval: list[Literal["model", "prompt", "sampling", "engine"]] = msgspec.field(default_factory=list)
     """A run in which one of these differs from the last kept one is held until `publisher approve`."""
+    baseline: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9a-f]{7,64}|[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}-[a-z0-9._-]+)?$",
+            max_length=100,
+            description="a commit (7 or more hexadecimal digits) or a run's id",
+        ),
+    ] = ""
+    """Where the baseline starts: runs of this commit and those after it, or this run and those after it."""
     rules: list[AnyRule] = msgspec.field(default_factory=list)
 
 

@@ -35,11 +35,23 @@ class Tally(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """A new start of the baseline on purpose, or the wish for one that does not count."""
+
+    why: str
+    before: frozenset[str] = frozenset()
+    """The runs that are no baseline for this reason."""
+    commit: str = ""
+    """The commit that asked for it, where a trailer did and counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """The run that is to be judged: its line of history and its record."""
+    """The run that is to be judged: its line of history, its record, and where its baseline starts anew."""
 
     line: HistoryLine
     record: Record
+    reset: Reset | None = None
 
     @property
     def greedy(self) -> bool:
@@ -66,8 +78,9 @@ def candidates(run: Measured, history: Iterable[HistoryLine], suites: Sequence[s
     history = list(history)
     fallen = {line.commit for line in history if line.verdict in {"rejected", "inconclusive", "held"}}
     own = [run.line.scores[suite].suite for suite in suites]
+    before = run.reset.before if run.reset else frozenset()
     lines: list[HistoryLine] = []
-    other = None
+    other, began = None, ""
     for line in history:
         scores = [line.scores[suite] for suite in suites if suite in line.scores]
         passed = line.verdict == "passed" and line.tier == run.line.tier and line.commit not in fallen
@@ -75,6 +88,8 @@ def candidates(run: Measured, history: Iterable[HistoryLine], suites: Sequence[s
             continue
         if line.stopped_early:
             continue  # its score is biased: it was looked at until something decided
+        if line.run_id in before:
+            continue
         if not all(0 <= score.score <= 100 for score in scores):
             continue  # NaN and infinity are no scores, whoever wrote them
         if [score.suite for score in scores] != own or line.conditions != run.line.conditions:
@@ -83,6 +98,9 @@ def candidates(run: Measured, history: Iterable[HistoryLine], suites: Sequence[s
         other = None
         if line.decision is not None and line.decision.overrides:
             lines = []
+        # A clone that lacks older commits does not see what they asked for; the ledger knows.
+        if line.reset and line.reset != began:
+            lines, began = [], line.reset
         lines.append(line)
     return Candidates(tuple(lines), other)
 

@@ -105,6 +105,8 @@ class Case:
         """Pass a comparison that has nothing to compare with, and say so."""
         differs = self.differs()
         why = f", because of another {', '.join(differs)}" if differs else ""
+        if self.run.reset is not None and self.run.reset.before:
+            why = f", because {self.run.reset.why}"
         reason = f"{self.words()}: no kept run can be compared with{why}"
         return self.finish("pass", reason, measured=self.score.score, **figures)
 

@@ -52,6 +52,8 @@ def decide(
         decided=decided,
         stopped_early=early.why if early is not None else "",
         same_as=same,
+        baseline=run.reset.why if run.reset else "",
+        reset=run.reset.commit if run.reset else "",
         no_gain=all(result.no_gain for result in results if _rejects(result)) and word == "rejected",
     )
 

@@ -45,7 +45,7 @@ def check_line(run_id: str, line: HistoryLine) -> None:
     _require(is_full_hash(line.commit) and line.commit.startswith(commit), "commit", line.commit)
     _require(line.tier == tier, "tier", line.tier)
     _require(len(line.subject) <= _LONGEST and len(line.why) <= _LONGEST, "subject or reason", line.subject)
-    short = (line.started, line.fingerprint, line.generation, line.salt, *line.scores)
+    short = (line.started, line.fingerprint, line.generation, line.salt, line.reset, *line.scores)
     _require(max(map(len, short)) <= _LONGEST_NAME, "name", max(short, key=len))
     _require(len(line.scores) <= _MOST_SUITES, "number of suites", str(len(line.scores)))
 

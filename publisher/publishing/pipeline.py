@@ -23,6 +23,7 @@ from publisher.publishing.deliver import Desk, check_settings, deliver, remove_d
 from publisher.publishing.extend import extended, extension, has
 from publisher.publishing.project import Project, Target, now
 from publisher.publishing.reconcile import finish_others, show_newest
+from publisher.publishing.resets import reset_of
 from publisher.publishing.watching import watch_for_rejection
 from publisher.schema import Receipt, Record, Verdict
 
@@ -243,7 +244,7 @@ def measure_target(
         reusable=project.reusable if reuse else lambda _: (),
         observer=observer,
         lengths=lambda: project.lengths(target.tier),
-        watch=watch_for_rejection(project, target.config) if until == "decided" else None,
+        watch=watch_for_rejection(project, target.commit, target.config) if until == "decided" else None,
         fit=fitting(project, job, observer.note),
     )
     project.pending.store(measurement.record, measurement.packed)
@@ -308,7 +309,7 @@ def verdict_of(project: Project, record: Record) -> Verdict:
     config, _ = project.config(record.commit.sha)
     # Whatever is in the ledger came before a run that is not, whatever their machines' clocks said.
     earlier = [run.line for run in runs]
-    run = Measured(history.summarize(record), record)
+    run = Measured(history.summarize(record), record, reset_of(project, record.commit.sha, config, earlier))
     return decide(run, earlier, config, records=project.records(needed(run, earlier, config)), decided=now())
 
 

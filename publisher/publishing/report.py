@@ -44,6 +44,8 @@ def verdict_lines(record: Record, verdict: Verdict) -> list[str]:
             f"{counts.unanswered} unanswered, {counts.truncated} truncated, {counts.error} errors"
         )
     lines += [f"  {mark_of(rule)} {rule.rule}: {rule.reason}" for rule in verdict.rules]
+    if verdict.baseline:
+        lines.append(f"  {verdict.baseline}")
     if not verdict.rules:
         lines.append("  the policy has no rules: every run is kept")
     if record.stopped_early is not None:

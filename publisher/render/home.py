@@ -160,6 +160,8 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
     if snapshot.verdict.stopped_early:
         why = text.line(snapshot.verdict.stopped_early, 400).rstrip(".")
         yield f"The run was stopped before it was complete: {why}."
+    if snapshot.verdict.baseline:
+        yield f"{text.line(snapshot.verdict.baseline[:1].upper() + snapshot.verdict.baseline[1:], 400)}."
     if overruled := _overruled(snapshot):
         yield overruled
 

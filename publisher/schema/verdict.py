@@ -72,6 +72,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What decided a run that was stopped before it was complete; "" for a complete one."""
     same_as: str = ""
     """The kept run whose snapshot an `unchanged` one shares."""
+    baseline: str = ""
+    """Why the baseline starts anew on purpose, or why the wish for that does not count."""
+    reset: str = ""
+    """The commit whose trailer started the baseline anew."""
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -132,6 +136,8 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
     """Digest of everything but model and prompt that can change a sample; "" in runs of older publishers."""
     stopped_early: str = ""
     """What decided a run that was stopped before it was complete; such a run is never a baseline."""
+    reset: str = ""
+    """The commit at which the baseline of this run started anew; a run before the first of its runs is no baseline."""
     decision: Decision | None = None
     """The last word of a maintainer who overruled the gate; `verdict` is then theirs."""
 
