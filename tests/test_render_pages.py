@@ -132,6 +132,22 @@ def test_a_caption_says_what_is_drawn_at_its_width(tmp_path: Path) -> None:
     assert 'class="for-narrow">words: score of 24 runs (' in page
 
 
+def test_metrics_of_answers_are_on_the_first_page(own: Path) -> None:
+    """Each metric has its value and unit, and a hostile name is shown as text."""
+    path = own / "ledger/record.json"
+    record = json.loads(path.read_bytes())
+    record["suites"][0]["score"] = "right × completeness"
+    record["results"][0]["metrics"] = {
+        "completeness": {"value": 48.61, "unit": "%", "better": "higher"},
+        "<b>own</b>": {"value": 0.0123, "unit": "<i>", "better": "lower"},
+    }
+    path.write_bytes(canonical_json(record))
+    page = build(source(own))["index.html"].decode()
+    assert "<dt>completeness</dt><dd>48.6\u202f%</dd>" in page
+    assert "<dt>&lt;b&gt;own&lt;/b&gt;</dt><dd>0.0123\u202f&lt;i&gt;</dd>" in page
+    assert "scored by right × completeness" in page
+
+
 def test_a_rule_shows_its_unit_its_change_and_whether_it_can_reject(own: Path) -> None:
     """Figures other than points have their unit; a comparison has its interval; an alert is marked as one."""
     path = own / "ledger/verdict.json"
@@ -147,7 +163,7 @@ def test_a_rule_shows_its_unit_its_change_and_whether_it_can_reject(own: Path) -
     page = build(source(own))["index.html"].decode()
     gate = page[page.index('class="rules"') :].partition("</table>")[0]
     for shown in (
-        "900.0 tokens/s",
+        "900.0\u202ftokens/s",
         "−300.0 tokens/s",
         '<span class="tag">alert</span>',
         "−1.2 [−3.5, 1.0]",

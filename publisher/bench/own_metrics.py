@@ -50,7 +50,9 @@ class OwnMetrics:
         sources = dict.fromkeys(one.source for one in declared.values())
         for source in sources:
             path = source.removeprefix(PROGRAM)
-            data = job.repository.read(job.commit, path, limit=LARGEST)
+            # A number of the commit is its own; what measures it is the trusted branch's, like suites and graders.
+            commit = (job.policy or job.commit) if source.startswith(PROGRAM) else job.commit
+            data = job.repository.read(commit, path, limit=LARGEST)
             if data is None:
                 raise ConfigError(f"the commit has no {path}, which [metrics] names", hint=f"git add {path}")
             if source.startswith(PROGRAM):

@@ -170,7 +170,8 @@ def _problem(
         statement=visible(first.statement) if public else "",
         expected=text.line(first.expected, 200) if public else "",
         right=first.outcome if len(samples) == 1 else f"{right} of {len(samples)} right",
-        level=figures.level(share),
+        # Of a single answer its own outcome says more than a share of all or nothing.
+        level=first.outcome if len(samples) == 1 and first.outcome in OUTCOMES else figures.level(share),
         answers=tuple(_answer(sample, limit, few=few) for sample in sorted(samples, key=lambda item: item.sample)),
     )
 

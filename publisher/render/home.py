@@ -143,7 +143,7 @@ def _figure(value: float | None, unit: str) -> str:
     """Return a figure with its unit; scores go without, since all of the page is about points."""
     if value is None:
         return text.NONE
-    return text.points(value) if unit == "points" else f"{text.points(value)} {text.line(unit, 20)}"
+    return text.points(value) if unit == "points" else f"{text.points(value)}\u202f{text.line(unit, 20)}"
 
 
 def _change(rule: RuleResult) -> str:

@@ -50,8 +50,10 @@ def facts(snapshot: Snapshot) -> list[Facts]:
             ("fingerprint", record.fingerprint, 1),
         ],
         "Prompt": [
+            *([("name", record.prompt.name, 0)] if record.prompt.name else []),
             ("system", record.prompt.system, 0),
             ("template", record.prompt.template, 0),
+            *([("stop", " · ".join(map(repr, record.prompt.stop)), 0)] if record.prompt.stop else []),
             ("sha256", record.prompt.sha256, 1),
         ],
         "Engine": [

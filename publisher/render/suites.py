@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import figures, text
 from publisher.render.parts import Draft, Fact
+from publisher.schema.metrics import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,9 +16,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from publisher.render.gather import Snapshot
-    from publisher.schema import Counts, SuiteResult
+    from publisher.schema import Counts, MetricValue, SuiteResult
 
 MOST_TILES = 1200
+MOST_METRICS = 60
 OUTCOMES = ("right", "wrong", "unanswered", "truncated", "error")
 
 
@@ -35,6 +38,8 @@ class SuiteView:
     pass_at: tuple[Fact, ...]
     kinds: tuple[tuple[str, str, Markup], ...]
     speed: tuple[Fact, ...]
+    metrics: tuple[Fact, ...]
+    score_words: str
     public: bool
     grader: str
     tiles: Markup | None
@@ -67,8 +72,10 @@ def suite_view(snapshot: Snapshot, result: SuiteResult) -> SuiteView:
             for kind, score in sorted(result.kinds.items())
         ),
         speed=tuple(_speed(result)),
+        metrics=tuple(_metrics(result)),
+        score_words=text.line(suite.score, 100),
         public=suite.public,
-        grader=text.line(f"{suite.grader}, version {suite.grader_version}", 60),
+        grader=text.line(f"{suite.grader}, version {suite.grader_version.partition('+')[0]}", 100),
         tiles=drawn if 0 < len(shares) <= MOST_TILES else None,
         headline=result.suite == snapshot.headline.suite,
     )
@@ -99,7 +106,33 @@ def _speed(result: SuiteResult) -> list[Fact]:
         Fact("tokens per second", text.count(result.tokens_per_second)),
         Fact("median latency", text.duration(result.latency.p50)),
         Fact("99th percentile of latency", text.duration(result.latency.p99)),
+        *_times(result),
     ]
+
+
+def _times(result: SuiteResult) -> list[Fact]:
+    """Return how long the first token and each further one took, where the record says."""
+    facts = []
+    if result.first_token is not None:
+        facts.append(Fact("median time to the first token", text.duration(result.first_token.p50)))
+    if result.per_token is not None:
+        facts.append(Fact("median time per token", text.duration(result.per_token.p50)))
+    return facts
+
+
+def _metrics(result: SuiteResult) -> list[Fact]:
+    """Return what the answers are like, in the order of the metrics' list, and then what the commit itself measured."""
+    known = [name for name in CATALOGUE if name in result.metrics]
+    own = sorted(name for name in result.metrics if name not in CATALOGUE)
+    return [Fact(text.line(name, 64), _figure(result.metrics[name])) for name in [*known, *own][:MOST_METRICS]]
+
+
+def _figure(metric: MetricValue) -> str:
+    """Return a metric's value with its unit; a value that no run can have is left out."""
+    if not math.isfinite(metric.value):
+        return text.NONE
+    places = 1 if abs(metric.value) >= 1 or not metric.value else 4
+    return f"{text.line(text.points(metric.value, places), 24)}\u202f{text.line(metric.unit, 20)}".rstrip("\u202f")
 
 
 def basis(snapshot: Snapshot, result: SuiteResult) -> str:
