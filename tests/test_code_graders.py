@@ -225,6 +225,7 @@ def test_where_many_outputs_are_right_the_problem_brings_a_checker(sandbox: Sand
     """It runs in a sandbox of its own; one that fails is the suite's error."""
     assert programs.run(sandbox, "print(-int(int(input()) ** 0.5))", ANY_ROOT).outcome == "right"
     assert programs.run(sandbox, "print(5)", ANY_ROOT).outcome == "wrong"
+    assert programs.run(sandbox, "print('x')", ANY_ROOT).outcome == "wrong"  # the checker raises on it
     broken = msgspec.structs.replace(ANY_ROOT, checker_code="def check(*all): return 'yes'")
     with pytest.raises(GraderError, match="the checker of the suite failed"):
         programs.run(sandbox, "print(3)", broken)

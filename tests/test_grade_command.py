@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publisher.errors import SuiteError
-from publisher.graders import make
+from publisher.graders import GRADERS, make
 from publisher.graders.checking import check, read_pairs, report
 from tests.project import Project
 
@@ -113,6 +113,12 @@ def test_an_error_counts_as_a_disagreement(tmp_path: Path) -> None:
     with make("math") as grader:
         found = report(check(grader, read_pairs(path, grader)))
     assert (found.confusion["error"], len(found.disagreements)) == (1, 1)
+
+
+def test_every_grader_is_documented() -> None:
+    """By its name as a suite writes it."""
+    page = (ROOT / "docs" / "graders.md").read_text()
+    assert [name for name in GRADERS if f"| `{name}` |" not in page and f"| `{name}:" not in page] == []
 
 
 def test_the_documented_counts_are_those_of_the_graders(shared: Path) -> None:

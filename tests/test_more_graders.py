@@ -96,6 +96,8 @@ def test_a_wrong_option_is_named_when_the_configuration_is_read(spec: str, why: 
         ("json-schema", "[]", "must be an object"),
         ("json-schema", '{"type": "number!"}', "$.type"),
         ("json-schema", "[" * 10_000, "not JSON"),
+        ("json-schema", '{"items": {"$ref": "https://example.org/schema"}}', "which is not in it"),
+        ("json-schema", '{"anyOf": [{"pattern": "("}]}', "is not a 'regex'"),
     ],
 )
 def test_an_expected_answer_that_does_not_suit_is_named(spec: str, expected: str, why: str) -> None:
@@ -125,6 +127,14 @@ def test_a_schema_fetches_nothing_and_ends(schema: str, reason: str) -> None:
     with make("json-schema") as grader:
         found = grader.compare("1", schema)
     assert (found.outcome, reason in found.reason) == ("error", True)
+
+
+@pytest.mark.parametrize("document", ["1e400", "-0", "1" * 400, "[" * 900 + "]" * 900])
+def test_no_document_is_an_error(document: str) -> None:
+    """Odd numbers and depths conform or do not; an error would be left out of the score."""
+    with make("json-schema") as grader:
+        found = grader.compare(document, '{"multipleOf": 0.1, "items": {"$ref": "#"}, "maximum": 10}')
+    assert found.outcome in {"right", "wrong"}, found
 
 
 SOURCE = b"""

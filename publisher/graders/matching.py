@@ -6,7 +6,7 @@ A schema's `$ref` reaches the schema itself and the published drafts, never a fi
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import msgspec
@@ -16,6 +16,9 @@ from referencing.jsonschema import EMPTY_REGISTRY
 
 from publisher.graders.comparison import Reply
 from publisher.graders.worker import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _NEWEST = jsonschema.Draft202012Validator
 
@@ -27,11 +30,25 @@ def schema_mistake(text: str) -> str:
         if not isinstance(schema, dict):
             return "not a JSON Schema: it must be an object"
         validator_for(schema, default=_NEWEST).check_schema(schema)
+        return next(_dangling(schema), "")
     except (msgspec.MsgspecError, RecursionError) as error:
         return f"not JSON: {error}"
     except jsonschema.SchemaError as error:
         return f"not a JSON Schema: {error.json_path}: {error.message[:200]}"
-    return ""
+
+
+def _dangling(schema: Any) -> Iterator[str]:
+    """Yield what a schema refers to outside of itself: at grading, an error of just those answers that come upon it."""
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += node.values()
+            refers = node.get("$ref")
+            if isinstance(refers, str) and not refers.startswith("#"):
+                yield f"it refers to {refers[:80]!r}, which is not in it"
+        elif isinstance(node, list):
+            waiting += node
 
 
 def decide(what: str, expected: str, flags: list[str], text: str) -> Reply:
@@ -63,6 +80,10 @@ def _conforms(expected: str, text: str) -> Reply:
         return Reply("failed", f"the expected schema cannot be used: {str(error)[:200]}")
     except RecursionError:
         return _too_deep(validator)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - such as a number that no arithmetic takes: no such document conforms
+        return Reply("different", f"cannot be validated ({type(error).__name__})")
     if first is None:
         return Reply("equal")
     return Reply("different", f"{first.json_path}: {first.message[:200]}")

@@ -173,14 +173,25 @@ def _stdin(sandbox: Sandbox, source: str, tests: Cases) -> Result:
 
 
 def _is_output(sandbox: Sandbox, found: str, test: Case, tests: Cases) -> bool:
-    """Return whether an output is right; GraderError where the suite's own checker fails."""
+    """Return whether an output is right; GraderError where the suite's own checker fails by itself.
+
+    A checker that fails on this output but takes the expected one could not read it: then the output is wrong.
+    """
     if not tests.checker_code:
         return same_output(found, test.output, tests.checker, tests.tolerance)
-    arguments = [test.input, found, test.output]
-    said, value = call(sandbox, tests.checker_code.encode(), "check", arguments, Limits(seconds=_START))
-    if said != "returned" or not isinstance(value, bool):
-        raise GraderError(f"the checker of the suite failed: {said if said != 'returned' else 'no True or False'}")
-    return value
+    said, value = _checked(sandbox, found, test, tests)
+    if said == "returned" and isinstance(value, bool):
+        return value
+    known, wanted = _checked(sandbox, test.output, test, tests)
+    if known == "returned" and wanted is True and said != "returned":
+        return False
+    raise GraderError(f"the checker of the suite failed: {said if said != 'returned' else 'neither True nor False'}")
+
+
+def _checked(sandbox: Sandbox, found: str, test: Case, tests: Cases) -> tuple[str, Any]:
+    """Return what the suite's checker says of an output, in a sandbox of its own."""
+    limits = Limits(seconds=_START)
+    return call(sandbox, tests.checker_code.encode(), "check", [test.input, found, test.output], limits)
 
 
 def _functional(running: Running, tests: Cases) -> Result:
