@@ -63,6 +63,34 @@ def give_up(on: Shelf) -> Prepared:
     return ["give-up", run_id, "--reason", "no site"], check
 
 
+def overrule(on: Shelf) -> Prepared:
+    """Keep a run that the gate rejected."""
+    run_id = on.enter("rejected", more=KEEP_ONE)
+    return ["accept", run_id, "--reason", "fast"], entered_once(on, f"{run_id}/decision-")
+
+
+def withdraw(on: Shelf) -> Prepared:
+    """Reject a snapshot that is not live."""
+    branch = older(on)
+    run_id = next(run.run_id for run in on.project.runs() if run.line.snapshot == branch)
+    return ["reject", branch, "--reason", "leaked"], entered_once(on, f"{run_id}/decision-")
+
+
+def label(on: Shelf) -> Prepared:
+    """Attach a word to a run."""
+    run_id = on.enter("rejected", more=KEEP_ONE)
+    return ["label", run_id, "odd"], entered_once(on, f"{run_id}/odd")
+
+
+def entered_once(on: Shelf, part: str) -> Callable[[], None]:
+    """Return the assertion that the ledger has one entry of a kind."""
+
+    def check() -> None:
+        assert len(files(on, part)) == 1, files(on, part)
+
+    return check
+
+
 def take_down(on: Shelf) -> Prepared:
     """Remove a snapshot that is pinned."""
     branch, name = older(on), f"down-{next(NUMBERS)}"
@@ -108,7 +136,7 @@ def move_pin(on: Shelf) -> Prepared:
 
 @pytest.mark.timeout(1200)
 @pytest.mark.chaos
-@pytest.mark.parametrize("prepare", [give_up, take_down, prune, move_pin])
+@pytest.mark.parametrize("prepare", [give_up, overrule, withdraw, label, take_down, prune, move_pin])
 def test_an_ending_that_is_killed_after_any_step_is_finished_by_the_same_command(
     on: Shelf, forks: Forks, tmp_path: Path, prepare: Callable[[Shelf], Prepared]
 ) -> None:

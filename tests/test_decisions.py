@@ -53,6 +53,20 @@ def test_a_kept_run_can_be_withdrawn(on: Shelf) -> None:
     assert (back.line.verdict, back.line.decision.number) == ("kept", 2)
 
 
+def test_a_decision_that_was_interrupted_after_its_entry_is_done(on: Shelf) -> None:
+    """The same command again succeeds and adds nothing; with another reason it is another decision."""
+    run_id = on.enter("rejected")
+    for command, word, reason in (("accept", "kept", "fast  enough"), ("reject", "rejected", "leaked")):
+        assert on.user.run(command, run_id, "--reason", reason).code == 0
+        before = on.remote("for-each-ref")
+        again = on.user.run(command, run_id, "--reason", reason, "--json")
+        assert (again.code, again.json["verdict"], on.remote("for-each-ref") == before) == (0, word, True), again.err
+        assert on.user.run(command, run_id, "--reason", "another").code == 2
+    assert on.user.run("accept", run_id, "--reason", "fast enough").code == 0, "an older decision is not this one"
+    approved = on.user.run("approve", run_id, "--reason", "fast enough")
+    assert (approved.code, on.project.runs()[0].line.decision.number) == (0, 3)  # type: ignore[union-attr]
+
+
 def test_a_run_that_was_stopped_early_cannot_be_accepted(on: Shelf) -> None:
     """Its score is biased; the hint says how to measure the rest."""
     on.enter()

@@ -8,7 +8,7 @@ import msgspec
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.errors import UsageError
-from publisher.publishing.decisions import accept
+from publisher.publishing.decisions import accept, decided
 from publisher.publishing.find import find_run
 
 
@@ -22,7 +22,7 @@ def command(ctx: click.Context, run: str, reason: str, as_json: bool) -> None:
     project = open_project(ctx)
     project.ledger.sync()
     found = find_run(project, run)
-    if found.line.verdict != "held":
+    if found.line.verdict != "held" and decided(found, kept=True, reason=reason) is None:
         raise UsageError(
             f"{found.run_id} is {found.line.verdict}, not held", hint="publisher accept   overrules the gate"
         )

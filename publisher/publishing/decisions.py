@@ -22,13 +22,23 @@ if TYPE_CHECKING:
 ATTEMPTS = 12
 
 
+def decided(run: Run, *, kept: bool, reason: str) -> Decision | None:
+    """Return the decision on a run that this very command has made: it was interrupted after its entry."""
+    made = run.line.decision
+    same = made is not None and made.reason == " ".join(reason.split()) and (made.verdict != "rejected") == kept
+    return made if same else None
+
+
 def accept(project: Project, run: Run, *, reason: str) -> Decision:
     """Keep a run that was rejected, left open or held; it is published next, and part of the baseline from then on.
 
-    A run of a tier that publishes nothing has passed then.
+    A run of a tier that publishes nothing has passed then. Done already, for the same reason, is done.
 
     Raises UsageError for a run that is kept, shares another's snapshot, was stopped early, or is over.
     """
+    made = decided(run, kept=True, reason=reason)
+    if made is not None:
+        return made
     word = run.line.verdict
     if word == "kept":
         raise UsageError(f"{run.run_id} is kept already", hint="publisher reconcile   publishes what is unfinished")
@@ -50,8 +60,11 @@ def accept(project: Project, run: Run, *, reason: str) -> Decision:
 def withdraw(project: Project, run: Run, *, reason: str) -> Decision:
     """Reject a run that was kept: it leaves the baseline, and later pages say so; its own pages never change.
 
-    Raises UsageError for a run that is not kept and has not passed.
+    Raises UsageError for a run that is not kept and has not passed. Done already, for the same reason, is done.
     """
+    made = decided(run, kept=False, reason=reason)
+    if made is not None:
+        return made
     if run.line.verdict not in {"kept", "passed"}:
         raise UsageError(f"{run.run_id} is {run.line.verdict}, not kept")
     return _decide(project, run, "rejected", reason)
