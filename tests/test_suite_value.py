@@ -36,7 +36,7 @@ def run(number: int, rates: Mapping[str, float], seed: int, **changes: object) -
         right_by_problem=right,
         scored_by_problem=dict.fromkeys(rates, K),
         tokens_by_problem={name: (9000 if name == "p-0" else 900, 0) for name in rates},
-        **{key: value for key, value in changes.items() if key == "problem_digests"},  # type: ignore[arg-type]
+        **{key: value for key, value in changes.items() if key == "problem_digests"},
     )
     suite = msgspec.structs.replace(
         made.suites[0], samples=K, problems=len(rates), sha256=str(changes.get("sha256", "d" * 64))
