@@ -119,3 +119,20 @@ def test_rules_on_what_nothing_reports_are_mistakes(rules: str, score: str, mess
     """An unknown metric, an unknown composite and a test of right answers on a composite are found at load."""
     with pytest.raises(ConfigError, match=message):
         parse(CONFIG.format(prompt="", rules=rules, score=score).encode())
+
+
+def test_tags_are_slices(tmp_path: Path) -> None:
+    """Each tag of a problem is a slice of its own kind: topics are compared with topics, not with difficulties."""
+    folder = GitFolder.create(tmp_path / "repository")
+    suite = b"".join(
+        msgspec.json.encode({**one, "kind": "", "tags": {"topic": "even" if place % 2 else "odd", "hard": "no"}})
+        + b"\n"
+        for place, one in enumerate(PROBLEMS)
+    )
+    text = CONFIG.format(prompt="", rules="", score="").encode()
+    commit = folder.commit({"publisher.toml": text, "few.jsonl": suite})
+    job = Job(folder.opened, commit, parse(text), sha256_hex(text), "full", dirty=False, salt="", started=STARTED)
+    known = {one["problem"]: f"\\boxed{{{one['answer']}}}" for one in PROBLEMS[::2]}
+    engine = Parrot("\\boxed{99999}", known)
+    done = measure(job, start=engine, workspace=tmp_path / "w", reusable=lambda _: (), observer=Notes())
+    assert done.record.results[0].metrics["slice-gap"].value == 100.0

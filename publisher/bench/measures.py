@@ -17,6 +17,7 @@ from publisher.stats import estimate, estimate_shares
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from publisher.bench.inputs.problems import Problem
     from publisher.bench.plan import PlannedSuite
     from publisher.config import PricesConfig
     from publisher.schema import Sample, SuiteResult
@@ -37,8 +38,7 @@ def metrics_of(part: PlannedSuite, scored: Sequence[Sample]) -> dict[str, Metric
         if values:
             found[name] = MetricValue(value=_mean(values), unit=kind.unit, better=kind.better, by_problem=values)
     places = {
-        problem.id: groups.Place(problem.group, tuple(filter(None, [problem.kind])), problem.language)
-        for problem in part.suite.problems
+        problem.id: groups.Place(problem.group, _slices(problem), problem.language) for problem in part.suite.problems
     }
     for name, value in groups.measure(scored, places, code=part.code).items():
         kind = PER_SUITE[name]
@@ -48,6 +48,12 @@ def metrics_of(part: PlannedSuite, scored: Sequence[Sample]) -> dict[str, Metric
         if values:
             found[name] = MetricValue(value=_mean(values), unit=PERCENT, better="higher", by_problem=values)
     return found
+
+
+def _slices(problem: Problem) -> tuple[str, ...]:
+    """Return the slices that a problem is part of, each as `tag=value`; its kind is one."""
+    kind = [f"kind={problem.kind}"] if problem.kind else []
+    return (*kind, *(f"{tag}={value}" for tag, value in problem.tags.items()))
 
 
 def classes_of(part: PlannedSuite, scored: Sequence[Sample]) -> list[classes.Named]:

@@ -317,3 +317,19 @@ def _one(sections: dict[str, SuiteConfig], suite: str, revision: str) -> SuiteCo
     if suite not in sections:
         raise UsageError(f"{revision} has no suite {suite!r}{suggest(suite, sections)}", hint=", ".join(sections))
     return sections[suite]
+
+
+@command.command("variants")
+@click.argument("path", metavar="FILE.jsonl", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(["names", "order", "numbers"]), help="Default: all.")
+@click.option("--copies", default=1, show_default=True, type=click.IntRange(1, 100), help="Copies of each kind.")
+@click.option("--seed", default=0, show_default=True, help="Another seed makes other copies.")
+def variants(path: Path, kinds: tuple[str, ...], copies: int, seed: int) -> None:
+    """Print a suite with copies of its problems: other names, another order, other numbers.
+
+    The copies of one problem share its group, and the metric `robustness` is the score of the worst of each group.
+    """
+    from publisher.quality.variants import KINDS, lines  # noqa: PLC0415 - --help must work without the extra
+
+    for line in lines(path, kinds or KINDS, copies, seed):
+        echo(line)
