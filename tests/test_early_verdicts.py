@@ -11,9 +11,10 @@ import pytest
 
 from publisher.errors import LostRaceError
 from publisher.publishing import pipeline
+from publisher.publishing.compare import new_report
 from publisher.publishing.decisions import withdraw
 from publisher.publishing.project import Project as Opened
-from publisher.publishing.report import verdict_lines
+from publisher.publishing.report import report_lines
 from tests.measuring import Notes
 from tests.project import Project, config
 
@@ -133,8 +134,9 @@ def test_what_was_spent_counts_unfinished_answers(tmp_path: Path) -> None:
     project = Project.create(tmp_path, remote=False)
     rules = '[{ rule = "threshold", min = 99.0 }]'
     project.folder.commit({"publisher.toml": policy(config("builtin:abacus@early"), rules)}, "Worse")
-    record, verdict = judged(Opened.open(project.folder.path, os.environ))
+    opened = Opened.open(project.folder.path, os.environ)
+    record, verdict = judged(opened)
     assert record.stopped_early is not None
     assert record.statistics["decode_tokens"] >= record.results[0].tokens
-    said = "\n".join(verdict_lines(record, verdict))
+    said = "\n".join(report_lines(record, new_report(opened, record, verdict)))
     assert f"{record.statistics['decode_tokens']:,.0f} tokens were decoded" in said

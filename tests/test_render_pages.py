@@ -114,7 +114,7 @@ def test_the_first_screen_says_what_changed_and_what_the_words_mean(tree: Path, 
     badge = page[page.index('class="outcome"') :].partition("</p>")[0]
     assert "kept" in badge
     assert "+6.1 ± 5.3 against the previous kept snapshot, within the noise" in badge
-    assert "Within the noise: the difference is less than twice its standard error" in page
+    assert "Within the noise: chance alone makes differences of this size" in page
     assert "120 problems × 1 sample" in page
 
 

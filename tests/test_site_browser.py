@@ -12,7 +12,7 @@ import pytest
 
 from publisher.render import render
 from tests.chromium import Browser, chromium
-from tests.trees import snapshot_tree, source
+from tests.trees import add_report, snapshot_tree, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def browser() -> Iterator[Browser]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a believable site."""
     folder = tmp_path_factory.mktemp("site")
-    render(source(snapshot_tree(folder / "tree"), deploy_id=DEPLOY), folder / "dist")
+    render(source(add_report(snapshot_tree(folder / "tree")), deploy_id=DEPLOY), folder / "dist")
     with served(folder / "dist") as url:
         yield url
 
@@ -84,7 +84,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a site whose every text was written by a stranger."""
     folder = tmp_path_factory.mktemp("hostile")
-    render(source(snapshot_tree(folder / "tree", hostile=True)), folder / "dist")
+    render(source(add_report(snapshot_tree(folder / "tree", hostile=True))), folder / "dist")
     with served(folder / "dist") as url:
         yield url
 
@@ -104,7 +104,7 @@ def test_every_page_fits_and_the_console_is_silent(browser: Browser, address: st
 @pytest.mark.parametrize("width", [390, 1280])
 def test_hostile_text_does_nothing(browser: Browser, hostile: str, width: int) -> None:
     """No dialog, no blocked script, no request elsewhere and no sideways scrolling with text of the worst kind."""
-    for path in ("", "samples/words/", "history/", "rejected/"):
+    for path in ("", "samples/words/", "history/", "compare/", "rejected/"):
         browser.complaints.clear()
         browser.open(hostile + path, width=width)
         assert browser.complaints == [], path

@@ -15,7 +15,7 @@ from publisher.cli.terminal import echo, echo_json
 from publisher.errors import UsageError
 from publisher.publishing import pipeline
 from publisher.publishing import prompts as side_by_side
-from publisher.publishing.report import verdict_lines
+from publisher.publishing.report import score_lines
 from publisher.publishing.scheduled import check, checks, lines
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def command(
     if as_json:
         echo_json(msgspec.to_builtins(record))
         return
-    verdict = pipeline.verdict_of(project, record)
-    for line in verdict_lines(record, verdict)[: 1 + len(record.results)]:
+    for line in score_lines(record):
         echo(line)
     echo(f"run {record.run_id}")
     where = f"publish --run {shlex.quote(str(out))}" if out else "gate"

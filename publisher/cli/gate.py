@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from publisher.cli.shared import open_project
+from publisher.cli.shared import check_report, open_project, report_option, write_report
 from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import UsageError
 from publisher.publishing import pipeline
-from publisher.publishing.report import verdict_lines
+from publisher.publishing.compare import report_of
+from publisher.publishing.report import report_lines
 
 if TYPE_CHECKING:
     from publisher.config import Config
@@ -34,7 +35,8 @@ def exit_code(verdict: Verdict, config: Config) -> int:
 @click.argument("revision", default="HEAD", metavar="[REV]")
 @click.option("--tier", default="", help="Which tier's run to decide on (default: the one that is published).")
 @click.option("--run", "archive", type=click.Path(path_type=Path, exists=True), help="Decide on the run in this file.")
-@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, with the whole report.")
+@report_option
 @click.option("--simulate", is_flag=True, help="Say how often this policy rejects innocent commits, and what it finds.")
 @click.option("--histories", default=1000, show_default=True, type=click.IntRange(10, 100_000), help="For --simulate.")
 @click.option("--suggest", type=float, metavar="POINTS", help="Say how many samples find a drop of so many points.")
@@ -50,6 +52,7 @@ def command(
     tier: str,
     archive: Path | None,
     as_json: bool,
+    report_path: Path | None,
     simulate: bool,
     histories: int,
     suggest: float | None,
@@ -58,6 +61,7 @@ def command(
     minutes: float | None,
 ) -> None:
     """Say whether commit REV (default: HEAD) is kept, with each rule's reason. Writes nothing."""
+    check_report(report_path)
     project = open_project(ctx)
     commit = project.repository.resolve(revision)
     config, _ = project.config(commit)
@@ -81,10 +85,12 @@ def command(
         _show(tried, rehearsal.rehearsal_lines(tried), as_json=as_json)
         return
     verdict = pipeline.verdict_of(project, record)
+    report = report_of(project, record, verdict)
+    write_report(report_path, record, report)
     if as_json:
-        echo_json(msgspec.to_builtins(verdict))
+        echo_json({**msgspec.to_builtins(verdict), "report": msgspec.to_builtins(report)})
     else:
-        echo("\n".join(verdict_lines(record, verdict)))
+        echo("\n".join(report_lines(record, report)))
     ctx.exit(exit_code(verdict, config))
 
 

@@ -11,16 +11,19 @@ import msgspec
 
 from publisher.cli.gate import exit_code
 from publisher.cli.progress import Watch
-from publisher.cli.shared import open_project
+from publisher.cli.shared import check_report, open_project, report_option, write_report
 from publisher.cli.terminal import append, echo, echo_json, note
 from publisher.config import AUTO
 from publisher.errors import UsageError
 from publisher.publishing import allowance, cascade, pipeline
-from publisher.publishing.report import verdict_lines, verdict_markdown
+from publisher.publishing.compare import report_of
+from publisher.publishing.markdown import report_markdown
+from publisher.publishing.report import report_lines
 
 if TYPE_CHECKING:
     from publisher.publishing.pipeline import Outcome
     from publisher.publishing.project import Project
+    from publisher.schema import Report
 
 
 @click.command("publish")
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
     "--run", "archive", type=click.Path(path_type=Path, exists=True), help="Take the run that `bench --out` wrote here."
 )
 @click.option("--dry-run", is_flag=True, help="Measure and decide only; say what would be done with the result.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, with the whole report.")
+@report_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -48,31 +52,35 @@ def command(
     archive: Path | None,
     dry_run: bool,
     as_json: bool,
+    report_path: Path | None,
 ) -> None:
     """Measure commit REV (default: HEAD) and record the gate's verdict; publish a kept result and show it live."""
+    check_report(report_path)
     if archive is not None and (fresh or complete or dry_run):
         raise UsageError("--run takes a run that is measured already: not with --fresh, --complete or --dry-run")
     if archive is not None and tier == AUTO:
         raise UsageError("--run takes the run of one tier", hint="--tier TIER, once for each run")
     project = open_project(ctx)
     if dry_run:
-        ctx.exit(_rehearse(project, revision, tier))
+        ctx.exit(_rehearse(project, revision, tier, report_path))
     with Watch() as watch:
         if tier == AUTO:
             outcomes = cascade.publish_cascade(project, revision, watch, fresh=fresh, complete=complete)
         else:
             once = pipeline.publish(project, revision, tier, watch, fresh=fresh, complete=complete, archive=archive)
             outcomes = [once]
+    reports = [report_of(project, one.record, one.verdict) for one in outcomes]
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        for one in outcomes:
-            append(Path(summary), verdict_markdown(one.record, one.verdict, one.receipt))
+        for one, report in zip(outcomes, reports, strict=True):
+            append(Path(summary), report_markdown(one.record, report, one.receipt))
     outcome = outcomes[-1]
+    write_report(report_path, outcome.record, reports[-1], outcome.receipt)
     if as_json:
-        tiers = {"tiers": [_as_json(one) for one in outcomes]} if tier == AUTO else {}
-        echo_json(msgspec.to_builtins(_as_json(outcome) | tiers))
+        told = [_as_json(one, report) for one, report in zip(outcomes, reports, strict=True)]
+        echo_json(msgspec.to_builtins(told[-1] | ({"tiers": told} if tier == AUTO else {})))
     else:
-        _show(outcomes)
+        _show(outcomes, reports)
     config, _ = project.config(outcome.record.commit.sha)
     if outcome.news == "published":
         for line in allowance.left(project, config.netlify):
@@ -80,23 +88,23 @@ def command(
     ctx.exit(exit_code(outcome.verdict, config))
 
 
-def _as_json(outcome: Outcome) -> dict[str, object]:
+def _as_json(outcome: Outcome, report: Report) -> dict[str, object]:
     """Return what `--json` tells of one tier's run."""
-    told = {"news": outcome.news, "verdict": outcome.verdict, "receipt": outcome.receipt}
+    told = {"news": outcome.news, "verdict": outcome.verdict, "receipt": outcome.receipt, "report": report}
     return {"tier": outcome.record.tier, **told}
 
 
-def _show(outcomes: list[Outcome]) -> None:
-    """Print each tier's verdict, one line per tier where there were several, and what became of the last run."""
-    for one in outcomes:
-        echo("\n".join(verdict_lines(one.record, one.verdict)))
+def _show(outcomes: list[Outcome], reports: list[Report]) -> None:
+    """Print each tier's report, one line per tier where there were several, and what became of the last run."""
+    for one, report in zip(outcomes, reports, strict=True):
+        echo("\n".join(report_lines(one.record, report)))
     if len(outcomes) > 1:
         echo("\n".join(cascade.tier_line(one.record, one.verdict) for one in outcomes))
     outcome = outcomes[-1]
     echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
 
 
-def _rehearse(project: Project, revision: str, tier: str) -> int:
+def _rehearse(project: Project, revision: str, tier: str, report_path: Path | None) -> int:
     """Measure a commit, say its verdict and what publishing would do, and return the exit code that it would have."""
     project.ledger.sync()
     with Watch() as watch:
@@ -106,7 +114,9 @@ def _rehearse(project: Project, revision: str, tier: str) -> int:
             measured = pipeline.bench(project, revision, tier, watch, until="decided")
             done = [(measured, pipeline.verdict_of(project, measured))]
     for one, said in done:
-        echo("\n".join(verdict_lines(one, said)))
+        report = report_of(project, one, said)
+        write_report(report_path, one, report)
+        echo("\n".join(report_lines(one, report)))
     record, verdict = done[-1]
     then = "snapshot branch, build hook, verification, live site" if verdict.verdict == "kept" else "no build"
     echo(f"would be recorded in the ledger; then: {then}")

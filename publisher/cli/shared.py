@@ -4,12 +4,49 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click  # noqa: TC002 - as in every command
+import click
+import msgspec
 
-from publisher.cli.terminal import note
+from publisher.cli.terminal import note, write_json, write_text
+from publisher.errors import UsageError
+from publisher.publishing.markdown import report_markdown
 from publisher.publishing.project import Project
+
+if TYPE_CHECKING:
+    from publisher.schema import Receipt, Record, Report
+
+REPORT_KINDS = (".md", ".json")
+
+report_option = click.option(
+    "--report",
+    "report_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write the report to FILE.md or FILE.json.",
+)
+"""The option of the commands that end in a verdict."""
+
+
+def check_report(path: Path | None) -> None:
+    """Raise UsageError where a report could not be written to a file, before anything else is done."""
+    if path is None:
+        return
+    if path.suffix not in REPORT_KINDS:
+        raise UsageError(f"--report {path}: a report is Markdown or JSON", hint="--report FILE.md or FILE.json")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"--report {path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}")
+
+
+def write_report(path: Path | None, record: Record, report: Report, receipt: Receipt | None = None) -> None:
+    """Write a report to a file, as its name asks for."""
+    if path is None:
+        return
+    if path.suffix == ".json":
+        write_json(path, msgspec.to_builtins(report))
+    else:
+        write_text(path, report_markdown(record, report, receipt))
 
 
 def open_project(ctx: click.Context) -> Project:

@@ -6,16 +6,22 @@ taken for a command by GitHub's runner, which reads `::name::` at the start of a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shlex
+import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from publisher.files import atomic_write
 from publisher.secret import redacted
 from publisher.visible import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#\[)")
@@ -33,8 +39,54 @@ def echo(text: str) -> None:
 
 def echo_json(value: Any) -> None:
     """Print a result on stdout as one JSON document; whatever could steer a terminal or a runner is escaped in it."""
+    _write(sys.stdout, _json(value))
+
+
+def _json(value: Any) -> str:
     text = redacted(json.dumps(value, indent=2, ensure_ascii=True))
-    _write(sys.stdout, text.replace("##[", "\\u0023#[").replace("\x7f", "\\u007f") + "\n")
+    return text.replace("##[", "\\u0023#[").replace("\x7f", "\\u007f") + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a result to a file as `echo_json` prints it; StorageError where that fails."""
+    write_text(path, _json(value))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a result to a file, without secrets and control characters; StorageError where that fails."""
+    atomic_write(path, visible(redacted(text)).encode("utf-8", "backslashreplace"))
+
+
+def width() -> int:
+    """Return how many columns the terminal has, or 0 where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def page(lines: Iterable[str]) -> None:
+    """Print a long result on stdout line by line; on a terminal through $PAGER, or less, where there is one."""
+    command = shlex.split(os.environ.get("PAGER", "") or "less") if sys.stdout.isatty() else []
+    program = shutil.which(command[0]) if command else None
+    if program is None:
+        for line in lines:
+            echo(line)
+        return
+    # less ends at once where everything fits (F), leaves it on the screen (X), and starts no other program.
+    environment = {"LESS": "FX", "LESSSECURE": "1", "LESSCHARSET": "utf-8", **os.environ}
+    pager = subprocess.Popen([program, *command[1:]], stdin=subprocess.PIPE, env=environment)
+    text = (f"{harmless(line)}\n".encode("utf-8", "backslashreplace") for line in lines)
+    # A reader who leaves early closes the pipe; Ctrl-C is for the pager, which stays until its reader leaves it.
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        _pour(text, pager)
+    while pager.poll() is None:
+        with contextlib.suppress(KeyboardInterrupt):
+            pager.wait()
+
+
+def _pour(text: Iterable[bytes], pager: subprocess.Popen[bytes]) -> None:
+    """Write to a program's input and close it."""
+    if pager.stdin is not None:
+        with pager.stdin as pipe:
+            pipe.writelines(text)
 
 
 def note(text: str) -> None:

@@ -19,6 +19,7 @@ from publisher.schema import (
     Pruned,
     Receipt,
     Record,
+    Report,
     SnapshotName,
     TakenDown,
     Verdict,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from publisher.ledger.store import Ledger
 
 T = TypeVar("T", bound=schema.Struct)
+REPORT = "report.json"
+"""What a run's verdict was reported with; runs of older publishers have none."""
 
 
 def folder(run_id: str) -> str:
@@ -37,16 +40,17 @@ def folder(run_id: str) -> str:
     return f"runs/{run_id}"
 
 
-def run_files(record: Record, verdict: Verdict, samples: bytes) -> dict[str, bytes]:
+def run_files(record: Record, verdict: Verdict, samples: bytes, report: Report | None = None) -> dict[str, bytes]:
     """Return the ledger files of a run that the gate has just decided on."""
     line = summarize(record, verdict)
     place = folder(record.run_id)
-    return {
+    files = {
         f"{place}/record.json": canonical_json(record),
         f"{place}/verdict.json": canonical_json(verdict),
         f"{place}/summary.json": canonical_json(line),
         f"{place}/samples.jsonl.gz": samples,
     }
+    return files if report is None else files | {f"{place}/{REPORT}": canonical_json(report)}
 
 
 def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:

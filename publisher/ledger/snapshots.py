@@ -14,9 +14,10 @@ import msgspec
 
 from publisher.errors import GitError, LostRaceError, RemoteRejectedError, StorageError, UsageError
 from publisher.files import canonical_json, sha256_hex
-from publisher.ledger.history import folder, read_part, read_runs
+from publisher.ledger.history import REPORT, folder, read_part, read_runs
 from publisher.ledger.store import Ledger, author
-from publisher.schema import History, HistoryLine, Record, SnapshotName, Verdict
+from publisher.samples import FILE as SAMPLES
+from publisher.schema import History, HistoryLine, Record, Report, SnapshotName, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 LIVE = "refs/heads/live"
 FOLDER = "ledger"
+COMPARED = "compared"
+"""The folder below it with the answers of the runs that stand beside the snapshot's in its report."""
 MOST = 99
 """How many kept runs of one commit can have a snapshot each."""
 
@@ -107,11 +110,14 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     entered = _entered(ledger, f"{place}/{f'decision-{decided.number}' if decided else 'verdict'}.json")
     # Taken over by their hashes: samples can be large, and nothing of them needs to be read here.
     there = repository.below(entered, place)
-    names = ("record.json", "verdict.json", "samples.jsonl.gz")
+    names = ("record.json", "verdict.json", REPORT, SAMPLES)
     parts = {name: there[f"{place}/{name}"] for name in names if f"{place}/{name}" in there}
+    lines = [run.line for run in read_runs(ledger, at=entered)]
+    for run_id in _beside(ledger, record.run_id, lines) if REPORT in parts else ():
+        blob = repository.blob(entered, f"{folder(run_id)}/{SAMPLES}")
+        parts |= {f"{COMPARED}/{run_id}/{SAMPLES}": blob} if blob else {}
     verdict = read_part(ledger, record.run_id, "verdict.json", Verdict)
     digest = sha256_hex(repository.read(entered, f"{place}/record.json") or b"")
-    lines = [run.line for run in read_runs(ledger, at=entered)]
     own = SnapshotName(run_id=record.run_id, branch=branch, commit="", address=address(branch))
     history = History(site=site, headline=verdict.headline, lines=_named(lines, own))
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
@@ -122,6 +128,17 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
         author=author(moment),
         parents=[record.commit.sha],
     )
+
+
+def _beside(ledger: Ledger, run_id: str, lines: Sequence[HistoryLine]) -> list[str]:
+    """Return the runs that a run's report compares it with, and whose pages were not taken down by then."""
+    try:
+        report = read_part(ledger, run_id, REPORT, Report)
+    except StorageError:
+        return []
+    found = [one.base.run_id for one in (report.previous, report.best) if one is not None]
+    shown = {line.run_id for line in lines if not line.taken_down}
+    return [name for name in found if name in shown]
 
 
 def _entered(ledger: Ledger, path: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.errors import UsageError
+from publisher.errors import ConfigError, PublisherError, UsageError
+from publisher.gate.baseline import Measured
 from publisher.ledger import history
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from publisher.ledger.history import Run
     from publisher.publishing.project import Project
+    from publisher.schema import Record
 
 
 def find_snapshot(project: Project, wanted: str) -> Run:
@@ -74,6 +77,85 @@ def find_run(project: Project, wanted: str) -> Run:
     """Return the run that a run id, a snapshot's branch or a commit's beginning stands for, published or not."""
     found = [run for run in project.runs() if _matches(run, wanted)]
     return _only(found, wanted, "run", "publisher log   lists them")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A measured run: with its state in the ledger, or pending, without a verdict."""
+
+    record: Record
+    run: Run | None
+
+    @property
+    def measured(self) -> Measured:
+        """The run as the gate sees it; the line of a pending one says `inconclusive`."""
+        return Measured(self.run.line if self.run else history.summarize(self.record), self.record)
+
+
+def find_measured(project: Project, wanted: str, tier: str = "") -> Found:
+    """Return the run that a run id, snapshot, pin, `-N` (N before live) or revision stands for, pending ones included.
+
+    Of several runs of a commit it is the newest of `tier`, or of the tier that the commit publishes. Raises UsageError
+    where there is none, or where that does not tell which one is meant.
+    """
+    if re.fullmatch(r"-\d{1,6}", wanted):
+        before = find_snapshot(project, wanted)
+        return Found(project.record(before.run_id), before)
+    runs, waiting = project.runs(), list(project.pending.records())
+    pin = history.pins(project.ledger).get(wanted)
+    named = [run for run in runs if _matches(run, wanted) or (pin is not None and pin.run_id == run.run_id)]
+    pending = [
+        one for one in waiting if wanted == one.run_id or (len(wanted) >= 7 and one.commit.sha.startswith(wanted))
+    ]
+    if not named and not pending:
+        commit = _commit(project, wanted)
+        named = [run for run in runs if run.line.commit == commit]
+        pending = [one for one in waiting if one.commit.sha == commit]
+    entered = {run.run_id: run for run in named}
+    tiers = {run_id: run.line.tier for run_id, run in entered.items()} | {one.run_id: one.tier for one in pending}
+    chosen = _newest(project, tiers, wanted, tier)
+    record = next((one for one in pending if one.run_id == chosen), None)
+    run = entered.get(chosen)
+    if run is not None:
+        return Found(project.record(chosen), run)
+    if record is None:
+        raise UsageError(f"{wanted!r} names no run", hint="publisher log   lists them")
+    return Found(record, None)
+
+
+def _commit(project: Project, wanted: str) -> str:
+    """Return the commit of a revision; UsageError in our words where it names neither a run nor a commit."""
+    try:
+        return project.repository.resolve(wanted)
+    except PublisherError as error:
+        raise UsageError(
+            f"{wanted!r} names no run, snapshot, pin or commit", hint="publisher log   lists the runs"
+        ) from error
+
+
+def _newest(project: Project, tiers: dict[str, str], wanted: str, tier: str) -> str:
+    """Return the newest of some runs, given with their tiers, the pending ones last."""
+    known = [run_id for run_id, its in tiers.items() if tier in {"", its}]
+    if not known:
+        of = f" of tier {tier}" if tier else ""
+        raise UsageError(f"{wanted!r} names no run{of}", hint="publisher log   lists them; publisher bench   makes one")
+    if len({tiers[run_id] for run_id in known}) > 1:
+        published = [run_id for run_id in known if tiers[run_id] == _published_tier(project, known[-1])]
+        if not published:
+            raise UsageError(
+                f"{wanted!r} names runs of several tiers", hint="add --tier, or give a run id", detail="\n".join(known)
+            )
+        known = published
+    return known[-1]
+
+
+def _published_tier(project: Project, run_id: str) -> str:
+    """Return the tier that the commit of a run publishes; empty where its configuration does not tell."""
+    try:
+        config, _ = project.config(project.repository.resolve(run_id.split("-")[1]))
+    except (ConfigError, UsageError):
+        return ""
+    return config.publishing_tier
 
 
 def _matches(run: Run, wanted: str) -> bool:

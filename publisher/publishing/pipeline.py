@@ -19,6 +19,7 @@ from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
 from publisher.ledger import history
 from publisher.publishing import notify
+from publisher.publishing.compare import compared, new_report
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
 from publisher.publishing.extend import extended, extension, has
 from publisher.publishing.project import Project, Target, now
@@ -348,8 +349,9 @@ def _entered(project: Project, record: Record) -> Entry | None:
         verdict = verdict_of(project, record)
         if record.stopped_early is not None and verdict.verdict != "rejected":
             return None
-        files = history.run_files(record, verdict, project.pending.samples(record.run_id))
-        overtaken = partial(_is_overtaken, project, record, verdict)
+        report = new_report(project, record, verdict)
+        files = history.run_files(record, verdict, project.pending.samples(record.run_id), report)
+        overtaken = partial(_is_overtaken, project, record, verdict, compared(project, record, verdict))
         if project.ledger.append(files, f"{verdict.verdict}: {record.run_id}\n", unless=overtaken):
             project.pending.discard(record.run_id)
             return Entry(record, verdict, None)
@@ -376,9 +378,11 @@ def equal_run(project: Project, record: Record) -> Run | None:
     return next((run for run in project.runs() if run.line.identity == wanted), None)
 
 
-def _is_overtaken(project: Project, record: Record, verdict: Verdict) -> bool:
-    """Return whether the ledger has changed so that a run is there already or its verdict would be another now."""
-    return equal_run(project, record) is not None or verdict_of(project, record).rules != verdict.rules
+def _is_overtaken(project: Project, record: Record, verdict: Verdict, beside: list[str]) -> bool:
+    """Return whether a run is in the ledger by now, or its verdict or the runs `beside` it would be others."""
+    if equal_run(project, record) is not None:
+        return True
+    return verdict_of(project, record).rules != verdict.rules or compared(project, record, verdict) != beside
 
 
 def stored_verdict(project: Project, run_id: str) -> Verdict:

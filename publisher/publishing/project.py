@@ -329,12 +329,16 @@ class Project:
 
     def published_samples(self, run_id: str) -> Iterator[Sample]:
         """Return a run's samples as they are in the ledger, or will be where it is still pending; StorageError."""
+        return unpack_samples(self.packed_samples(run_id))
+
+    def packed_samples(self, run_id: str) -> bytes:
+        """Return the file of a run's samples as it is in the ledger, or will be; StorageError."""
         data = self.ledger.read(f"{history.folder(run_id)}/{SAMPLES}")
         if data is None and self.pending.holds(run_id):
             data = self.pending.samples(run_id)
         if data is None:
             raise StorageError(f"the ledger has no samples of {run_id}", hint="git fetch origin ledger:ledger")
-        return unpack_samples(data)
+        return data
 
     @property
     def proof_key(self) -> bytes:

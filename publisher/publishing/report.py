@@ -1,4 +1,4 @@
-"""Verdicts and tables for people: terminal, Markdown and job summary. Text from outside is made harmless first."""
+"""Reports of verdicts and tables as plain lines for a terminal. Text from outside is made harmless first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from publisher.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from publisher.schema import Receipt, Record, RuleResult, StoppedEarly, Verdict
+    from publisher.schema import (
+        Blind,
+        Change,
+        Comparison,
+        Flip,
+        Record,
+        Report,
+        RuleResult,
+        StoppedEarly,
+        SuiteComparison,
+        Verdict,
+    )
 
 WORDS = {
     "kept": "✓ kept",
@@ -20,6 +31,14 @@ WORDS = {
     "held": "? held",
     "unreadable": "! unreadable",
 }
+MEANINGS = {
+    "better": "clearly better",
+    "worse": "clearly worse",
+    "noise": "within the noise",
+    "other": "not comparable: another version of the suite",
+}
+LONGEST_VALUE = 24
+"""Characters of a setting that is shown where space is short; a digest is longer."""
 
 
 def one_line(text: str, width: int = 48) -> str:
@@ -33,8 +52,8 @@ def score_words(score: float, stderr: float, low: float, high: float) -> str:
     return f"{score:.1f} ± {stderr:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def verdict_lines(record: Record, verdict: Verdict) -> list[str]:
-    """Return the gate's table as plain lines: each suite's score, each rule's reason, the verdict."""
+def score_lines(record: Record) -> list[str]:
+    """Return which run it is and each suite's score as plain lines."""
     lines = [f"{record.model.name} ({record.model.quantization}) at {record.commit.sha[:12]}, tier {record.tier}"]
     for result in record.results:
         words = score_words(result.score, result.stderr, result.interval.low, result.interval.high)
@@ -43,14 +62,80 @@ def verdict_lines(record: Record, verdict: Verdict) -> list[str]:
             f"  {result.suite}: {words} points — {counts.right} right, {counts.wrong} wrong, "
             f"{counts.unanswered} unanswered, {counts.truncated} truncated, {counts.error} errors"
         )
+    return [visible(line) for line in lines]
+
+
+def report_lines(record: Record, report: Report) -> list[str]:
+    """Return a report as plain lines: scores, what they are compared with, each rule's reason, the verdict."""
+    verdict = report.verdict
+    lines = [*score_lines(record), *(line for suite in report.baseline for line in _baseline_lines(suite))]
     lines += [f"  {mark_of(rule)} {rule.rule}: {rule.reason}" for rule in verdict.rules]
     if verdict.baseline:
         lines.append(f"  {verdict.baseline}")
     if not verdict.rules:
         lines.append("  the policy has no rules: every run is kept")
-    if record.stopped_early is not None:
-        lines.append(f"  {saved_words(record.stopped_early, record.statistics)}")
+    if report.previous is not None:
+        lines.append(f"  {changed_words(report.previous)}")
+    if report.stopped_early is not None:
+        lines.append(f"  {saved_words(report.stopped_early, record.statistics)}")
+    if verdict.rules:
+        lines += [f"  {blind_words(blind)}" for blind in report.blind]
     return [visible(line) for line in [*lines, f"verdict: {verdict_words(verdict)}"]]
+
+
+def _baseline_lines(suite: SuiteComparison) -> list[str]:
+    """Return a suite beside its baseline, and the problems that turned."""
+    of = "the last kept run" if len(suite.runs) == 1 else f"{len(suite.runs)} kept runs"
+    lines = [f"  {suite.suite} against {suite.base_score:.1f} of {of}: {difference_words(suite)}"]
+    for word, flips in (("wrong", suite.turned_wrong), ("right", suite.turned_right)):
+        lines += [f"    turned {word}: {flip_words(flips)}"] if flips else []
+    return lines
+
+
+def difference_words(suite: SuiteComparison) -> str:
+    """Return a difference with its interval, its p-value and what it means."""
+    if suite.interval is None or suite.p_value is None:
+        return f"{suite.difference:+.1f} points, {MEANINGS[suite.meaning]}"
+    low, high = suite.interval.low, suite.interval.high
+    return (
+        f"{suite.difference:+.1f} points [{low:+.1f}, {high:+.1f}], p = {suite.p_value:.2g}, {MEANINGS[suite.meaning]}"
+    )
+
+
+def flip_words(flips: Sequence[Flip], most: int = 8) -> str:
+    """Return problems with how many of their samples were right before and are now; of single samples that is said."""
+    named = [f"{one_line(flip.problem, 40)}{_rates(flip)}" for flip in flips[:most]]
+    return ", ".join(named) + (f" and {len(flips) - most} more" if len(flips) > most else "")
+
+
+def _rates(flip: Flip) -> str:
+    if flip.drawn == flip.base_drawn == 1:
+        return ""
+    return f" {flip.base_right}/{flip.base_drawn} → {flip.right}/{flip.drawn}"
+
+
+def changed_words(previous: Comparison) -> str:
+    """Return what differs from the previous kept run, each setting in a few words."""
+    since = f"since {previous.base.commit[:12]}, the newest kept run before"
+    named = [f"{change.part} {change.name}{_from_to(change)}" for change in previous.changes]
+    return f"changed {since}: {', '.join(named)}" if named else f"no setting was changed {since}"
+
+
+def _from_to(change: Change) -> str:
+    """Return a short setting's two values; nothing for a long one, whose name says enough."""
+    values = (one_line(value or "none", LONGEST_VALUE + 1) for value in (change.before, change.after))
+    before, after = values
+    return f" {before} → {after}" if max(len(before), len(after)) <= LONGEST_VALUE else ""
+
+
+def blind_words(blind: Blind) -> str:
+    """Return what the gate could not have seen on a suite."""
+    if blind.detectable is None:
+        return f"not seen: no rule tests {blind.suite} against earlier runs: a drop within the limits goes unnoticed"
+    return (
+        f"not seen: on {blind.suite} this gate finds drops of {blind.detectable:.1f} points or more in four runs of "
+        "five; a smaller one can go unnoticed"
+    )
 
 
 def mark_of(rule: RuleResult) -> str:
@@ -73,33 +158,6 @@ def saved_words(early: StoppedEarly, statistics: Mapping[str, float]) -> str:
         f"stopped at look {early.look}: {early.samples} of {early.planned} samples decided it{spent}, "
         f"{1 - early.samples / max(1, early.planned):.0%} were saved (--complete takes them; the verdict stays)"
     )
-
-
-def verdict_markdown(record: Record, verdict: Verdict, receipt: Receipt | None) -> str:
-    """Return the verdict as Markdown for a job summary: figures, and names only inside code spans."""
-    rows = [
-        f"| {_code(r.suite)} | {r.score:.1f} ± {r.stderr:.1f} | {r.interval.low:.1f} – {r.interval.high:.1f} | "
-        f"{r.counts.right} / {r.counts.scored} |"
-        for r in record.results
-    ]
-    rules = [f"- {rule.outcome}: **{rule.rule}** — {_code(rule.reason)}" for rule in verdict.rules]
-    parts = [
-        f"### {WORDS[verdict.verdict]} {_code(record.commit.sha[:12])}",
-        "",
-        "| suite | score ± s.e. | 95 % | right |",
-        "| --- | --- | --- | --- |",
-        *rows,
-        "",
-        *rules,
-    ]
-    if receipt is not None:
-        parts += ["", f"Permanent address: <{receipt.address}>"]
-    return "\n".join(parts) + "\n"
-
-
-def _code(text: str) -> str:
-    """Return hostile text as a Markdown code span on one line."""
-    return f"`{one_line(text, 200).replace('`', 'ʼ').replace('|', '¦')}`"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

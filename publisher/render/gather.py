@@ -19,6 +19,7 @@ from publisher.schema import (
     HistoryLine,
     HistoryScore,
     Record,
+    Report,
     Sample,
     SuiteIdentity,
     SuiteResult,
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FOLDER = "ledger"
+COMPARED = "compared"
+"""The folder below it with the answers of the runs that the report compares this one with."""
 PARTS = ("templates", "assets", "content")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+_RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}\Z")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -63,6 +67,10 @@ class Snapshot:
     own: HistoryLine
     """This run's line in the history."""
     samples: tuple[Sample, ...]
+    report: Report | None
+    """What the verdict was reported with; None in snapshots of older publishers."""
+    compared: Mapping[str, tuple[Sample, ...]]
+    """Of the runs in the report, by run id: the samples of problems that turned and may be shown."""
     commit: str
     branch: str
     main: str
@@ -131,6 +139,7 @@ def gather(source: Source) -> Snapshot:
     samples = list(unpack_samples(_read(folder / SAMPLES)))
     _check(record, verdict, history, samples)
     own = next(line for line in history.lines if line.run_id == record.run_id)
+    report = _report(folder, record)
     main = _main_address(source.address or history.site)
     branch = _branch(own.snapshot or source.branch)
     return Snapshot(
@@ -141,12 +150,48 @@ def gather(source: Source) -> Snapshot:
         history_bytes=history_bytes,
         own=own,
         samples=tuple(_shown(samples, record)),
+        report=report,
+        compared=_compared(folder, report, record) if report else {},
         commit=source.commit,
         branch=branch,
         main=main,
         pin=prefixed(main, branch),
         site=_site(source.tree),
     )
+
+
+def _report(folder: Path, record: Record) -> Report | None:
+    """Return the report of the verdict; None where there is none, StorageError where it is another run's."""
+    path = folder / "report.json"
+    if not path.is_file():
+        return None
+    found = schema.decode(_read(path), Report, f"{FOLDER}/report.json")
+    ids = {found.run.run_id, found.verdict.run_id, *(one.run.run_id for one in (found.previous, found.best) if one)}
+    if ids != {record.run_id}:
+        raise StorageError(f"{FOLDER}/report.json is about another run than {record.run_id}")
+    return found
+
+
+def _compared(folder: Path, report: Report, record: Record) -> dict[str, tuple[Sample, ...]]:
+    """Return the samples that stand beside this run's: of problems that turned, in suites that are public in both."""
+    public = {suite.name for suite in record.suites if suite.public}
+    found: dict[str, tuple[Sample, ...]] = {}
+    for one in (report.previous, report.best):
+        path = folder / COMPARED / one.base.run_id / SAMPLES if one and _RUN.match(one.base.run_id) else None
+        if one is None or path is None or not path.is_file():
+            continue
+        wanted = {
+            (suite.suite, flip.problem)
+            for suite in one.suites
+            if suite.public and suite.suite in public
+            for flip in (*suite.turned_wrong, *suite.turned_right)
+        }
+        found[one.base.run_id] = tuple(
+            sample
+            for sample in unpack_samples(_read(path))
+            if (sample.suite, sample.problem) in wanted and not sample.withheld
+        )
+    return found
 
 
 def prefixed(main: str, name: str) -> str:

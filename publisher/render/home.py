@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import text
+from publisher.render.beside import MOST_ROWS, suite_row, turn_rows
 from publisher.render.identity import facts, pinning, reproducing
 from publisher.render.parts import Draft
 from publisher.render.runs import chart
@@ -13,10 +14,11 @@ from publisher.render.suites import basis, gauge, suite_view
 from publisher.render.tables import WITHIN_NOISE, differences, history_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from markupsafe import Markup
 
+    from publisher.render.beside import SuiteRow, TurnRow
     from publisher.render.gather import Snapshot
     from publisher.render.parts import Command, Facts
     from publisher.render.runs import ChartView
@@ -65,9 +67,16 @@ class HomeView:
     noisy: bool
     """Whether a difference is within the noise, which the page then explains."""
     summary: str
-    changes: tuple[tuple[str, str, str, str], ...]
+    changes: tuple[tuple[str, str, str, str, str], ...]
     suites: tuple[SuiteView, ...]
     rules: tuple[RuleView, ...]
+    baseline: tuple[SuiteRow, ...]
+    """Each suite beside the pooled runs that the gate compares with."""
+    turned: tuple[TurnRow, ...]
+    turned_words: str
+    turned_more: str
+    unseen: tuple[str, ...]
+    """What the gate could not have seen, and what its early looks saved."""
     compares: bool
     """Whether a rule compared this run with others: the table then has a column for the change."""
     chart: ChartView | None
@@ -93,7 +102,10 @@ def home(snapshot: Snapshot) -> HomeView:
     lines = snapshot.history.lines[::-1]
     rules = snapshot.verdict.rules
     changes = differences(snapshot)
-    _, change, _, meaning = changes[0] if changes else ("",) * 4
+    _, change, error, _, meaning = changes[0] if changes else ("",) * 5
+    beside = snapshot.report.baseline if snapshot.report else []
+    turned = [row for suite in beside for row in turn_rows(suite)]
+    more = len(turned[MOST_ROWS:]) + sum(suite.unlisted for suite in beside)
     passed = sum(rule.outcome == "pass" for rule in rules)
     return HomeView(
         model=text.line(record.model.name, 100),
@@ -107,13 +119,18 @@ def home(snapshot: Snapshot) -> HomeView:
         gauge=gauge(result, limit),
         threshold="" if limit is None else text.points(limit),
         verdict=snapshot.word,
-        change=change,
+        change=f"{change} {error}" if error.startswith("±") else change,
         meaning=meaning,
         noisy=any(said == WITHIN_NOISE for *_, said in changes),
         summary=f"{passed} of {text.plural(len(rules), 'rule')} passed" if rules else "no rules",
         changes=tuple(changes),
         suites=tuple(suite_view(snapshot, item) for item in record.results),
         rules=tuple(_rule(snapshot, rule) for rule in rules),
+        baseline=tuple(suite_row(suite) for suite in beside),
+        turned=tuple(turned[:MOST_ROWS]),
+        turned_words=_turned_words(turned),
+        turned_more=f"{text.plural(more, 'more problem')} turned." if more else "",
+        unseen=tuple(_unseen(snapshot)),
         compares=any(rule.difference is not None for rule in rules),
         chart=chart(snapshot),
         history=tuple(history_rows(snapshot, lines[:RECENT_ROWS])),
@@ -123,6 +140,29 @@ def home(snapshot: Snapshot) -> HomeView:
         pinning=tuple(pinning(snapshot)),
         notes=tuple(_notes(snapshot)),
     )
+
+
+def _turned_words(turned: Sequence[TurnRow]) -> str:
+    """Return how many problems turned which way."""
+    wrong, right = (sum(row.word == word for row in turned) for word in ("wrong", "right"))
+    return f"{text.plural(wrong, 'problem')} turned wrong and {text.count(right)} right against the baseline"
+
+
+def _unseen(snapshot: Snapshot) -> Iterator[str]:
+    """Yield what the gate could not have seen on each suite, and what stopping early saved."""
+    report = snapshot.report
+    if report is None or not snapshot.verdict.rules:
+        return
+    for blind in report.blind:
+        suite = text.line(blind.suite, 64)
+        if blind.detectable is None:
+            yield f"No rule tests {suite} against earlier runs: a drop within the limits would go unnoticed."
+        else:
+            drop = text.points(blind.detectable)
+            yield f"On {suite} it finds drops of {drop} points or more in four runs of five, and may miss smaller ones."
+    if report.stopped_early is not None:
+        early = report.stopped_early
+        yield f"It needed {text.count(early.samples)} of {text.plural(early.planned, 'sample')} to decide."
 
 
 def _rule(snapshot: Snapshot, rule: RuleResult) -> RuleView:

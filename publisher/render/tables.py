@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import figures, text
+from publisher.render.beside import MEANINGS
 from publisher.render.charts import Mark, Shape
 
 if TYPE_CHECKING:
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from publisher.render.gather import Snapshot
-    from publisher.schema import HistoryLine, HistoryScore
+    from publisher.schema import HistoryLine, HistoryScore, SuiteComparison
 
 Z95 = 1.959964
-WITHIN_NOISE = "within the noise"
+WITHIN_NOISE = MEANINGS["noise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +184,27 @@ def references(snapshot: Snapshot) -> list[tuple[str, HistoryLine]]:
     return [("the previous kept snapshot", previous), ("the best kept snapshot before", best)]
 
 
-def differences(snapshot: Snapshot) -> list[tuple[str, str, str, str]]:
-    """Return (words, change with its error, the older snapshot's address, meaning) for each reference."""
+def differences(snapshot: Snapshot) -> list[tuple[str, str, str, str, str]]:
+    """Return (words, change, its interval or error, the older snapshot's address, meaning) for each reference."""
     rows = []
+    tested = _tested(snapshot)
     for words, line in references(snapshot):
-        row = _compare(snapshot, line, snapshot.headline.suite)
-        rows.append(
-            (
-                f"against {words} ({text.line(line.commit[:7])})",
-                f"{row.change} ± {row.error}",
-                permanent(snapshot, line),
-                row.meaning,
-            )
-        )
+        suite = tested.get(line.run_id)
+        if suite is not None and suite.interval is not None:
+            change, error = text.change(suite.difference), text.changes(suite.interval.low, suite.interval.high)
+            meaning = MEANINGS[suite.meaning]
+        else:
+            row = _compare(snapshot, line, snapshot.headline.suite)
+            change, error, meaning = row.change, f"± {row.error}", row.meaning
+        named = f"against {words} ({text.line(line.commit[:7])})"
+        rows.append((named, change, error, permanent(snapshot, line), meaning))
     return rows
+
+
+def _tested(snapshot: Snapshot) -> dict[str, SuiteComparison]:
+    """Return the paired test of the headline suite for each run that the report has beside this one."""
+    found = [one for one in (snapshot.report.previous, snapshot.report.best) if one] if snapshot.report else []
+    return {one.base.run_id: suite for one in found for suite in one.suites if suite.suite == snapshot.headline.suite}
 
 
 def comparisons(snapshot: Snapshot) -> list[Comparison]:

@@ -41,6 +41,18 @@ def change(value: float) -> str:
     return text if text.startswith(MINUS) or not float(text) else f"+{text}"
 
 
+def chance(p_value: float) -> str:
+    """Return a p-value as people write it."""
+    if p_value < 0.001:
+        return "p < 0.001"
+    return f"p = {p_value:.3f}" if p_value < 0.1 else f"p = {p_value:.2f}"
+
+
+def changes(low: float, high: float) -> str:
+    """Return the two ends of an interval of a difference, each with its sign."""
+    return f"[{change(low)}, {change(high)}]"
+
+
 def interval(low: float, high: float) -> str:
     """Return the two ends of an interval in points."""
     return f"{points(low)}{NONE}{points(high)}"

@@ -1,0 +1,41 @@
+"""`publisher show`: the answers of a run."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import click
+import msgspec
+
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo_json, page, width
+from publisher.publishing.answers import Choice, answer_lines, check, chosen
+from publisher.publishing.find import find_measured
+from publisher.schema import Outcome
+
+
+@click.command("show", context_settings={"ignore_unknown_options": True})
+@click.argument("run", default="HEAD", metavar="[RUN]")
+@click.option("--suite", default="", help="Only this suite.")
+@click.option("--problem", default="", metavar="ID", help="Only this problem.")
+@click.option("--outcome", type=click.Choice(get_args(Outcome)), help="Only answers that were scored so.")
+@click.option("--tier", default="", help="Which tier's run, where a commit has several (default: the published one).")
+@click.option("--json", "as_json", is_flag=True, help="Print the samples as JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context, run: str, suite: str, problem: str, outcome: str | None, tier: str, as_json: bool
+) -> None:
+    """Print the answers of RUN (default: HEAD's): a run, snapshot, pin, commit, or -N for N before the live snapshot.
+
+    Of private suites only ids, outcomes and figures are shown.
+    """
+    project = open_project(ctx)
+    project.ledger.sync()
+    record = find_measured(project, run, tier).record
+    choice = Choice(suite, problem, outcome or "")
+    check(choice, record)
+    samples = chosen(record, project.published_samples(record.run_id), choice)
+    if as_json:
+        echo_json([msgspec.to_builtins(sample) for sample in samples])
+    else:
+        page(answer_lines(record, samples, width()))

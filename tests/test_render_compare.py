@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from publisher import schema
+from publisher.errors import StorageError
+from publisher.files import canonical_json
+from publisher.render import build, links
+from publisher.render.beside import MOST_PAIRS
+from publisher.samples import pack_samples, unpack_samples
+from publisher.schema import Report, Sample
+from tests.trees import add_report, snapshot_tree, source
+
+
+@pytest.fixture(name="tree")
+def tree_fixture(tmp_path: Path) -> Path:
+    """Return a snapshot tree with a report, which a test may change."""
+    return add_report(snapshot_tree(tmp_path / "tree", runs=5))
+
+
+def compare_page(tree: Path) -> str:
+    """Return the page that shows the snapshot beside older ones."""
+    return build(source(tree))["compare/index.html"].decode()
+
+
+def changed(tree: Path, **fields: object) -> None:
+    """Change fields of the tree's report."""
+    path = tree / "ledger/report.json"
+    found = schema.decode(path.read_bytes(), Report, "report.json")
+    path.write_bytes(canonical_json(msgspec.structs.replace(found, **fields)))
+
+
+def compared(tree: Path) -> Path:
+    """Return the file of the answers that stand beside the snapshot's."""
+    (path,) = (tree / "ledger/compared").rglob("samples.jsonl.gz")
+    return path
+
+
+def text_of(page: str) -> str:
+    """Return a page's words, without tags."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+def test_the_page_shows_test_settings_problems_and_answers(tree: Path) -> None:
+    """The paired test, what was changed, which problems turned, and answers with their differences marked."""
+    page = compare_page(tree)
+    words = text_of(page)
+    assert "exact McNemar test over 120 problems" in words
+    assert re.search(r"\+\d\.\d \[\+\d\.\d, \+\d+\.\d\]", words)
+    assert "quantization Q2_K" in words
+    assert "words-0003" in words
+    assert "<del>which makes more</del>" in page
+    assert "<ins>so we add</ins>" in page
+    assert "within the noise" in words
+    assert links.check(build(source(tree))) == []
+
+
+def test_the_home_page_says_what_the_gate_could_not_have_seen(tree: Path) -> None:
+    """The gate's section stands beside the baseline, counts what turned, and tells its limits."""
+    words = text_of(build(source(tree))["index.html"].decode())
+    assert "Against the baseline" in words
+    assert "problems turned wrong and 13 right against the baseline" in words
+    assert "No rule tests words against earlier runs" in words
+    blind = [schema.Blind(suite="words", detectable=11.0)]
+    changed(tree, blind=blind)
+    words = text_of(build(source(tree))["index.html"].decode())
+    assert "it finds drops of 11.0 points or more in four runs of five" in words
+
+
+def test_answers_of_a_private_suite_are_never_shown(tree: Path) -> None:
+    """Neither where it is private now, nor where it was then, nor where the stored sample was withheld."""
+    told = [
+        msgspec.structs.replace(item, text=f"CANARY-{item.suite} {item.text}")
+        for item in unpack_samples(compared(tree).read_bytes())
+    ]
+    compared(tree).write_bytes(pack_samples(told))
+    files = build(source(tree))
+    assert b"CANARY-words" in files["compare/index.html"]
+    assert not [name for name, data in files.items() if b"CANARY-hard" in data]
+    found = schema.decode((tree / "ledger/report.json").read_bytes(), Report, "report.json").previous
+    assert found is not None
+    once = [msgspec.structs.replace(suite, public=False) for suite in found.suites]
+    changed(tree, previous=msgspec.structs.replace(found, suites=once))
+    assert "CANARY" not in compare_page(tree)
+    changed(tree, previous=found)
+    compared(tree).write_bytes(pack_samples(msgspec.structs.replace(item, withheld=True) for item in told))
+    assert "CANARY" not in compare_page(tree)
+
+
+def test_the_page_stays_light_whatever_turned(tree: Path) -> None:
+    """Answers of megabytes that part at once add a bounded number of bytes."""
+    light = len(compare_page(tree))
+
+    def longer(item: Sample) -> Sample:
+        return msgspec.structs.replace(item, text=f"{item.outcome} " + "a b c " * 50_000)
+
+    compared(tree).write_bytes(pack_samples(map(longer, unpack_samples(compared(tree).read_bytes()))))
+    page = compare_page(tree)
+    assert page.count('class="pair"') <= MOST_PAIRS
+    assert len(page) < light + 40_000
+    assert "characters more" in page.replace("\u202f", "")
+
+
+def test_strangers_text_stays_text(tmp_path: Path) -> None:
+    """Ids, answers, prompts and outcomes of the worst kind are escaped, and controls are spelled."""
+    page = compare_page(add_report(snapshot_tree(tmp_path / "tree", runs=5, hostile=True)))
+    assert "<script>alert" not in page
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_the_same_tree_gives_the_same_page(tree: Path) -> None:
+    """Nothing but the tree decides a byte."""
+    assert build(source(tree)) == build(source(tree))
+
+
+def test_a_snapshot_of_an_older_publisher_has_its_page_too(tree: Path) -> None:
+    """Without a report the scores are compared as independent ones, as they were then, and the page says so."""
+    (tree / "ledger/report.json").unlink()
+    page = compare_page(tree)
+    assert "taken as independent" in page
+    assert 'class="pair"' not in page
+
+
+def test_answers_that_are_missing_leave_the_rest(tree: Path) -> None:
+    """Without the other run's answers the table of problems stays."""
+    compared(tree).unlink()
+    page = compare_page(tree)
+    assert 'class="pair"' not in page
+    assert "words-0003" in page
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text.replace(b'"drawn":', b'"drawn":-'),
+        lambda text: text.replace(b'"drawn": 1', b'"drawn": 0').replace(b'"drawn":1', b'"drawn":0'),
+        lambda text: text.replace(b"20261120T201133Z", b"20261120T201134Z"),
+        lambda text: text[:-20],
+    ],
+)
+def test_a_report_that_cannot_be_is_an_error(tree: Path, spoil: object) -> None:
+    """Counts that no run has, another run's report, a broken file: one message, no page."""
+    path = tree / "ledger/report.json"
+    assert callable(spoil)
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(StorageError, match=r"report\.json"):
+        build(source(tree))
