@@ -68,8 +68,8 @@ def builtin_with(path: Path, *, template: str | None = None, nan: bool = False) 
     whole = BUILTIN.read_bytes()
     start = whole.index(text("tokenizer.chat_template"))
     with BUILTIN.open("rb") as stream:
-        cursor = reader._Cursor(stream.fileno(), len(whole))
-        _, tensors, count = reader._preamble(cursor)
+        cursor = reader.Cursor(stream.fileno(), len(whole))
+        _, tensors, count = reader.preamble(cursor)
         reader._pairs(cursor, count)
         names = cursor.at
         reader._tensors(cursor, tensors, alignment=32)

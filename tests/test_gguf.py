@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.engine.gguf import FILE_TYPES, TYPES, Header, read_header
+from publisher.engine.gguf import Header, read_header
+from publisher.engine.gguf_types import FILE_TYPES, TYPES
 from publisher.errors import ModelError
 from tests.gguf_maker import BUILTIN, gguf, pair, pairs, tensor, text
 

@@ -43,6 +43,8 @@ class ModelConfig(Section, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     source: Annotated[str, Meta(min_length=1, max_length=1000)]
     sha256: Digest = ""
+    shards: list[Digest] = msgspec.field(default_factory=list)
+    """The sha256 of each part of a split file (`-00001-of-00003.gguf`), in order."""
     context: Annotated[int, Meta(ge=64, le=1_048_576, description="64 to 1048576 tokens")] = 4096
     gpu_layers: Literal["all"] | Annotated[int, Meta(ge=0, le=10_000)] = "all"
     sampling: SamplingConfig = SamplingConfig()

@@ -161,7 +161,7 @@ def _mistakes_between(config: Config) -> list[str]:
     mistakes += prompt_mistakes("prompt.", config.prompt)
     if config.prompt.use and config.prompt != PromptConfig(use=config.prompt.use):
         mistakes.append(f"prompt.use: prompts/{config.prompt.use}.toml has the texts, so give none here")
-    mistakes += _source_mistakes("model", config.model.source, config.model.sha256)
+    mistakes += _source_mistakes("model", config.model.source, config.model.sha256, pinned=bool(config.model.shards))
     for name, suite in config.suites.items():
         mistakes += _suite_mistakes(f"suites.{name}", suite)
     return mistakes

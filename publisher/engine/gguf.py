@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+from publisher.engine.gguf_types import FILE_TYPES, TYPES
 from publisher.errors import ModelError
 
 MAGIC = b"GGUF"
@@ -27,100 +28,21 @@ MAX_NAME = 63
 MAX_LAYERS = 512
 MAX_DIMENSIONS = 4
 
-# ggml's number of a tensor type -> (values per block, bytes per block); a test compares them with ggml's own table.
-TYPES = {
-    0: (1, 4),
-    1: (1, 2),
-    2: (32, 18),
-    3: (32, 20),
-    6: (32, 22),
-    7: (32, 24),
-    8: (32, 34),
-    9: (32, 36),
-    10: (256, 84),
-    11: (256, 110),
-    12: (256, 144),
-    13: (256, 176),
-    14: (256, 210),
-    15: (256, 292),
-    16: (256, 66),
-    17: (256, 74),
-    18: (256, 98),
-    19: (256, 50),
-    20: (32, 18),
-    21: (256, 110),
-    22: (256, 82),
-    23: (256, 136),
-    24: (1, 1),
-    25: (1, 2),
-    26: (1, 4),
-    27: (1, 8),
-    28: (1, 8),
-    29: (256, 56),
-    30: (1, 2),
-    34: (256, 54),
-    35: (256, 66),
-    39: (32, 17),
-    40: (64, 36),
-    41: (128, 18),
-    42: (64, 18),
-}
-
-# llama.cpp's number of a quantization -> its name.
-FILE_TYPES = {
-    0: "F32",
-    1: "F16",
-    2: "Q4_0",
-    3: "Q4_1",
-    7: "Q8_0",
-    8: "Q5_0",
-    9: "Q5_1",
-    10: "Q2_K",
-    11: "Q3_K_S",
-    12: "Q3_K_M",
-    13: "Q3_K_L",
-    14: "Q4_K_S",
-    15: "Q4_K_M",
-    16: "Q5_K_S",
-    17: "Q5_K_M",
-    18: "Q6_K",
-    19: "IQ2_XXS",
-    20: "IQ2_XS",
-    21: "Q2_K_S",
-    22: "IQ3_XS",
-    23: "IQ3_XXS",
-    24: "IQ1_S",
-    25: "IQ4_NL",
-    26: "IQ3_S",
-    27: "IQ3_M",
-    28: "IQ2_S",
-    29: "IQ2_M",
-    30: "IQ4_XS",
-    31: "IQ1_M",
-    32: "BF16",
-    36: "TQ1_0",
-    37: "TQ2_0",
-    38: "MXFP4_MOE",
-    39: "NVFP4",
-    40: "Q1_0",
-    41: "Q2_0",
-}
-
-_U8, _I8, _U16, _I16, _U32, _I32, _F32, _BOOL, _STRING, _ARRAY, _U64, _I64, _F64 = range(13)
-_SCALARS = {
+_U8, _I8, _U16, _I16, U32, _I32, _F32, _BOOL, STRING, ARRAY, U64, _I64, _F64 = range(13)
+SCALARS = {
     _U8: struct.Struct("<B"),
     _I8: struct.Struct("<b"),
     _U16: struct.Struct("<H"),
     _I16: struct.Struct("<h"),
-    _U32: struct.Struct("<I"),
+    U32: struct.Struct("<I"),
     _I32: struct.Struct("<i"),
     _F32: struct.Struct("<f"),
     _BOOL: struct.Struct("<?"),
-    _U64: struct.Struct("<Q"),
+    U64: struct.Struct("<Q"),
     _I64: struct.Struct("<q"),
     _F64: struct.Struct("<d"),
 }
-_LENGTH = _SCALARS[_U64]
+_LENGTH = SCALARS[U64]
 _TOKENS = "tokenizer.ggml.tokens"
 _HINT = "fetch the file again; if it stays like this, its maker has to correct it"
 
@@ -151,14 +73,14 @@ class Header:
 def read_header(descriptor: int) -> Header:
     """Return the checked header of the GGUF file that is open as `descriptor`; raises ModelError."""
     size = os.fstat(descriptor).st_size
-    cursor = _Cursor(descriptor, size)
-    version, tensors, pairs = _preamble(cursor)
+    cursor = Cursor(descriptor, size)
+    version, tensors, pairs = preamble(cursor)
     values, lengths = _pairs(cursor, pairs)
-    parameters = _tensors(cursor, tensors, alignment=_alignment(values))
+    parameters = _tensors(cursor, tensors, alignment=alignment(values))
     return _header(size, version, parameters, values, lengths)
 
 
-class _Cursor:
+class Cursor:
     """Reads a header from its start, never past the end of the file or the limit of a header."""
 
     def __init__(self, descriptor: int, size: int) -> None:
@@ -173,52 +95,56 @@ class _Cursor:
         start, end = self.at, self.at + length
         if end > self._limit:
             beyond = "the file ends" if end > self.size else f"it is larger than the {MAX_HEADER >> 20} MiB allowed"
-            raise _broken(f"{beyond} within {what} at byte {start}")
+            raise broken(f"{beyond} within {what} at byte {start}")
         while len(self._buffer) < end:
             piece = os.pread(self._descriptor, max(1 << 20, end - len(self._buffer)), len(self._buffer))
             if not piece:
-                raise _broken(f"the file ends within {what} at byte {start}")
+                raise broken(f"the file ends within {what} at byte {start}")
             self._buffer += piece
         self.at = end
         return start
 
+    def since(self, start: int) -> bytes:
+        """Return the bytes from `start` up to here."""
+        return bytes(self._buffer[start : self.at])
+
     def scalar(self, kind: int, what: str) -> Any:
         """Return the next value of a fixed size."""
-        form = _SCALARS[kind]
+        form = SCALARS[kind]
         return form.unpack_from(self._buffer, self.need(form.size, what))[0]
 
     def string(self, what: str, limit: int = MAX_STRING) -> bytes:
         """Return the next string's bytes."""
-        length = self.scalar(_U64, what)
+        length = self.scalar(U64, what)
         if length > limit:
-            raise _broken(f"{what} has {length} bytes, more than the {limit} allowed")
+            raise broken(f"{what} has {length} bytes, more than the {limit} allowed")
         start = self.need(length, what)
         return bytes(self._buffer[start : start + length])
 
     def room(self, count: int, each: int, what: str) -> None:
         """Raise ModelError for a count of items, of at least `each` bytes, that the rest of the file cannot hold."""
         if count * each > self.size - self.at:
-            raise _broken(f"{what}: {count} of them do not fit into a file of {self.size} bytes")
+            raise broken(f"{what}: {count} of them do not fit into a file of {self.size} bytes")
 
 
-def _preamble(cursor: _Cursor) -> tuple[int, int, int]:
+def preamble(cursor: Cursor) -> tuple[int, int, int]:
     """Return the version and the counts of tensors and of pairs."""
     if cursor.size == 0:
         raise ModelError("the model file is empty", hint=_HINT)
     start = cursor.need(min(4, cursor.size), "the magic number")
-    magic = bytes(cursor._buffer[start : cursor.at])  # noqa: SLF001 - the cursor is ours
+    magic = cursor.since(start)
     if magic != MAGIC:
         raise ModelError(f"this is not a GGUF file: it starts with {magic!r}", hint=_magic_hint(magic))
-    version = cursor.scalar(_U32, "the version")
+    version = cursor.scalar(U32, "the version")
     if version not in VERSIONS:
         swapped = int.from_bytes(version.to_bytes(4, "little"), "big") in VERSIONS
         why = "it is big-endian" if swapped else f"version {version}, and this publisher reads 2 and 3"
-        raise _broken(why)
-    tensors, pairs = cursor.scalar(_U64, "the number of tensors"), cursor.scalar(_U64, "the number of metadata pairs")
+        raise broken(why)
+    tensors, pairs = cursor.scalar(U64, "the number of tensors"), cursor.scalar(U64, "the number of metadata pairs")
     if not 1 <= tensors <= MAX_TENSORS:
-        raise _broken(f"{tensors} tensors, where 1 to {MAX_TENSORS} are possible")
+        raise broken(f"{tensors} tensors, where 1 to {MAX_TENSORS} are possible")
     if pairs > MAX_PAIRS:
-        raise _broken(f"{pairs} metadata pairs, more than the {MAX_PAIRS} allowed")
+        raise broken(f"{pairs} metadata pairs, more than the {MAX_PAIRS} allowed")
     cursor.room(pairs, 13, "metadata pairs")
     cursor.room(tensors, 32, "tensors")
     return version, tensors, pairs
@@ -233,45 +159,45 @@ def _magic_hint(magic: bytes) -> str:
     return _HINT
 
 
-def _pairs(cursor: _Cursor, count: int) -> tuple[dict[str, Any], dict[str, int]]:
+def _pairs(cursor: Cursor, count: int) -> tuple[dict[str, Any], dict[str, int]]:
     """Return every scalar and string by key, and the length of every array by key."""
     values: dict[str, Any] = {}
     lengths: dict[str, int] = {}
     for number in range(count):
         key = cursor.string(f"the key of metadata pair {number}", 65_535).decode("utf-8", "replace")
         if key in values or key in lengths:
-            raise _broken(f"the key {key!r} occurs twice")
-        kind = cursor.scalar(_U32, f"the type of {key!r}")
-        if kind == _ARRAY:
-            lengths[key] = _array(cursor, key)
-        elif kind == _STRING:
+            raise broken(f"the key {key!r} occurs twice")
+        kind = cursor.scalar(U32, f"the type of {key!r}")
+        if kind == ARRAY:
+            lengths[key] = array(cursor, key)
+        elif kind == STRING:
             values[key] = cursor.string(repr(key)).decode("utf-8", "replace")
-        elif kind in _SCALARS:
+        elif kind in SCALARS:
             values[key] = cursor.scalar(kind, repr(key))
         else:
-            raise _broken(f"{key!r} has the unknown type {kind}")
+            raise broken(f"{key!r} has the unknown type {kind}")
     return values, lengths
 
 
-def _array(cursor: _Cursor, key: str) -> int:
+def array(cursor: Cursor, key: str) -> int:
     """Step over an array and return its length."""
-    kind, count = cursor.scalar(_U32, f"the type of {key!r}"), cursor.scalar(_U64, f"the length of {key!r}")
+    kind, count = cursor.scalar(U32, f"the type of {key!r}"), cursor.scalar(U64, f"the length of {key!r}")
     if count > MAX_ARRAY:
-        raise _broken(f"{key!r} has {count} entries, more than the {MAX_ARRAY} allowed")
-    if kind in _SCALARS:
-        cursor.need(count * _SCALARS[kind].size, repr(key))
-    elif kind == _STRING:
+        raise broken(f"{key!r} has {count} entries, more than the {MAX_ARRAY} allowed")
+    if kind in SCALARS:
+        cursor.need(count * SCALARS[kind].size, repr(key))
+    elif kind == STRING:
         cursor.room(count, 8, repr(key))
         if key == _TOKENS:
             _check_tokens(cursor, count)
         else:
             _skip_strings(cursor, count, key)
     else:
-        raise _broken(f"{key!r} is an array of the unknown type {kind}")
+        raise broken(f"{key!r} is an array of the unknown type {kind}")
     return int(count)
 
 
-def _check_tokens(cursor: _Cursor, count: int) -> None:
+def _check_tokens(cursor: Cursor, count: int) -> None:
     """Step over the tokens' texts and check that they differ: llama.cpp aborts on duplicates.
 
     It reads them as C strings, so a zero byte ends a text; empty ones get names of their own there.
@@ -280,30 +206,30 @@ def _check_tokens(cursor: _Cursor, count: int) -> None:
     for number in range(count):
         token = cursor.string(f"token {number}").partition(b"\0")[0]
         if token in seen:
-            raise _broken(f"token {number} has the same text as another one: {token[:40]!r}")
+            raise broken(f"token {number} has the same text as another one: {token[:40]!r}")
         if token:
             seen.add(token)
 
 
-def _skip_strings(cursor: _Cursor, count: int, key: str) -> None:
+def _skip_strings(cursor: Cursor, count: int, key: str) -> None:
     """Step over strings without keeping them."""
     what = f"an entry of {key!r}"
     for _ in range(count):
-        length = cursor.scalar(_U64, what)
+        length = cursor.scalar(U64, what)
         if length > MAX_STRING:
-            raise _broken(f"{what} has {length} bytes, more than the {MAX_STRING} allowed")
+            raise broken(f"{what} has {length} bytes, more than the {MAX_STRING} allowed")
         cursor.need(length, what)
 
 
-def _alignment(values: dict[str, Any]) -> int:
+def alignment(values: dict[str, Any]) -> int:
     """Return the alignment of the tensors' data."""
     alignment = values.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment < 8 or alignment > 1 << 20 or alignment & (alignment - 1):
-        raise _broken(f"general.alignment is {alignment!r}, where a power of two from 8 is needed")
+        raise broken(f"general.alignment is {alignment!r}, where a power of two from 8 is needed")
     return alignment
 
 
-def _tensors(cursor: _Cursor, count: int, *, alignment: int) -> int:
+def _tensors(cursor: Cursor, count: int, *, alignment: int) -> int:
     """Check every tensor against the file and return the number of parameters."""
     seen: set[bytes] = set()
     parameters = 0
@@ -312,34 +238,34 @@ def _tensors(cursor: _Cursor, count: int, *, alignment: int) -> int:
         name = cursor.string(f"the name of tensor {number}", MAX_NAME)
         label = f"tensor {name.decode('utf-8', 'replace')!r}"
         if name in seen:
-            raise _broken(f"{label} occurs twice")
+            raise broken(f"{label} occurs twice")
         seen.add(name)
-        elements, length = _shape(cursor, label)
-        offset = cursor.scalar(_U64, label)
+        elements, length = shape(cursor, label)
+        offset = cursor.scalar(U64, label)
         if offset % alignment:
-            raise _broken(f"{label} starts at {offset}, which is not a multiple of {alignment}")
+            raise broken(f"{label} starts at {offset}, which is not a multiple of {alignment}")
         parameters += elements
         ends.append((label, offset + length))
     data = -(-cursor.at // alignment) * alignment
     for label, end in ends:
         if data + end > cursor.size:
-            raise _broken(f"{label} ends at byte {data + end}, the file at {cursor.size}: it is cut short")
+            raise broken(f"{label} ends at byte {data + end}, the file at {cursor.size}: it is cut short")
     return parameters
 
 
-def _shape(cursor: _Cursor, label: str) -> tuple[int, int]:
+def shape(cursor: Cursor, label: str) -> tuple[int, int]:
     """Return the number of values of the next tensor, and their size in bytes."""
-    dimensions = cursor.scalar(_U32, label)
+    dimensions = cursor.scalar(U32, label)
     if not 1 <= dimensions <= MAX_DIMENSIONS:
-        raise _broken(f"{label} has {dimensions} dimensions, where 1 to {MAX_DIMENSIONS} are possible")
-    sizes = [cursor.scalar(_U64, label) for _ in range(dimensions)]
-    kind = cursor.scalar(_U32, label)
+        raise broken(f"{label} has {dimensions} dimensions, where 1 to {MAX_DIMENSIONS} are possible")
+    sizes = [cursor.scalar(U64, label) for _ in range(dimensions)]
+    kind = cursor.scalar(U32, label)
     if kind not in TYPES:
-        raise _broken(f"{label} has the unknown type {kind}")
+        raise broken(f"{label} has the unknown type {kind}")
     block, width = TYPES[kind]
     elements = math.prod(sizes)
     if elements == 0 or max(sizes) >= 1 << 63 or sizes[0] % block:
-        raise _broken(f"{label} has the impossible shape {sizes}")
+        raise broken(f"{label} has the impossible shape {sizes}")
     return elements, elements // block * width
 
 
@@ -347,7 +273,7 @@ def _header(size: int, version: int, parameters: int, values: dict[str, Any], le
     """Check that the metadata describes a language model, and return the header."""
     architecture = _text(values, "general.architecture")
     if not architecture:
-        raise _broken("it does not name an architecture (general.architecture)")
+        raise broken("it does not name an architecture (general.architecture)")
     if values.get("split.count", 0) not in {0, 1}:
         raise ModelError(
             "the model is one part of a file that was split",
@@ -355,13 +281,13 @@ def _header(size: int, version: int, parameters: int, values: dict[str, Any], le
         )
     layers = _number(values, f"{architecture}.block_count")
     if not 1 <= layers <= MAX_LAYERS:
-        raise _broken(f"{architecture}.block_count is {layers}, where 1 to {MAX_LAYERS} are possible")
+        raise broken(f"{architecture}.block_count is {layers}, where 1 to {MAX_LAYERS} are possible")
     vocabulary = lengths.get(_TOKENS, 0)
     if vocabulary == 0:
-        raise _broken("it has no tokens (tokenizer.ggml.tokens): is it a language model?")
+        raise broken("it has no tokens (tokenizer.ggml.tokens): is it a language model?")
     for key in ("tokenizer.ggml.scores", "tokenizer.ggml.token_type"):
         if lengths.get(key, vocabulary) != vocabulary:
-            raise _broken(f"{key} has {lengths[key]} entries for {vocabulary} tokens")
+            raise broken(f"{key} has {lengths[key]} entries for {vocabulary} tokens")
     kind = _number(values, "general.file_type") if "general.file_type" in values else -1
     return Header(
         size=size,
@@ -382,7 +308,7 @@ def _number(values: dict[str, Any], key: str) -> int:
     """Return a whole number of the metadata; 0 where it is missing."""
     value = values.get(key, 0)
     if not isinstance(value, int):
-        raise _broken(f"{key} is {str(value)[:40]!r}, where a whole number is needed")
+        raise broken(f"{key} is {str(value)[:40]!r}, where a whole number is needed")
     return int(value)
 
 
@@ -390,10 +316,10 @@ def _text(values: dict[str, Any], key: str) -> str:
     """Return a string of the metadata; empty where it is missing."""
     value = values.get(key, "")
     if not isinstance(value, str):
-        raise _broken(f"{key} is {str(value)[:40]!r}, where a text is needed")
+        raise broken(f"{key} is {str(value)[:40]!r}, where a text is needed")
     return value
 
 
-def _broken(why: str) -> ModelError:
+def broken(why: str) -> ModelError:
     """Return the error for a GGUF file that breaks the format's rules."""
     return ModelError(f"the GGUF file is broken: {why}", hint=_HINT)

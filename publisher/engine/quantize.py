@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from publisher import confine
-from publisher.engine.gguf import FILE_TYPES, read_header
+from publisher.engine.gguf import read_header
+from publisher.engine.gguf_types import FILE_TYPES
 from publisher.engine.process import child_environment
 from publisher.errors import ModelError, UsageError
 from publisher.files import atomic_write, canonical_json, sha256_file, storage_error, sync_folder
