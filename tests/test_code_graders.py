@@ -17,9 +17,12 @@ from publisher.graders.code.outputs import Checker, same_output
 from publisher.graders.code.programs import Case, Cases, Result
 from publisher.graders.code.sandbox import Sandbox
 from publisher.graders.extract import final_code
+from tests.measuring import Parrot, job, run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.made import GitFolder
 
 ADD = Cases(
     kind="python-tests",
@@ -354,3 +357,30 @@ def test_a_bomb_of_private_tests_is_bounded() -> None:
     """What they unpack to has a limit."""
     with pytest.raises(SuiteError, match="more than 1 MiB"):
         livecodebench.unpacked(packed("x" * (2 << 20)), "row 1", largest=1 << 20)
+
+
+def test_a_suite_of_programs_is_not_measured_without_a_sandbox(
+    repository: GitFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails closed, before a single sample is generated, with the reason and what to install."""
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    line = {"id": "a", "problem": "Square it.", "answer": msgspec.json.encode(ECHO).decode()}
+    engine = Parrot("print(9)")
+    with pytest.raises(GraderError, match="bwrap is not installed") as caught:
+        run(job(repository, json.dumps(line).encode(), grader="stdin"), tmp_path, start=engine)
+    assert (engine.begun, "apt-get install bubblewrap" in caught.value.hint) == (0, True)
+
+
+def test_a_suite_of_programs_is_measured(sandbox: Sandbox, repository: GitFolder, tmp_path: Path) -> None:
+    """From the model's text to a score, with pass@k, the tests staying outside."""
+    lines = [
+        {"id": name, "problem": text, "answer": msgspec.json.encode(ECHO).decode()}
+        for name, text in (("a", "Square it."), ("b", "Cube it."))
+    ]
+    answers = {"Square": "```python\nprint(int(input()) ** 2)\n```", "Cube": "```python\nprint(9)\n```"}
+    suite = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+    result = run(job(repository, suite, grader="stdin", samples=2), tmp_path, start=Parrot("", answers)).record.results[
+        0
+    ]
+    assert (result.score, result.pass_at) == (50.0, {"1": 50.0, "2": 50.0})
+    assert sandbox

@@ -54,6 +54,8 @@ class Limits:
     processes: int = 64
     file: int = 32 << 20
     scratch: int = 64 << 20
+    files: int = 20_000
+    """Files and folders in the scratch folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Running:
         self._limits, self._folder = limits, folder
         self._began = time.monotonic()
         self._process, self._status = _started(command)
-        self.watch = Watch(self._process.pid)
+        self.watch = Watch(self._process.pid, limits.scratch)
         self._clock = Clock(limits.seconds, self.watch)
         self._out, self._errors, self._stdin = bytearray(), bytearray(), b""
         self._fed = 0
@@ -275,8 +277,9 @@ class Running:
         if len(self._out) > self._limits.output:
             return "output"
         # Starting takes a few hundredths of a second, and no program fills the memory in that time.
-        if time.monotonic() - self._began > 0.1 and self.watch.usage().memory > self._limits.memory:
-            return "memory"
+        if time.monotonic() - self._began > 0.1:
+            used = self.watch.usage()
+            return "memory" if used.memory > self._limits.memory else "files" if used.files > self._limits.files else ""
         return ""
 
     def _pump(self, seconds: float) -> None:

@@ -9,6 +9,7 @@ their own, and their own is counted as processor time.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -24,26 +25,27 @@ _PATIENCE = 20
 
 
 class Usage(NamedTuple):
-    """Resident bytes, seconds of processor time, and seconds of waiting for a processor."""
+    """Resident bytes, seconds of processor time and of waiting for a processor, and files in the scratch folder."""
 
     memory: int = 0
     processor: float = 0.0
     waited: float = 0.0
+    files: int = 0
 
 
 class Watch:
     """Looks at the processes of a sandbox, at most ten times a second."""
 
-    def __init__(self, pid: int) -> None:
-        """Watch the process `pid` (the sandbox's own) and everything below it."""
-        self._pid = pid
+    def __init__(self, pid: int, scratch: int = 0) -> None:
+        """Watch the process `pid` (the sandbox's own) and everything below it; its scratch folder has so many bytes."""
+        self._pid, self._scratch = pid, scratch
         self._seen, self._at = Usage(), 0.0
 
     def usage(self) -> Usage:
         """Return what the processes use, as of a tenth of a second ago at most."""
         now = time.monotonic()
         if now - self._at >= _EVERY:
-            self._seen, self._at = _usage(self._pid, self._seen), now
+            self._seen, self._at = _usage(self._pid, self._scratch, self._seen), now
         return self._seen
 
 
@@ -83,9 +85,9 @@ class Clock:
         return Usage(*(sum(column) for column in zip(*parts, strict=True)))
 
 
-def _usage(pid: int, before: Usage) -> Usage:
+def _usage(pid: int, scratch: int, before: Usage) -> Usage:
     """Return what a process and all below it use; what has ended keeps its share of the time."""
-    memory, processor, waits = 0, 0.0, []
+    memory, processor, waits, files = 0, 0.0, [], 0
     with contextlib.suppress(psutil.NoSuchProcess):
         top = psutil.Process(pid)
         for process in [top, *top.children(recursive=True)]:
@@ -93,5 +95,15 @@ def _usage(pid: int, before: Usage) -> Usage:
                 memory += process.memory_info().rss
                 processor += sum(process.cpu_times()[:4])  # its own, and those of its children that have ended
                 waits.append(int(Path(f"/proc/{process.pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9)
+                files = files or _files(process.pid, scratch)
     # Processes wait at the same time, so the longest wait counts, and time never runs backwards.
-    return Usage(memory, max(processor, before.processor), max([*waits, before.waited]))
+    return Usage(memory, max(processor, before.processor), max([*waits, before.waited]), files)
+
+
+def _files(pid: int, scratch: int) -> int:
+    """Return how many files are in the scratch folder that a process sees; 0 where it sees another one yet.
+
+    An empty file takes a kilobyte of the kernel's memory that counts towards no limit of a process.
+    """
+    seen = os.statvfs(f"/proc/{pid}/root/tmp")
+    return seen.f_files - seen.f_ffree if seen.f_blocks * seen.f_frsize == scratch else 0
