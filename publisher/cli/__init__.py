@@ -48,6 +48,7 @@ COMMANDS = {
     "bisect": "Find the commit that made the score drop.",
     "grade": "Check a grader on pairs of completion and expected answer.",
     "prompts": "List a commit's prompts, or compare two of them.",
+    "models": "List the cached models, and free what nothing uses.",
     "suites": "Find, fetch, check, compare and weigh suites.",
     "quantize": "Write a model in other quantizations.",
     "doctor": "Say what llama.cpp really does on this machine.",
