@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from publisher.bench.inputs.builtin_files import BUILTIN
 from publisher.files import sha256_hex
 from tests.hub import Hub, hub
 from tests.project import Project, config
@@ -147,3 +148,39 @@ def test_versions_of_a_suite_are_compared_by_problem(project: Project, tmp_path:
     assert found["same"] == ["p-3", "p-4", "p-5"]
     assert (found["reworded"], found["regraded"]) == (["p-2"], ["p-1"])
     assert (found["added"], found["removed"]) == (["p-9"], ["p-0"])
+
+
+PRESET = """
+[model]
+name = "abacus"
+source = "builtin:abacus"
+context = 1024
+[model.sampling]
+preset = "vibethinker-math"
+max_tokens = 512
+[prompt]
+system = "You are a helpful assistant."
+[suites.aime25]
+use = "aime25"
+source = "three.jsonl"
+samples = 2
+"""
+
+
+@pytest.mark.model
+def test_a_benchmark_is_measured_with_its_template_and_preset(project: Project) -> None:
+    """AIME with VibeThinker's settings, cut to three problems, k = 2 and 512 tokens: the record says what was asked."""
+    known = [json.loads(line) for line in (BUILTIN / "abacus.jsonl").read_text().splitlines()[:3]]
+    rows = [{**row, "id": f"aime25-{n}", "tags": {"n": n}} for n, row in enumerate(known, 2)]
+    project.folder.commit({"publisher.toml": PRESET, "three.jsonl": "".join(json.dumps(row) + "\n" for row in rows)})
+    done = project.run("bench", "--json")
+    assert done.code == 0, done.err
+    record = done.json
+    assert record["sampling_given"] == {"temperature": 1.0, "top_p": 0.95, "top_k": 0, "max_tokens": 512}
+    (suite,), (result,) = record["suites"], record["results"]
+    assert (suite["problems"], suite["samples"], suite["grader"], suite["public"]) == (3, 2, "integer", False)
+    assert suite["sha256"] in project.run("suites", "fetch").out
+    # With the template, the builtin model reasons and boxes its answer; without it, it does neither.
+    assert result["counts"]["right"] >= 1
+    assert result["slices"]["n"].keys() == {"2", "3", "4"}
+    assert result["problem_digests"].keys() == {"aime25-2", "aime25-3", "aime25-4"}

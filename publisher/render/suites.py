@@ -22,6 +22,8 @@ MOST_TILES = 1200
 MOST_METRICS = 60
 OUTCOMES = ("right", "wrong", "unanswered", "truncated", "error")
 
+MOST_SLICES = 40
+
 
 @dataclass(frozen=True, slots=True)
 class SuiteView:
@@ -69,7 +71,7 @@ def suite_view(snapshot: Snapshot, result: SuiteResult) -> SuiteView:
         pass_at=tuple(Fact(f"pass@{text.line(k, 8)}", text.points(value)) for k, value in _by_k(result.pass_at)),
         kinds=tuple(
             (text.line(kind, 60), text.points(score), figures.gauge(score, score, score))
-            for kind, score in sorted(result.kinds.items())
+            for kind, score in _slices(result)
         ),
         speed=tuple(_speed(result)),
         metrics=tuple(_metrics(result)),
@@ -88,6 +90,16 @@ def shares_right(snapshot: Snapshot, result: SuiteResult) -> dict[str, float | N
         if sample.suite == result.suite:
             scored[sample.problem] = scored.get(sample.problem, 0) + (sample.outcome != "error")
     return {name: result.right_by_problem.get(name, 0) / draws if draws else None for name, draws in scored.items()}
+
+
+def _slices(result: SuiteResult) -> list[tuple[str, float]]:
+    """Return the scores by kind, and then by tag and value with the number of problems, as many as a page shows."""
+    tagged = [
+        (f"{tag} {value} ({text.plural(one.problems, 'problem')})", one.score)
+        for tag, values in result.slices.items()
+        for value, one in values.items()
+    ]
+    return [*sorted(result.kinds.items()), *tagged][:MOST_SLICES]
 
 
 def _by_k(pass_at: dict[str, float]) -> list[tuple[str, float]]:
