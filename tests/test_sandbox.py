@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -262,12 +263,15 @@ with Sandbox.open() as sandbox, sandbox.start(files, "{name}") as running:
     pathlib.Path("{tmp_path}/ready").touch()
     running.line(60)
 """
-    with subprocess.Popen([sys.executable, "-c", code]) as publisher:
-        end = time.monotonic() + 60
-        while not (tmp_path / "ready").exists() and time.monotonic() < end:
-            time.sleep(0.05)
-        assert any(name.encode() in line for line in commands())
-        publisher.kill()
+    # What the publisher cannot remove any more lies where this test removes it; pytest's own folders are closed to others.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": folder}) as publisher:
+            end = time.monotonic() + 60
+            while not (tmp_path / "ready").exists() and time.monotonic() < end:
+                time.sleep(0.05)
+            assert any(name.encode() in line for line in commands())
+            publisher.kill()
     assert not left_running(name)
 
 
