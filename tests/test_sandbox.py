@@ -263,7 +263,7 @@ with Sandbox.open() as sandbox, sandbox.start(files, "{name}") as running:
     pathlib.Path("{tmp_path}/ready").touch()
     running.line(60)
 """
-    # What the publisher cannot remove any more lies where this test removes it; pytest's own folders are closed to others.
+    # The publisher cannot remove its folder any more, so the test does; pytest's own folders are closed to other users.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": folder}) as publisher:
