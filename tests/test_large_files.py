@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import email.utils
 import http.server
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -181,3 +185,77 @@ def test_a_local_model_is_used_where_it_lies(repository: GitFolder, tmp_path: Pa
     with pytest.raises(ModelError, match="needs the folder") as caught:
         resolve(model("local:m.gguf", DIGEST), dataclasses.replace(inputs, models=None))
     assert caught.value.hint == "export PUBLISHER_MODELS=/FOLDER"
+
+
+class Bucket(http.server.BaseHTTPRequestHandler):
+    """A bucket `suites` with one object, in the shape of S3: its size, and its bytes from wherever they are wanted."""
+
+    def do_HEAD(self) -> None:
+        """Say how large the object is."""
+        self._answer(b"", SUITE if self.path == "/suites/team/a.jsonl" else None)
+
+    def do_GET(self) -> None:
+        """Send the object, or the range of it that is asked for."""
+        found = SUITE if self.path.split("?")[0] == "/suites/team/a.jsonl" else None
+        self._answer(found or b"", found)
+
+    def _answer(self, body: bytes, found: bytes | None) -> None:
+        wanted = self.headers.get("Range", "")
+        start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
+        self.send_response(404 if found is None else 206 if wanted else 200)
+        self.send_header("Content-Length", str(len(found or b"") - start if found else 0))
+        self.send_header("Last-Modified", email.utils.formatdate(0, usegmt=True))
+        self.send_header("ETag", '"0"')
+        if wanted and found:
+            self.send_header("Content-Range", f"bytes {start}-{len(found) - 1}/{len(found)}")
+        self.end_headers()
+        self.wfile.write(body[start:])
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_suite_comes_from_s3(repository: GitFolder, tmp_path: Path) -> None:
+    """The real s3fs reads `s3:BUCKET/KEY`; a digest that is another file's is an error, and nothing stays."""
+    pytest.importorskip("s3fs")
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from publisher.bench.inputs.kind import Inputs\n"
+        "from publisher.bench.inputs.registered import kind_of\n"
+        "from publisher.bench.inputs.sources import fetch\n"
+        "from publisher.errors import PublisherError\n"
+        "from publisher.git import Repository\n"
+        "inputs = Inputs(Repository(Path(sys.argv[1])), '0' * 40, Path(sys.argv[2]), print)\n"
+        "for source, digest in zip(sys.argv[3::2], sys.argv[4::2]):\n"
+        "    try:\n"
+        "        print(fetch(source, digest, kind_of('suites.a'), inputs))\n"
+        "    except PublisherError as error:\n"
+        "        print(error.message)\n"
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bucket) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_address[1]}",
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "y",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "1",
+            "NO_PROXY": "127.0.0.1",
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
+        cache, digest = str(tmp_path / "cache"), sha256_hex(SUITE)
+        pairs = ["s3:suites/team/b.jsonl", digest, "s3:suites/team/a.jsonl", "1" * 64, "s3:suites/team/a.jsonl", digest]
+        command = [sys.executable, "-c", script, str(repository.path), cache, *pairs]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        server.shutdown()
+        thread.join()
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stdout.splitlines() if not line.startswith("fetching")]
+    assert said[0].startswith("cannot fetch s3:suites/team/b.jsonl: ")
+    assert said[1] == f"suites.a: s3:suites/team/a.jsonl has not the declared sha256 {'1' * 64}"
+    assert said[2] == str(tmp_path / "cache" / "suites" / f"{digest}.jsonl")
+    assert [path.name for path in (tmp_path / "cache" / "suites").iterdir()] == [f"{digest}.jsonl"]

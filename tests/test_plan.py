@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from publisher.bench.generate import options_of, worded
 from publisher.bench.measure import Job, plan
 from publisher.bench.plan import seed_of
 from publisher.errors import ConfigError
@@ -60,3 +61,16 @@ def test_penalties_are_conditions_only_where_they_are_on(repository: GitFolder) 
     assert heavy.generation != base.generation
     assert '"repetition_penalty":1.2' in heavy.conditions["sampling"]
     assert "penalty" not in base.conditions["sampling"]
+
+
+def test_a_suites_own_template_takes_the_place_of_the_prompts(repository: GitFolder) -> None:
+    """Its problems are worded here, the engine adds nothing, and the generation is another one."""
+    plain = job(repository)
+    assert options_of(plain, plan(plain), 1).template == plain.config.prompt.template
+    own = job(repository, public='true\ntemplate = "Q: {problem} A:"')
+    planned = plan(own)
+    first = planned.wanted[0]
+    assert worded(first, planned, own.config.prompt.template) == f"Q: {first.problem.problem} A:"
+    assert options_of(own, planned, 1).template == "{problem}"
+    assert planned.generation != plan(plain).generation
+    assert worded(first, plan(plain), "unused {problem}") == first.problem.problem

@@ -180,7 +180,6 @@ def test_a_benchmark_is_measured_with_its_template_and_preset(project: Project) 
     (suite,), (result,) = record["suites"], record["results"]
     assert (suite["problems"], suite["samples"], suite["grader"], suite["public"]) == (3, 2, "integer", False)
     assert suite["sha256"] in project.run("suites", "fetch").out
-    # With the template, the builtin model reasons and boxes its answer; without it, it does neither.
     assert result["counts"]["right"] >= 1
     assert result["slices"]["n"].keys() == {"2", "3", "4"}
     assert result["problem_digests"].keys() == {"aime25-2", "aime25-3", "aime25-4"}

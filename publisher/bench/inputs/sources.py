@@ -168,6 +168,8 @@ def _fetched(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
         path = obtain(source, kind, inputs)
         if sha256_file(path) != sha256:
             hub.forget(source, kind, inputs)
+            if source.startswith("s3:"):
+                path.unlink()
             # The digest that was found is not said: with somebody's token a commit could learn of private files.
             raise kind.error(
                 f"{kind.section}: {source} has not the declared sha256 {sha256}",
