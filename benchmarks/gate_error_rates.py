@@ -180,9 +180,9 @@ def _cell(share: float, trials: int) -> str:
 
 def decisions(options: argparse.Namespace) -> None:
     """Print how often the gates that can leave a run open decide it, asked for a loss of at most three points."""
-    peer = statgate(margin=MARGIN, alpha=LOOSE / 2, two=True)
+    peer = statgate(margin=MARGIN, alpha=LOOSE, two=True)
     gates = {"ours, no-harm": no_harm} | ({"statgate": peer} if peer else {})
-    print("\nkept / rejected, per cent, the rest left open; a loss of 3 points, one-sided 5 % (statgate: its own 5 %)")
+    print("\nkept / rejected, per cent, the rest left open; a loss of 3 points, one-sided 5 %")
     print("|  k | drop | " + " | ".join(gates) + " |\n" + "| ---: " * (len(gates) + 2) + "|")
     trials = min(options.peer_trials, 1000)
     for k in KS:

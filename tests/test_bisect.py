@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from publisher.publishing.bisection import Evidence, next_commit, posterior, weigh
+from publisher.publishing.bisection import Evidence, next_commit, weigh
 from tests.made import GitFolder
 from tests.project import Project, small_suite
 
@@ -29,14 +29,14 @@ def evidence(culprit: int, rounds: int, *, drop: float = 0.5) -> Evidence:
 @pytest.mark.parametrize("culprit", [1, 5, COMMITS - 1])
 def test_evidence_of_every_commit_names_the_culprit(culprit: int) -> None:
     """Where each commit was measured, the first bad one has nearly all of the probability."""
-    shares = posterior(evidence(culprit, 10))
+    shares = weigh(evidence(culprit, 10))[0]
     assert (int(shares.argmax()), shares.sum()) == (culprit, pytest.approx(1.0))
     assert shares[culprit] > 0.99
 
 
 def test_without_evidence_every_commit_but_the_good_one_is_as_likely() -> None:
     """The prior is flat over all that can be the culprit."""
-    shares = posterior(Evidence.empty(COMMITS, PROBLEMS))
+    shares = weigh(Evidence.empty(COMMITS, PROBLEMS))[0]
     assert shares[0] == 0.0
     assert shares[1:] == pytest.approx(np.full(COMMITS - 1, 1 / (COMMITS - 1)))
 
@@ -45,7 +45,7 @@ def test_the_last_commit_is_bad_by_assumption() -> None:
     """Where no other commit was measured, the ends alone tell nothing about those in between."""
     found = evidence(4, 10)
     found.right[1:-1] = found.drawn[1:-1] = 0
-    assert posterior(found)[1:] == pytest.approx(np.full(COMMITS - 1, 1 / (COMMITS - 1)))
+    assert weigh(found)[0][1:] == pytest.approx(np.full(COMMITS - 1, 1 / (COMMITS - 1)))
 
 
 def test_the_ends_are_measured_before_a_commit_in_question_gets_ahead_of_them() -> None:
@@ -53,14 +53,14 @@ def test_the_ends_are_measured_before_a_commit_in_question_gets_ahead_of_them() 
     found = Evidence.empty(COMMITS, PROBLEMS)
     for commit, rounds in ((0, 2), (COMMITS - 1, 4), (5, 8)):
         found.put(commit, [rounds // 2] * PROBLEMS, [rounds] * PROBLEMS)
-    assert next_commit(found, posterior(found)) in {0, COMMITS - 1}
+    assert next_commit(found, weigh(found)[0]) in {0, COMMITS - 1}
 
 
 def test_the_next_commit_halves_what_is_left() -> None:
     """With good references the commit nearest to even odds is measured."""
     found = evidence(6, 20)
     found.right[1:-1] = found.drawn[1:-1] = 0
-    assert next_commit(found, posterior(found)) == COMMITS // 2 - 1
+    assert next_commit(found, weigh(found)[0]) == COMMITS // 2 - 1
 
 
 def simulated(seed: int) -> bool:
@@ -75,7 +75,7 @@ def simulated(seed: int) -> bool:
         for commit in queue:
             found.right[commit] += generator.binomial(4, after if commit >= culprit else before)
             found.drawn[commit] += 4
-        shares = posterior(found)
+        shares = weigh(found)[0]
         if shares.max() > 0.95:
             break
         queue = [next_commit(found, shares)]

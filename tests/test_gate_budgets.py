@@ -49,7 +49,11 @@ def test_speed_is_compared_with_the_spread_on_the_same_machine() -> None:
     history = [run_of(number, [1] * 30, 1, result={"tokens_per_second": 100.0 + number % 2}) for number in range(1, 7)]
     rule = Budget(metric="tokens-per-second", percent=5.0)
     slow, usual = ({"tokens_per_second": value} for value in (90.0, 99.5))
-    assert result_on(run_of(20, [1] * 30, 1, result=slow), history, rule).outcome == "fail"
+    failed = result_on(run_of(20, [1] * 30, 1, result=slow), history, rule)
+    assert failed.outcome == "fail"
+    assert failed.interval is not None
+    assert failed.interval.method == "t"
+    assert -13 < failed.interval.low < failed.interval.high < -8
     assert result_on(run_of(20, [1] * 30, 1, result=usual), history, rule).outcome == "pass"
     elsewhere = msgspec.structs.replace(history[0].record.machine, cpu="another")
     other = result_on(run_of(20, [1] * 30, 1, result=slow, machine=elsewhere), history, rule)
@@ -64,7 +68,10 @@ def test_longer_answers_are_weighed_within_problems() -> None:
     longer = {"tokens": 24 * 16 * 30, "tokens_by_problem": dict.fromkeys(ids, (24 * 16, 24 * 24 * 16 + 16))}
     same = {"tokens": 20 * 16 * 30}
     before = [run_of(number, [8] * 30, 16, result=same) for number in range(1, 5)]
-    assert result_on(run_of(20, [8] * 30, 16, result=longer), before, rule).outcome == "fail"
+    failed = result_on(run_of(20, [8] * 30, 16, result=longer), before, rule)
+    assert failed.outcome == "fail"
+    assert failed.interval is not None
+    assert (failed.interval.low, failed.interval.high, failed.interval.method) == (4.0, 4.0, "bootstrap")
     assert result_on(run_of(20, [8] * 30, 16, result=same), before, rule).outcome == "pass"
 
 

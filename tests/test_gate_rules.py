@@ -255,6 +255,21 @@ def test_a_rule_on_every_suite_splits_its_alpha() -> None:
     assert shares_of_alpha(policy(Regression(suite="*")), line) == pytest.approx([0.005])
 
 
+def test_every_suite_that_lost_is_named_once_one_is_rejected() -> None:
+    """Holm's step: what half of alpha does not show fails beside a clear failure, and beside a pass it does not."""
+    run = run_of(20, [8] * 30, 16)
+    error = run.record.results[0].stderr_sampling
+    assert error is not None
+    unclear = Threshold(min=50 + 2.45 * error, significant=True)
+
+    def outcomes(other: float) -> list[str]:
+        rules = policy(Threshold(min=other, significant=True), unclear)
+        return [rule.outcome for rule in verdict_on(run, [], rules).rules]
+
+    assert outcomes(90.0) == ["fail", "fail"]
+    assert outcomes(5.0) == ["pass", "pass"]
+
+
 def test_an_alert_does_not_reject() -> None:
     """A failing rule whose effect is an alert is in the verdict, which stays kept."""
     verdict = verdict_on(run_of(20, [0] * 30, 16), kept(8), policy(Regression(effect="alert")))

@@ -216,6 +216,25 @@ def test_the_bootstrap_interval_is_scipys_up_to_its_own_randomness() -> None:
     assert pairs.bootstrap_interval([0.5] * 4) == (0.5, 0.5)
 
 
+def test_the_interval_of_a_further_value_is_students_prediction() -> None:
+    """Turned round: the difference covers zero where the value is within the prediction interval."""
+    known = [10.0, 12.0, 11.0, 13.0]
+    spread = np.std(known, ddof=1) * math.sqrt(1 + 1 / 4)
+    half = float(scipy.stats.t.ppf(0.975, 3) * spread)
+    assert pairs.further_interval(15.0, known) == pytest.approx((3.5 - half, 3.5 + half), rel=1e-9)
+    assert pairs.further_interval(15.0, [11.0]) == (-math.inf, math.inf)
+
+
+def test_a_mean_of_many_problems_has_students_interval() -> None:
+    """Resampling is for few problems; both agree where there are many."""
+    draw = random.Random(1)
+    few, many = ([draw.gauss(1, 2) for _ in range(count)] for count in (150, 201))
+    low, high, method = pairs.mean_interval(few)
+    assert (low, high) == pytest.approx(pairs.t_interval(few), abs=0.1)
+    assert (method, pairs.mean_interval(many)) == ("bootstrap", (*pairs.t_interval(many), "t"))
+    assert pairs.mean_interval([1.0]) == (-math.inf, math.inf, "t")
+
+
 def test_the_permutation_test_has_the_moments_of_all_permutations() -> None:
     """Its standard error is what shuffling the samples of each problem gives."""
     draw = random.Random(2)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+FEW = 200
+"""Up to this many problems a mean's interval comes from resampling; beyond, the normal theory is as good."""
+
+
 class Moments(NamedTuple):
     """The values of one problem's samples on one side: how many were drawn, their sum, and the sum of their squares."""
 
@@ -28,6 +32,27 @@ def mcnemar(lost: int, gained: int) -> float:
     Source: McNemar (1947).
     """
     return binomial_below(gained, lost + gained)
+
+
+def mean_interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float, str]:
+    """Return the interval of a mean of paired differences, one per problem, and the name of its method."""
+    if len(differences) < 2 or len(differences) > FEW:
+        return (*t_interval(differences, level), "t")
+    return (*bootstrap_interval(differences, level=level, resamples=2000), "bootstrap")
+
+
+def further_interval(value: float, known: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Return Student's interval of the difference between one further value and the mean of those before it.
+
+    That is difference ± t(n - 1) s √(1 + 1/n), the prediction interval turned round; infinite for a single value.
+    """
+    count = len(known)
+    mean = math.fsum(known) / count
+    if count == 1:
+        return -math.inf, math.inf
+    spread = math.sqrt(math.fsum((one - mean) ** 2 for one in known) / (count - 1) * (1 + 1 / count))
+    half = student_quantile(0.5 + level / 2, count - 1) * spread
+    return value - mean - half, value - mean + half
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from publisher.config import AnyRule, BestRatio, Budget, Erosion, MaxDrop, Regression, Relative
@@ -34,8 +35,10 @@ def decide(
     early = run.record.stopped_early
     judge = check_early if early is not None else check
     earlier = [line for line in history if line.run_id != run.line.run_id]
-    results = [judge(case) for case in _cases(run, earlier, config, records)]
+    cases = list(_cases(run, earlier, config, records))
+    results = [judge(case) for case in cases]
     if early is None:
+        results = _stepped_down(cases, results)
         results += _rejected_before(run, earlier, config)
     word, same = _word(results), ""
     if early is None and not config.publishes(run.line.tier):
@@ -152,6 +155,32 @@ def planned_tests(config: Config, line: HistoryLine, samples: Mapping[str, int])
             yield PlannedTest(rule, suites, level, most)
 
 
+def _stepped_down(cases: Sequence[Case], results: Sequence[RuleResult]) -> list[RuleResult]:
+    """Test the rest of the tests that share alpha again, at the share of those that have failed too.
+
+    Where one of n tests fails at alpha / n, the others may be tested at alpha / (n - 1), and so on: the verdict is no
+    other, but every suite that lost is named. Source: Holm (1979).
+    """
+    found = list(results)
+    sharing = [place for place, case in enumerate(cases) if spends_alpha(case.rule) and own_alpha(case.rule) is None]
+    # What has to be shown (a gain, no harm) fails where nothing is shown: that frees no alpha.
+    retested = [
+        place for place in sharing if not isinstance(rule := cases[place].rule, Regression) or rule.prove == "harm"
+    ]
+    failed: set[int] = set()
+    while len(now := {place for place in retested if _failed_by_p(found[place])}) > len(failed):
+        failed = now
+        for place in set(retested) - failed:
+            case = cases[place]
+            found[place] = check(replace(case, level=case.level * len(sharing) / (len(sharing) - len(failed))))
+    return found
+
+
+def _failed_by_p(result: RuleResult) -> bool:
+    """Return whether a test rejected what it tested, and so leaves its share of alpha to the others."""
+    return result.outcome == "fail" and result.level is not None
+
+
 def _rejected_before(run: Measured, earlier: Iterable[HistoryLine], config: Config) -> list[RuleResult]:
     """Return a failure where an earlier look at the same measurement rejected it: its alpha is spent."""
     own = run.line
@@ -223,7 +252,7 @@ def shares_of_alpha(config: Config, line: HistoryLine) -> list[float]:
 
     Together the blocking tests of a commit spend the policy's alpha, so one that changed nothing is rejected no more
     often, however many rules and suites there are: what rules name as their own alpha is theirs, the others share the
-    rest. Rules that do not block spend nothing of it. Source: Bonferroni; Holm's step down rejects the same commits.
+    rest. Rules that do not block spend nothing of it. Source: Bonferroni; `_stepped_down` is Holm's next step.
     Of several tiers each spends its part of that alpha.
     """
     config = config.of_tier(line.tier)

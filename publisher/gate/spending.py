@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from publisher.gate.baseline import result_of
 from publisher.gate.distributions import NORMAL, student_below
 from publisher.gate.metrics import Metric, affected
-from publisher.gate.pairs import Moments, permutation_z
+from publisher.gate.pairs import Moments, further_interval, mean_interval, permutation_z
 from publisher.gate.stratified import Stratum, gain_p
+from publisher.schema import Interval
 
 if TYPE_CHECKING:
     from publisher.config import Budget
@@ -65,7 +66,25 @@ def _compare(rule: Budget, metric: Metric, case: Case, value: float) -> RuleResu
         baseline=before[-1][0].run_id,
         p_value=p_value,
         level=case.level,
+        interval=_interval(metric, case, value, before),
     )
+
+
+def _interval(
+    metric: Metric, case: Case, value: float, before: list[tuple[Record, SuiteResult, float]]
+) -> Interval | None:
+    """Return the 95 % interval of the difference: by the spread between runs, or by resampling problems."""
+    if metric.kind in {"machine", "runs"}:
+        low, high = further_interval(value, [one for _, _, one in before])
+        return Interval(low=low, high=high, method="t")
+    if metric.kind == "share":
+        return None
+    new, base = _moments([case.result], metric), _moments([result for _, result, _ in before], metric)
+    shared = [(new[one], base[one]) for one in new if one in base and new[one].drawn and base[one].drawn]
+    if len(shared) < 2:
+        return None
+    low, high, method = mean_interval([own.total / own.drawn - other.total / other.drawn for own, other in shared])
+    return Interval(low=low, high=high, method=method)
 
 
 def _earlier(rule: Budget, metric: Metric, case: Case) -> list[tuple[Record, SuiteResult]]:

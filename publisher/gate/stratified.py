@@ -64,7 +64,8 @@ def loss_p(strata: Sequence[Stratum]) -> float:
     The mid-p value of the exact conditional test: half the probability of exactly this count, and all of fewer. It is
     free of the normal approximation, whose tail is too light for few samples, and of the exact test's slack, which
     wastes half of alpha where few answers differ. Like the exact p-value it only rises when a wrong answer turns right.
-    Source: Lancaster (1961); Agresti, section 16.6.
+    With one sample of each problem on both sides it is McNemar's exact test (mid-p): of the problems that changed, each
+    did so either way with probability 1/2. Sources: Lancaster (1961); McNemar (1947); Agresti, section 16.6.
     """
     return conditional(strata).below(sum(stratum.right for stratum in usable(strata)), mid=True)
 

@@ -53,11 +53,6 @@ class Evidence:
         self.right[commit], self.drawn[commit] = right, drawn
 
 
-def posterior(evidence: Evidence) -> Floats:
-    """Return the probability of each commit to be the culprit if the score dropped; 0 for row 0, which is good."""
-    return weigh(evidence)[0]
-
-
 def weigh(evidence: Evidence) -> tuple[Floats, float]:
     """Return the probability of each commit to be the culprit if the score dropped, and that it did not drop at all.
 
