@@ -89,6 +89,15 @@ def test_no_harm_keeps_only_what_rules_a_loss_out() -> None:
     assert result_on(bad, kept(8, 64), rule).outcome == "fail"
 
 
+def test_what_too_few_samples_of_a_problem_tell_is_inconclusive() -> None:
+    """A problem with one scored sample of sixteen: non-inferiority and a significant drop are left open."""
+    scored = dict.fromkeys((str(place) for place in range(30)), 16) | {"0": 1}
+    for hits, rule in ((15, Regression(prove="no-harm", points=20.0)), (8, MaxDrop(points=1.0, significant=True))):
+        run = run_of(20, [1, *[hits] * 29], 16, result={"scored_by_problem": scored})
+        result = result_on(run, [run_of(1, [1, *[15] * 29], 16)], rule)
+        assert (result.outcome, "some problems have too few" in result.reason) == ("inconclusive", True)
+
+
 def test_gain_keeps_only_what_is_better_and_tells_no_gain_from_harm() -> None:
     """A run that is merely as good is not kept, without being called harm; one that is worse is."""
     draw = random.Random(4)

@@ -174,6 +174,33 @@ def test_the_score_test_rejects_as_often_as_it_says() -> None:
     assert wrong / 400 == pytest.approx(0.05, abs=3 * math.sqrt(0.05 * 0.95 / 400))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_the_score_test_is_monotone_where_it_is_relied_on(data: st.DataObject) -> None:
+    """One more right answer never weakens the case against a loss, on tables that are even enough."""
+    chosen = data.draw(st.lists(st.tuples(st.integers(4, 16), st.integers(8, 32)), min_size=1, max_size=5))
+    strata = [
+        Stratum(data.draw(st.integers(0, new)), new, data.draw(st.integers(0, base)), base) for new, base in chosen
+    ]
+    assert not stratified.too_uneven(strata)
+    place = data.draw(st.integers(0, len(strata) - 1))
+    if strata[place].right < strata[place].drawn:
+        better = [*strata]
+        better[place] = strata[place]._replace(right=strata[place].right + 1)
+        margin = data.draw(st.sampled_from([-0.1, -0.03, -0.01]))
+        assert stratified.score_z(better, margin) >= stratified.score_z(strata, margin) - 1e-9
+
+
+def test_very_uneven_tables_are_told() -> None:
+    """A problem with one sample beside one with sixteen; and where one more right answer does weaken the case."""
+    uneven = [Stratum(0, 4, 0, 1), Stratum(1, 1, 1, 128)]
+    assert stratified.too_uneven(uneven)
+    better = [uneven[0]._replace(right=1), uneven[1]]
+    assert stratified.score_z(better, -0.005) < stratified.score_z(uneven, -0.005)
+    assert not stratified.too_uneven([Stratum(1, 4, 3, 32), Stratum(1, 3, 2, 8)])
+    assert not stratified.too_uneven([])
+
+
 def test_no_evidence_is_no_loss() -> None:
     """Without a problem on both sides, or with problems that are all right, the p-value stays one half and z zero."""
     for strata in ([], [Stratum(0, 0, 3, 4)], [Stratum(4, 4, 8, 8)]):

@@ -21,6 +21,7 @@ from publisher.gate.stratified import (
     loss_p,
     score_interval,
     score_z,
+    too_uneven,
 )
 from publisher.schema import Interval
 
@@ -92,6 +93,8 @@ def regression(rule: Regression, case: Case) -> RuleResult:
     if rule.prove == "no-harm":
         p_value = 1 - NORMAL.cdf(score_z(found.pairs, -rule.points / 100))
     outcome, words = _judged(rule, case, found, p_value)
+    if rule.prove == "no-harm" and outcome != "fail" and too_uneven(found.pairs):
+        outcome, words = "inconclusive", "some problems have too few of the samples that others have"
     wants = outcome == "inconclusive" and case.score.k < rule.max_samples
     drop = points(detectable_drop(found.pairs, case.level))
     of = f"{len(found.runs)} kept run{'s' if len(found.runs) > 1 else ''}"

@@ -21,7 +21,7 @@ from publisher.gate.metrics import metric_of
 from publisher.gate.regression import erosion, regression
 from publisher.gate.slides import declines, drift
 from publisher.gate.spending import budget
-from publisher.gate.stratified import difference, score_interval, score_z
+from publisher.gate.stratified import difference, score_interval, score_z, too_uneven
 from publisher.schema import Interval, RuleResult
 from publisher.stats import wilson
 
@@ -158,6 +158,9 @@ def _beyond_doubt(case: Case, other: HistoryLine, margin: float, words: str, fig
         reason = f"{case.words()} is below {words}, but {other.run_id} does not tell its counts by problem"
         return case.finish("inconclusive", reason, **figures)
     pairs = strata(new, base)
+    if too_uneven(pairs):
+        reason = f"{case.words()} is below {words}, but some problems have too few of the samples that others have"
+        return case.finish("inconclusive", reason, **figures)
     p_value = NORMAL.cdf(score_z(pairs, margin / 100))
     low, high = score_interval(pairs)
     figures |= {

@@ -94,6 +94,21 @@ def null_error(strata: Iterable[Stratum]) -> float:
     return math.sqrt(variance) / len(known) if known else 0.0
 
 
+UNEVEN = 4
+"""How many times as many samples one problem may have as another for the score test to be relied on."""
+
+
+def too_uneven(strata: Iterable[Stratum]) -> bool:
+    """Return whether problems differ by over UNEVEN times in their samples, on either side.
+
+    The score statistic is not monotone on such tables: one more right answer can make it smaller. With sizes within a
+    factor of four no such case was met in 17,000 random tables; with a factor of 8 it was one in 3,000.
+    """
+    known = usable(strata)
+    sides = [stratum.drawn for stratum in known], [stratum.base_drawn for stratum in known]
+    return any(max(side, default=1) > UNEVEN * min(side, default=1) for side in sides)
+
+
 def score_z(strata: Iterable[Stratum], margin: float) -> float:
     """Return the stratified score statistic for a true difference of `margin` (a share, new less baseline).
 
@@ -137,7 +152,11 @@ def restricted_rate(stratum: Stratum, margin: float) -> float:
 
 
 def score_interval(strata: Sequence[Stratum], level: float = 0.95) -> tuple[float, float]:
-    """Return the interval of differences (as shares) that the score test at `level` does not reject."""
+    """Return the interval of differences (as shares) that the score test at `level` does not reject.
+
+    A 95 % interval covers 95.9 to 96.2 % of the differences of 30 bimodal problems at k = 1 to 64 against eight runs:
+    equal weights leave a little slack where problems are nearly always or never solved.
+    """
     z = NORMAL.inv_cdf(0.5 + level / 2)
     seen = difference(strata)
     low = root(lambda margin: z - score_z(strata, margin), -1.0, seen, precision=1e-7)
