@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -190,6 +192,22 @@ def test_the_version_of_a_commits_grader_is_its_contents() -> None:
     assert len(versions) == 2
     with pytest.raises(ConfigError, match=r"names g\.py, which the commit has not"):
         make("python:g.py:f", lambda _: None)
+
+
+@pytest.mark.parametrize(("name", "library"), [("stdin", "psutil"), ("json-schema", "jsonschema")])
+def test_a_library_that_is_not_installed_is_named(name: str, library: str) -> None:
+    """A machine that grades nothing reads the configuration all the same."""
+    code = f"""
+import sys
+sys.modules[{library!r}] = None
+from publisher.errors import GraderError
+from publisher.graders import make, mistake_in
+assert mistake_in({name!r}) == ""
+try: make({name!r}).mistake("{{}}")
+except GraderError as error: print(error.message, error.hint)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"the grader '{name}' needs {library}, which is not installed pip install" in done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+from publisher.errors import ConfigError, GraderError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
@@ -61,7 +63,13 @@ class _Registry(Mapping[str, "type[Grader]"]):
 
     def __getitem__(self, name: str) -> type[Grader]:
         module, _, kind = self._places[name].partition(":")
-        return cast("type[Grader]", getattr(importlib.import_module(f"{__name__}.{module}"), kind))
+        try:
+            return cast("type[Grader]", getattr(importlib.import_module(f"{__name__}.{module}"), kind))
+        except ModuleNotFoundError as error:
+            raise GraderError(
+                f"the grader {name!r} needs {error.name}, which is not installed",
+                hint="pip install 'snapshot-publisher[grade]'",
+            ) from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -94,7 +102,7 @@ GRADERS: Mapping[str, type[Grader]] = _Registry(
 def make(spec: str, read: ReadFile | None = None) -> Grader:
     """Return the grader that a suite names, with its options; `read` gives it files of the commit.
 
-    Raises ConfigError where there is no such grader, or its options are wrong.
+    Raises ConfigError where there is no such grader, or its options are wrong, GraderError where it is not installed.
     """
     from publisher.graders.options import build  # noqa: PLC0415 - needed where answers are graded
 
@@ -102,13 +110,17 @@ def make(spec: str, read: ReadFile | None = None) -> Grader:
 
 
 def mistake_in(spec: str) -> str:
-    """Return what is wrong with the name of a grader and its options, or nothing."""
-    from publisher.errors import ConfigError  # noqa: PLC0415 - as above
+    """Return what is wrong with the name of a grader and its options, or nothing.
 
+    The options of a grader that is not installed are not checked: this machine reads the configuration and grades
+    nothing.
+    """
     try:
         make(spec)
     except ConfigError as error:
         return error.message
+    except GraderError:
+        return ""
     return ""
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from publisher.errors import GraderError
 from publisher.graders import options
 from publisher.graders.comparison import RIGHT, Match, Reply
 from publisher.graders.strings import LONGEST
@@ -117,8 +118,13 @@ class JsonSchemaGrader(_Matching):
 
     def mistake(self, expected: str) -> str:
         """Return why `expected` is no JSON Schema, or nothing."""
-        from publisher.graders.matching import schema_mistake  # noqa: PLC0415 - loads a library that few suites need
-
+        try:
+            from publisher.graders.matching import schema_mistake  # noqa: PLC0415 - its library is not in the core
+        except ModuleNotFoundError as error:
+            raise GraderError(
+                f"the grader 'json-schema' needs {error.name}, which is not installed",
+                hint="pip install 'snapshot-publisher[grade]'",
+            ) from error
         if len(expected) > _LONGEST_SCHEMA:
             return f"a schema of more than {_LONGEST_SCHEMA} characters"
         return schema_mistake(expected)
