@@ -7,11 +7,17 @@ import json
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from publisher.bench.inputs.builtin_files import BUILTIN
 from publisher.files import sha256_hex
+from publisher.ledger import history
+from publisher.publishing.project import Project as Opened
+from publisher.samples import pack_samples
+from publisher.schema import Sample
 from tests.hub import Hub, hub
+from tests.made import record, verdict
 from tests.project import Project, config
 
 if TYPE_CHECKING:
@@ -175,11 +181,71 @@ def test_a_benchmark_is_measured_with_its_template_and_preset(project: Project) 
     project.folder.commit({"publisher.toml": PRESET, "three.jsonl": "".join(json.dumps(row) + "\n" for row in rows)})
     done = project.run("bench", "--json")
     assert done.code == 0, done.err
-    record = done.json
-    assert record["sampling_given"] == {"temperature": 1.0, "top_p": 0.95, "top_k": 0, "max_tokens": 512}
-    (suite,), (result,) = record["suites"], record["results"]
+    found = done.json
+    assert found["sampling_given"] == {"temperature": 1.0, "top_p": 0.95, "top_k": 0, "max_tokens": 512}
+    (suite,), (result,) = found["suites"], found["results"]
     assert (suite["problems"], suite["samples"], suite["grader"], suite["public"]) == (3, 2, "integer", False)
     assert suite["sha256"] in project.run("suites", "fetch").out
     assert result["counts"]["right"] >= 1
     assert result["slices"]["n"].keys() == {"2", "3", "4"}
     assert result["problem_digests"].keys() == {"aime25-2", "aime25-3", "aime25-4"}
+
+
+@pytest.fixture
+def measured(project: Project) -> tuple[Project, list[str]]:
+    """Return a project with two runs of the suite `s` in its ledger, 30 and 12 of 40 right, and their ids."""
+    rows = "".join(json.dumps({"id": str(n), "problem": f"{n} + 1?", "answer": str(n + 1)}) + "\n" for n in range(40))
+    text = '[model]\nname = "m"\nsource = "builtin:abacus"\n[suites.s]\nsource = "s.jsonl"\ngrader = "integer"\n'
+    opened, ids = Opened.open(project.folder.path, project.environment), []
+    for number, right in enumerate((30, 12)):
+        commit = project.folder.commit({"publisher.toml": text, "s.jsonl": rows, "n": str(number)})
+        run = record(commit, started=f"20261120T20113{number}Z", right=right)
+        run = msgspec.structs.replace(run, generation=f"{number:064x}")
+        sample = Sample(
+            suite="s",
+            problem="7",
+            sample=0,
+            seed=1,
+            outcome="wrong",
+            answer="9",
+            finish="stop",
+            prompt_tokens=1,
+            tokens=1,
+            latency=0.1,
+            text="9",
+        )
+        files = history.run_files(run, verdict(run), pack_samples([sample]))
+        opened.ledger.append(files, "run\n")
+        ids.append(run.run_id)
+    return project, ids
+
+
+def test_problems_of_past_runs_are_weighed_and_proposed(measured: tuple[Project, list[str]]) -> None:
+    """The 18 problems that were lost between the runs found the loss; some of them make a suite of their own."""
+    project, _ = measured
+    found = project.run("suites", "value", "--json").json
+    assert found["runs"] == 2
+    lost = {str(n) for n in range(12, 30)}
+    assert {one["problem"] for one in found["problems"][:18]} == lost
+    quick = project.folder.path / "quick.jsonl"
+    done = project.run("suites", "value", "s", "--write", str(quick))
+    assert set(found["proposal"]["problems"]) <= lost
+    assert "[suites.s-quick]" in done.out
+    assert {json.loads(line)["id"] for line in quick.read_text().splitlines()} == set(found["proposal"]["problems"])
+    assert "0 answers are not right" in project.run("suites", "check", str(quick), "--grader", "integer").out
+
+
+def test_runs_are_compared_and_a_flagged_sample_is_promoted(measured: tuple[Project, list[str]]) -> None:
+    """`diff` takes two runs; `promote` takes the problem from the commit's suite, not from what the model wrote."""
+    project, (old, new) = measured
+    (compared,) = project.run("suites", "diff", old, new, "--json").json
+    assert (compared["old"], compared["new"], compared["shared"]) == (75.0, 30.0, 40)
+    done = project.run("suites", "promote", new, "s/7", "--reason", "off by one")
+    assert done.code == 0, done.err
+    golden = json.loads((project.folder.path / "golden.jsonl").read_text())
+    assert (golden["problem"], golden["answer"], golden["reason"]) == ("7 + 1?", "8", "off by one")
+    assert golden["origin"] == f"{new} s/7#0"
+    again = project.run("suites", "promote", new, "s/7")
+    assert again.code == 2
+    assert "asks that question already" in again.err
+    assert project.run("suites", "promote", new, "s/8").code == 2
