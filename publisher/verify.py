@@ -70,12 +70,13 @@ class Verification:
         return self.damaged + len(self.headers)
 
 
-def _web() -> Web:
+def patient() -> Web:
+    """Return the client with which addresses are looked at, where nothing else is waiting."""
     return Web(attempts=ATTEMPTS, read_timeout=READ_TIMEOUT)
 
 
 def verify(
-    address: str, *, record_sha256: str, commit: str = "", manifest_sha256: str = "", web: Callable[[], Web] = _web
+    address: str, *, record_sha256: str, commit: str = "", manifest_sha256: str = "", web: Callable[[], Web] = patient
 ) -> Verification:
     """Fetch the manifest and every file that it lists from `address` and compare digests and headers.
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from publisher.errors import DeployError, NetworkError
 from publisher.ledger import history
 from publisher.netlify.client import Netlify, Settings
-from publisher.publishing import deliver
+from publisher.publishing import deliver, live
 from publisher.publishing.failures import Failures
+from publisher.publishing.turns import Patience
+from tests.scripted import drip, scripted
 from tests.shelf import Shelf, shelf
 
 
@@ -126,3 +129,14 @@ def test_a_run_that_was_named_under_another_port_is_finished(on: Shelf) -> None:
     done = on.user.run("reconcile")
     assert done.code == 0, done.err
     assert on.user.run("verify").code == 0
+
+
+def test_a_rollback_does_not_wait_for_an_old_snapshot_that_drips(on: Shelf) -> None:
+    """What was live before is looked at once and briefly: until then the ledger does not know of the move."""
+    with scripted(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + bytes(9000))) as server:
+        on.user.environment["NETLIFY_API_URL"] = server.url
+        on.user.environment["NETLIFY_BUILD_HOOK"] = ""
+        on.patience = Patience(look=0.3)
+        began = time.monotonic()
+        assert live._served(on.project, on.project.runs()[0]) is None
+        assert time.monotonic() - began < 5

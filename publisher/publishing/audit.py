@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from publisher.publishing.failures import Failures
     from publisher.publishing.project import Project
     from publisher.schema import Receipt
+    from publisher.web import Web
 
     Note = Callable[[str], None]
 
@@ -172,7 +173,7 @@ def _host(address: str) -> tuple[str, str, bool]:
     return parts.scheme, ((parts.hostname or "") if here else parts.netloc), here
 
 
-def check(project: Project, run: Run, receipt: Receipt) -> Verification:
+def check(project: Project, run: Run, receipt: Receipt, *, web: Callable[[], Web] = verify.patient) -> Verification:
     """Compare what a snapshot's address serves with its manifest, whose digest is in the receipt.
 
     A site that does not answer at all, or not with a manifest, is reported as missing it.
@@ -184,6 +185,7 @@ def check(project: Project, run: Run, receipt: Receipt) -> Verification:
             record_sha256=record_digest(project, run),
             commit=receipt.commit,
             manifest_sha256=receipt.manifest_sha256,
+            web=web,
         )
     except DeployError:
         return Verification(address, missing=["manifest.json"])

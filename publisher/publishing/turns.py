@@ -51,6 +51,8 @@ class Patience:
     """A turn asks for at least so many times what the slowest entry in the ledger took: slow remotes need longer."""
     retry: float = 1.0
     """Seconds before a call that could not be made is tried again, where the host asks for no longer pause."""
+    look: float = 10.0
+    """Seconds that a file of the snapshot which was live before may take when a rollback looks at it."""
     settle: float = 2.0
     """Seconds after which a damaged deploy is looked at again: a host may need a moment to serve every file."""
 
