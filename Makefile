@@ -28,6 +28,7 @@ check: install-dev ## format, lint, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/layers.py --check
+	$(BIN)/python docs/metrics.py --check
 
 install: .venv/.demo ## what the demo needs
 install-dev: .venv/.dev ## what the tests need

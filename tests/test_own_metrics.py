@@ -142,3 +142,15 @@ def test_time_to_first_token_and_per_token_are_recorded(tmp_path: Path) -> None:
     assert result.per_token is not None
     assert result.first_token.p99 == pytest.approx(0.001)
     assert result.per_token.p50 == pytest.approx((0.01 - 0.001) / 4)
+
+
+def test_energy_is_per_answer_and_unknown_where_no_counter_is_readable() -> None:
+    """Joules per token, at the answers' own length; without a counter a budget on them is inconclusive."""
+    told = made_record(1, [2, 0], 2, statistics={"decode_tokens": 100.0, "energy_cpu_joules": 50.0})
+    rule = Budget(metric="joules-per-right-answer", limit=1000.0)
+    found = verdict_on(Measured(summarize(told), told), [], policy(rule)).rules[0]
+    assert (found.outcome, found.unit) == ("pass", "J")
+    assert found.measured == pytest.approx(0.5 * told.results[0].tokens / 2)
+    silent = made_record(1, [2, 0], 2, statistics={"decode_tokens": 100.0})
+    found = verdict_on(Measured(summarize(silent), silent), [], policy(rule)).rules[0]
+    assert (found.outcome, "did not record its joules-per-right-answer" in found.reason) == ("inconclusive", True)
