@@ -132,6 +132,22 @@ def test_a_caption_says_what_is_drawn_at_its_width(tmp_path: Path) -> None:
     assert 'class="for-narrow">words: score of 24 runs (' in page
 
 
+def test_drift_checks_are_a_series_of_their_own(own: Path) -> None:
+    """The history shows each check of the live commit: its score, the answers that differ and what has changed."""
+    path = own / "ledger/history.json"
+    history = json.loads(path.read_bytes())
+    score = {"then": 80.0, "now": 71.5, "low": 60.0, "high": 80.0, "p_value": 0.001}
+    check = {"schema": 1, "run_id": "r", "number": 1, "time": "2026-11-21T06:00:00Z", "same": 110, "different": 10}
+    check |= {"scores": {"words": score}, "changed": ["GPUs and drivers was <1>, is 2"], "dropped": ["words"]}
+    history["drift"] = [check, check | {"scores": {}}]
+    path.write_bytes(canonical_json(history))
+    page = build(source(own))["history/index.html"].decode()
+    drift = page[page.index('id="drift"') :]
+    assert drift.count('<th scope="row">') == 1
+    for shown in ("<b>71.5</b>, was 80.0", "10 of 120", "GPUs and drivers was &lt;1&gt;, is 2", "worse"):
+        assert shown in drift, shown
+
+
 def test_metrics_of_answers_are_on_the_first_page(own: Path) -> None:
     """Each metric has its value and unit, and a hostile name is shown as text."""
     path = own / "ledger/record.json"

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from publisher.files import canonical_json
+from publisher.ledger import drift
 from publisher.ledger.history import live_file
 from publisher.publishing import pipeline
 from publisher.publishing.project import Project as Opened
-from publisher.schema import LiveMove
+from publisher.schema import DriftCheck, LiveMove
+from tests.made import GitFolder
 from tests.measuring import model
 from tests.project import Project, config
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.made import GitFolder
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,16 @@ def rewrite(folder: GitFolder, place: Path) -> None:
     inside = type(folder)(place)
     inside.git("commit", "--quiet", "--all", "-m", "Better days")
     folder.git("worktree", "remove", str(place))
+
+
+def test_broken_check_is_left_out(tmp_path: Path) -> None:
+    """A file that is no check, or claims to be another run's, does not end a command."""
+    opened = Opened.open(GitFolder.create(tmp_path / "r").path, {})
+    run = "20261120T201133Z-0123456789ab-full"
+    good = DriftCheck(run_id=run, number=1, time="t", scores={}, same=1, different=0, changed=[], dropped=[])
+    files = drift.file_of(good) | {f"drift/{run}-000002.json": b"{", f"drift/{run}-000003.json": canonical_json(good)}
+    opened.ledger.append(files, "Checks\n")
+    assert drift.checks(opened.ledger) == [good]
 
 
 def test_nothing_is_live(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.errors import UsageError
+from publisher.ledger.drift import checks
 from publisher.publishing import pipeline
 from publisher.publishing import prompts as side_by_side
 from publisher.publishing.report import score_lines
-from publisher.publishing.scheduled import check, checks, lines
+from publisher.publishing.scheduled import check, lines
 
 if TYPE_CHECKING:
     from publisher.publishing.project import Project
@@ -87,7 +88,7 @@ def _scheduled(ctx: click.Context, project: Project, *, as_json: bool) -> None:
         echo_json(msgspec.to_builtins(found))
     else:
         echo("\n".join(lines(found)))
-        series = ", ".join(str(one.different) for one in checks(project) if one.run_id == found.run_id)
+        series = ", ".join(str(one.different) for one in checks(project.ledger) if one.run_id == found.run_id)
         echo(f"check {found.number} of this run; answers that differed, check by check: {series}")
     ctx.exit(1 if found.dropped else 0)
 

@@ -14,6 +14,7 @@ import msgspec
 
 from publisher.errors import GitError, LostRaceError, RemoteRejectedError, StorageError, UsageError
 from publisher.files import canonical_json, sha256_hex
+from publisher.ledger.drift import checks
 from publisher.ledger.history import REPORT, folder, read_part, read_runs
 from publisher.ledger.store import Ledger, author
 from publisher.samples import FILE as SAMPLES
@@ -119,7 +120,7 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     verdict = read_part(ledger, record.run_id, "verdict.json", Verdict)
     digest = sha256_hex(repository.read(entered, f"{place}/record.json") or b"")
     own = SnapshotName(run_id=record.run_id, branch=branch, commit="", address=address(branch))
-    history = History(site=site, headline=verdict.headline, lines=_named(lines, own))
+    history = History(site=site, headline=verdict.headline, lines=_named(lines, own), drift=checks(ledger, entered))
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
     return repository.write_commit(
         {f"{FOLDER}/history.json": canonical_json(history)},

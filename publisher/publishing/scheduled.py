@@ -6,22 +6,23 @@ engine, the machine. Each check is a file of the ledger, `drift/<run>-<number>.j
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from typing import TYPE_CHECKING
 
-from publisher.errors import LostRaceError, StorageError, UsageError
-from publisher.files import canonical_json
+import msgspec
+
+from publisher.errors import LostRaceError, UsageError
 from publisher.gate.baseline import strata, tallies
 from publisher.gate.distributions import NORMAL
 from publisher.gate.multiple import holm
 from publisher.gate.pairs import mcnemar
 from publisher.gate.stratified import cmh
-from publisher.ledger import forms, history
+from publisher.ledger import drift, history
 from publisher.publishing import notify
 from publisher.publishing.project import now
 from publisher.publishing.report import one_line
 from publisher.publishing.reproduce import remeasured
-from publisher.schema import DriftCheck, DriftScore, decode
+from publisher.schema import DriftCheck, DriftScore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +31,7 @@ if TYPE_CHECKING:
     from publisher.publishing.project import Project
     from publisher.schema import Record
 
-FOLDER = "drift"
 ATTEMPTS = 12
-_PATH = re.compile(rf"{FOLDER}/({forms.RUN_ID})-(\d{{6}})\.json\Z")
-_LARGEST = 1 << 18
 
 
 def check(project: Project, observer: Observer) -> DriftCheck:
@@ -91,32 +89,15 @@ def _loss(then: Record, again: Record, suite: str) -> float:
 
 def _store(project: Project, check: DriftCheck) -> DriftCheck:
     """Write a check into the ledger under the next number of its run."""
+    words = f"{check.different} of {check.same + check.different} answers differ"
     for _ in range(ATTEMPTS):
-        number = 1 + max((one.number for one in checks(project) if one.run_id == check.run_id), default=0)
-        numbered = DriftCheck(**{name: getattr(check, name) for name in check.__struct_fields__} | {"number": number})
-        path = f"{FOLDER}/{check.run_id}-{number:06d}.json"
-        words = f"{check.different} of {check.same + check.different} answers differ"
-
-        def taken(path: str = path) -> bool:
-            return project.ledger.has(path)
-
-        if project.ledger.append(
-            {path: canonical_json(numbered)}, f"Drift check of {check.run_id}: {words}\n", unless=taken
-        ):
+        known = [one.number for one in drift.checks(project.ledger) if one.run_id == check.run_id]
+        numbered = msgspec.structs.replace(check, number=1 + max(known, default=0))
+        taken = partial(project.ledger.has, drift.path_of(numbered))
+        message = f"Drift check of {check.run_id}: {words}\n"
+        if project.ledger.append(drift.file_of(numbered), message, unless=taken):
             return numbered
     raise LostRaceError("other publishers keep changing the history", hint="run the same command again")
-
-
-def checks(project: Project) -> Iterator[DriftCheck]:
-    """Yield every check in the ledger, in the order of their runs and numbers; one that cannot be read is left out."""
-    head = project.ledger.head
-    paths = sorted(path for path in (project.repository.tree(head) if head else {}) if _PATH.match(path))
-    blobs = project.repository.read_small([f"{head}:{path}" for path in paths], _LARGEST)
-    for path, data in zip(paths, blobs, strict=True):
-        try:
-            yield decode(data or b"", DriftCheck, path)
-        except StorageError:
-            continue
 
 
 def _tell(project: Project, found: DriftCheck, again: Record, observer: Observer) -> None:

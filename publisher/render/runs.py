@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import charts, text
+from publisher.render import charts, figures, text
 from publisher.render.parts import Draft
 from publisher.render.tables import history_rows, marks, runs_in_words
 
@@ -24,6 +25,7 @@ FEWEST_MARKS = 2
 RECENT_MARKS = 150
 NARROW_MARKS = 24
 ROWS_PER_PAGE = 150
+MOST_CHECKS = 100
 MOST_ROWS = 1_500
 """Runs in the tables at most, so that a build costs the same however long the history is."""
 
@@ -45,6 +47,20 @@ class ChartView:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftRow:
+    """One check of a live commit: when, which run, its headline score on a scale, and what came out otherwise."""
+
+    when: str
+    run: str
+    score: str
+    before: str
+    gauge: Markup
+    different: str
+    changed: str
+    dropped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunsView:
     """One page of a list of runs, newest first; the chart, and the way to the whole chart, only on the first."""
 
@@ -57,6 +73,7 @@ class RunsView:
     chart: ChartView | None
     overview: str
     left_out: str
+    drift: tuple[DriftRow, ...] = ()
 
 
 def history(snapshot: Snapshot) -> Iterator[Draft]:
@@ -107,8 +124,27 @@ def _listing(
             chart=chart if number == 1 else None,
             overview=overview if number == 1 else "",
             left_out=left_out if number == len(chunks) else "",
+            drift=tuple(_drift(snapshot)) if path == "history/" and number == 1 else (),
         )
         yield Draft(_numbered(path, number), title, f"{view.total}, newest first.", view)
+
+
+def _drift(snapshot: Snapshot) -> Iterator[DriftRow]:
+    """Yield the newest checks of live commits, newest first, by the headline's score."""
+    for check in snapshot.history.drift[::-1][:MOST_CHECKS]:
+        one = check.scores.get(snapshot.headline.suite)
+        if one is None or not all(map(math.isfinite, (one.now, one.then, one.low, one.high))):
+            continue
+        yield DriftRow(
+            when=text.time(check.time),
+            run=text.line(check.run_id, 60),
+            score=text.points(one.now),
+            before=text.points(one.then),
+            gauge=figures.gauge(one.now, one.low, one.high, threshold=one.then),
+            different=f"{text.count(check.different)} of {text.count(check.same + check.different)}",
+            changed=text.line("; ".join(check.changed[:20]), 600) or "nothing that is recorded",
+            dropped=snapshot.headline.suite in check.dropped,
+        )
 
 
 def _numbered(path: str, number: int) -> str:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from publisher.schema.published import DriftCheck  # noqa: TC001 - as below
 from publisher.schema.record import Interval  # noqa: TC001 - msgspec reads it while running
 from publisher.schema.stored import Struct
 
@@ -154,3 +155,5 @@ class History(Struct, frozen=True, kw_only=True):
     site: str
     headline: str
     lines: list[HistoryLine]
+    drift: list[DriftCheck] = msgspec.field(default_factory=list)
+    """The checks of live commits without a change, oldest first."""
