@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from publisher.bench.inputs.problems import Problem
+from publisher.config import MaxDrop
 from publisher.errors import UsageError
 from publisher.schema import Record, Sampling
 from publisher.suites.promote import found, promoted
 from publisher.suites.runs import compared, lines
 from publisher.suites.value import value
+from tests.gate_cases import policy, run_of, verdict_on
 from tests.made import record
 
 if TYPE_CHECKING:
@@ -146,3 +148,16 @@ def test_a_sample_that_is_not_there_is_a_usage_error(wanted: str) -> None:
     with pytest.raises(UsageError) as caught:
         found([], wanted)
     assert "SUITE/PROBLEM#NUMBER" in caught.value.hint
+
+
+def test_a_verdict_says_how_the_shared_problems_compare() -> None:
+    """A run of another version of the suite is no baseline, and its score on what stayed the same is told beside it."""
+    digests = {str(number): f"{number:016x}" for number in range(4)}
+    old = run_of(1, [8, 8, 8, 8], 8, result={"problem_digests": digests})
+    suites = [msgspec.structs.replace(old.record.suites[0], sha256="7" * 64)]
+    changed = {**digests, "3": "f" * 16}
+    new = run_of(2, [8, 8, 2, 0], 8, result={"problem_digests": changed}, suites=suites)
+    (rule,) = verdict_on(new, [old], policy(MaxDrop(points=3.0), samples=8)).rules
+    assert rule.outcome == "pass"
+    assert "no kept run can be compared with, because of another problems of s" in rule.reason
+    assert "on the 3 problems of s that both versions ask alike, 100.0 → 75.0 (p = " in rule.reason

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from publisher.config.gate import AnyRule, name_of
 from publisher.gate.baseline import Candidates, Measured, candidates, differing, distinct, result_of
+from publisher.gate.versions import words
 from publisher.schema import RuleResult
 
 if TYPE_CHECKING:
@@ -107,8 +108,15 @@ class Case:
         why = f", because of another {', '.join(differs)}" if differs else ""
         if self.run.reset is not None and self.run.reset.before:
             why = f", because {self.run.reset.why}"
-        reason = f"{self.words()}: no kept run can be compared with{why}"
+        reason = "; ".join([f"{self.words()}: no kept run can be compared with{why}", *self._on_shared()])
         return self.finish("pass", reason, measured=self.score.score, **figures)
+
+    def _on_shared(self) -> list[str]:
+        """Return what the newest kept run scored on the problems that its version of a suite shares with this one's."""
+        other = self.candidates.other
+        record = self.records.get(other.run_id) if other else None
+        same = other is not None and other.conditions == self.run.line.conditions
+        return list(words(record, self.run.record, self.suites)) if record is not None and same else []
 
 
 def points(share: float) -> float:

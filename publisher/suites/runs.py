@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from publisher.gate.baseline import result_of, strata, tallies
-from publisher.gate.distributions import NORMAL
-from publisher.gate.stratified import cmh
+from publisher.gate.versions import on_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from publisher.gate.baseline import Tally
     from publisher.schema import Record
 
 _RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}-\S+")
@@ -51,52 +45,23 @@ def compared(old: Record, new: Record) -> list[SuiteComparison]:
 
 def _suite(old: Record, new: Record, name: str) -> SuiteComparison:
     ours, theirs = (next(part for part in one.suites if part.name == name) for one in (new, old))
-    counts = [_tallies(record, name) for record in (old, new)]
     versions = 1 if ours.sha256 == theirs.sha256 else 2
-    shared = shared_problems(old, new, name)
+    found = on_shared(old, new, name)
     grader = (ours.grader, ours.grader_version) == (theirs.grader, theirs.grader_version)
-    why = "" if shared else "no problem is asked alike in both"
-    if shared and not grader:
-        why = "their graders differ"
-    before, after = ({key: one[key] for key in shared if key in one} for one in counts)
-    z = cmh(strata(after, before)) if not why else 0.0
+    why = "" if grader else "their graders differ"
+    if not found.problems:
+        why = "no problem is asked alike in both"
     return SuiteComparison(
         suite=name,
-        shared=len(before.keys() & after.keys()),
+        shared=found.problems,
         old_problems=theirs.problems,
         new_problems=ours.problems,
-        old=_score(before),
-        new=_score(after),
-        p=2 * NORMAL.cdf(-abs(z)),
+        old=found.old,
+        new=found.new,
+        p=1.0 if why else found.p,
         versions=versions,
         why_not=why,
     )
-
-
-def shared_problems(old: Record, new: Record, suite: str) -> list[str]:
-    """Return the ids of the problems that two runs asked alike, in the newer one's order.
-
-    Records of older publishers do not tell one problem's version from another's: they share all problems of an equal
-    suite, and none of another.
-    """
-    ours, theirs = result_of(new, suite), result_of(old, suite)
-    if ours is None or theirs is None:
-        return []
-    digests = [{part.name: part.sha256 for part in one.suites}.get(suite) for one in (old, new)]
-    if digests[0] == digests[1]:
-        return [name for name in ours.right_by_problem if name in theirs.right_by_problem]
-    known = theirs.problem_digests
-    return [name for name, digest in ours.problem_digests.items() if known.get(name) == digest]
-
-
-def _tallies(record: Record, suite: str) -> dict[str, Tally]:
-    found = tallies(record, [suite], greedy=record.sampling.temperature == 0) or {}
-    return {name.removeprefix(f"{suite}/"): tally for name, tally in found.items() if tally.drawn}
-
-
-def _score(counts: Mapping[str, Tally]) -> float:
-    shares = [one.right / one.drawn for one in counts.values()]
-    return 100 * math.fsum(shares) / len(shares) if shares else 0.0
 
 
 def lines(found: list[SuiteComparison]) -> list[str]:
