@@ -88,7 +88,8 @@ def _settled(
             suite=config.headline,
             outcome="inconclusive",
             effect="note",
-            reason=f"the {part} differs from {kept[-1].run_id}'s, and that waits for approval: publisher approve",
+            reason=f"the {part} differs from {kept[-1].run_id}'s, and that waits for approval: "
+            f"publisher approve {run.line.run_id} --reason …",
             baseline=kept[-1].run_id,
         )
         for part in changed

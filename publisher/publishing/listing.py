@@ -25,6 +25,7 @@ _MARKS = {
     "published": "✓",
     "passed": "✓",
     "rejected": "✗",
+    "no gain": "=",
     "inconclusive": "?",
     "unchanged": "=",
     "held": "?",
@@ -56,6 +57,8 @@ def state_of(run: Run) -> str:
         return "taken down"
     if run.given_up:
         return "given up"
+    if run.line.verdict == "rejected" and run.line.no_gain and run.line.decision is None:
+        return "no gain"
     if run.line.verdict != "kept":
         return run.line.verdict
     if run.line.pruned:

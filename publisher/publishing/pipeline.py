@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
 from publisher.bench.workspace import end_fresh, end_trimmed, fresh_salt
 from publisher.errors import LostRaceError, UsageError
 from publisher.gate.baseline import Measured
@@ -20,6 +18,7 @@ from publisher.gate.policy import decide, needed
 from publisher.ledger import history
 from publisher.publishing import notify
 from publisher.publishing.compare import compared, new_report
+from publisher.publishing.decisions import overruled
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
 from publisher.publishing.extend import extended, extension, has
 from publisher.publishing.project import Project, Target, now
@@ -44,6 +43,7 @@ News = Literal[
     "passed",
     "rejected",
     "already rejected",
+    "no gain",
     "inconclusive",
     "unchanged",
     "held",
@@ -148,7 +148,7 @@ def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
             desk.note("publisher publish --fresh   measures the commit again, for a snapshot of its own")
         return same.receipt if same else None, "unchanged"
     if word != "kept":
-        return None, "already rejected" if known else "rejected"
+        return None, "no gain" if entry.verdict.no_gain else "already rejected" if known else "rejected"
     if known is not None and known.is_over:
         return None, _ended(known, desk.note)
     if known is not None and known.line.pruned:
@@ -390,4 +390,4 @@ def stored_verdict(project: Project, run_id: str) -> Verdict:
     verdict = history.read_part(project.ledger, run_id, "verdict.json", Verdict)
     run = project.run(run_id)
     decision = run.line.decision if run else None
-    return msgspec.structs.replace(verdict, verdict=decision.verdict, no_gain=False) if decision else verdict
+    return overruled(verdict, decision) if decision else verdict

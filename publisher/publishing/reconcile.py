@@ -88,7 +88,8 @@ def finish(desk: Desk, run: Run) -> Receipt:
 def show_newest(desk: Desk, receipt: Receipt) -> None:
     """Show a new snapshot live, unless `[netlify] live` leaves that to a person."""
     if desk.limits.live == "approve":
-        desk.note(f'[netlify] live = "approve": publisher rollback {receipt.snapshot}   shows it on the live site')
+        command = f"publisher rollback {receipt.snapshot} --why …"
+        desk.note(f'[netlify] live = "approve": {command}   shows it on the live site')
     else:
         show_live(desk, receipt, why=NEWEST)
 
