@@ -92,9 +92,7 @@ def add(ctx: click.Context, name: str, path: Path | None, samples: int | None) -
     catalog.written(project.repository.root, name, digest, lines)
     echo(f"[suites.{name}] is in publisher.toml, pinned to {digest}")
     preset = catalog.entry(name).preset
-    echo(
-        f'published figures: [model.sampling] preset = "{preset}", k = {catalog.entry(name).samples}' if preset else ""
-    )
+    echo(f'usual settings: [model.sampling] preset = "{preset}", k = {catalog.entry(name).samples}' if preset else "")
 
 
 @command.command("fetch")

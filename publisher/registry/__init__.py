@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     samples: int = 1
     """The usual k."""
     preset: str = ""
-    """The sampling preset that published figures were made with."""
+    """The sampling preset that it is usually measured with."""
     template: str = "{problem}"
     """The text around each statement."""
     form: Form = "problems"
