@@ -7,9 +7,11 @@ import msgspec
 import pytest
 
 from publisher.errors import LostRaceError, StorageError, UsageError
+from publisher.gate.baseline import Measured
+from publisher.gate.compare import compare, identity
 from publisher.ledger import history, snapshots
 from publisher.ledger.store import Ledger
-from publisher.schema import RuleResult, SnapshotName, StoppedEarly
+from publisher.schema import Report, RuleResult, SnapshotName, StoppedEarly, TakenDown
 from tests.made import GitFolder, record, verdict
 
 
@@ -165,6 +167,53 @@ def test_a_snapshot_is_the_commit_plus_the_ledger_folder(repository: GitFolder) 
     assert (trailers["Benchmarked-commit"], trailers["Run"], trailers["Verdict"]) == (commit, run_id, "kept")
     assert trailers["Record-digest"] == f"sha256:{made.record_sha256}"
     assert trailers["Ledger-commit"] == ledger.head
+
+
+def enter_beside(ledger: Ledger, commit: str, started: str, base: str) -> str:
+    """Put a kept run into the ledger whose report stands beside an earlier run, and return its id."""
+    run, other = record(commit, started=started), record(commit, started=base[:16])
+    measured, before = (Measured(history.summarize(one), one) for one in (run, other))
+    report = Report(
+        run=identity(measured),
+        verdict=verdict(run),
+        baseline=[],
+        blind=[],
+        samples=40,
+        planned=40,
+        previous=compare(measured, before),
+    )
+    ledger.append(history.run_files(run, verdict(run), b"samples 2", report), "run\n")
+    return run.run_id
+
+
+def test_a_snapshot_has_what_stands_beside_it_in_its_report(repository: GitFolder) -> None:
+    """The report and the answers of the run that it compares with; not of one whose pages were taken down by then."""
+    commit = repository.git("rev-parse", "HEAD")
+    ledger = Ledger(repository.opened)
+    first = enter(ledger, commit)
+    second = make_snapshot(ledger, enter_beside(ledger, commit, "20261121T201133Z", first))
+    changed = repository.git("diff", "--name-only", commit, second.branch).split()
+    assert f"ledger/compared/{first}/samples.jsonl.gz" in changed
+    assert "ledger/report.json" in changed
+    assert repository.git("show", f"{second.branch}:ledger/compared/{first}/samples.jsonl.gz") == "samples"
+    gone = TakenDown(
+        run_id=first, snapshot="snapshot-x", commit="a" * 40, who="me", why="x", time="2026-11-22T00:00:00Z"
+    )
+    ledger.append(history.taken_down_file(gone), "gone\n")
+    third = make_snapshot(ledger, enter_beside(ledger, commit, "20261123T201133Z", first))
+    assert "compared" not in repository.git("diff", "--name-only", commit, third.branch)
+
+
+def test_a_report_that_is_broken_leaves_the_snapshot_alone(repository: GitFolder) -> None:
+    """A report that somebody pushed and that cannot be read is not in the tree, so the site can still be built."""
+    commit = repository.git("rev-parse", "HEAD")
+    ledger = Ledger(repository.opened)
+    run = record(commit)
+    files = history.run_files(run, verdict(run), b"samples")
+    ledger.append(files | {f"runs/{run.run_id}/report.json": b"{broken"}, "run\n")
+    changed = repository.git("diff", "--name-only", commit, make_snapshot(ledger, run.run_id).branch)
+    assert "report.json" not in changed
+    assert "record.json" in changed
 
 
 def test_making_a_snapshot_again_gives_the_same(repository: GitFolder) -> None:

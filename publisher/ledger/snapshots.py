@@ -114,7 +114,10 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     names = ("record.json", "verdict.json", REPORT, SAMPLES)
     parts = {name: there[f"{place}/{name}"] for name in names if f"{place}/{name}" in there}
     lines = [run.line for run in read_runs(ledger, at=entered)]
-    for run_id in _beside(ledger, record.run_id, lines) if REPORT in parts else ():
+    report = _report(ledger, record.run_id)
+    if report is None:
+        parts.pop(REPORT, None)  # a page could not be made of it
+    for run_id in _beside(report, lines) if report else ():
         blob = repository.blob(entered, f"{folder(run_id)}/{SAMPLES}")
         parts |= {f"{COMPARED}/{run_id}/{SAMPLES}": blob} if blob else {}
     verdict = read_part(ledger, record.run_id, "verdict.json", Verdict)
@@ -131,12 +134,16 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     )
 
 
-def _beside(ledger: Ledger, run_id: str, lines: Sequence[HistoryLine]) -> list[str]:
-    """Return the runs that a run's report compares it with, and whose pages were not taken down by then."""
+def _report(ledger: Ledger, run_id: str) -> Report | None:
+    """Return the report of a run; None where there is none, or one that cannot be read."""
     try:
-        report = read_part(ledger, run_id, REPORT, Report)
+        return read_part(ledger, run_id, REPORT, Report)
     except StorageError:
-        return []
+        return None
+
+
+def _beside(report: Report, lines: Sequence[HistoryLine]) -> list[str]:
+    """Return the runs that a report compares its run with, and whose pages were not taken down by then."""
     found = [one.base.run_id for one in (report.previous, report.best) if one is not None]
     shown = {line.run_id for line in lines if not line.taken_down}
     return [name for name in found if name in shown]

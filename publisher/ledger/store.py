@@ -29,7 +29,8 @@ README_TEXT = b"""# Ledger
 
 The append-only history of this repository's benchmark runs, written by `publisher`. One folder per run in `runs/`:
 `record.json` (what was measured), `verdict.json` (what the gate said), `summary.json` (one line of history),
-`samples.jsonl.gz` (every answer) and, for a published snapshot, `snapshot.json`, `request-N.json` and `receipt-N.json`.
+`samples.jsonl.gz` (every answer), `report.json` (what the run was compared with) and, for a published snapshot,
+`snapshot.json`, `request-N.json` and `receipt-N.json`.
 `live/` says where the live site was moved, when, by whom and why. Do not edit this branch.
 """
 _LARGEST_README = 64 << 10
