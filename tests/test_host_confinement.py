@@ -132,6 +132,23 @@ exec 3<> /dev/tcp/127.0.0.1/${{URL##*:}} && echo yes > dist/network.txt
 
 
 @needs_bubblewrap
+def test_a_confined_build_cannot_fill_the_memory_through_its_root_folder(tmp_path: Path, source: GitFolder) -> None:
+    """What is not a disk is a file system in memory: those that it may write have a size, the others are read-only."""
+    script = """
+mkdir dist
+for place in / /root /etc /dev; do touch "$place/written" 2>/dev/null && echo "$place" >> dist/wrote.txt; done
+df --output=size -B1 /tmp /dev/shm | tail -2 > dist/sizes.txt
+touch dist/wrote.txt
+"""
+    change(source, "snapshot-2", {"build.sh": script})
+    with visiting(tmp_path / "state", source, confine=True) as visitor:
+        deploy = visitor.build("snapshot-2")
+        assert deploy["state"] == "ready", deploy["error_message"]
+        assert visitor.visit(deploy["id"], "/wrote.txt").text == ""
+        assert {int(size) for size in visitor.visit(deploy["id"], "/sizes.txt").text.split()} == {2 << 30}
+
+
+@needs_bubblewrap
 def test_a_confined_build_has_no_variable_in_an_argument_vector(tmp_path: Path, source: GitFolder) -> None:
     """Its variables, which name the hook, are what they are without confinement, and no process's arguments."""
     script = "mkdir dist; env -0 | sort -z > dist/env.txt; cat /proc/[0-9]*/cmdline > dist/arguments.txt"

@@ -73,7 +73,8 @@ def options(
     chosen += ["--clearenv"]
     for name, value in environment.items():
         chosen += ["--setenv", name, value]
-    return [*chosen, "--chdir", str(folder)]
+    # Last, because every mount needs its place: the root is a file system in memory that has no other bound.
+    return [*chosen, "--remount-ro", "/", "--chdir", str(folder)]
 
 
 def program() -> str:
