@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from publisher.files import canonical_json, compact_json
+from publisher.files import canonical_json, compact_json, sha256_hex
 from publisher.host.store.records import SCHEMA, Deploy, Entry, Manifest, new_id
 from publisher.host.store.store import Store
-from publisher.ledger import history
+from publisher.ledger import history, order
+from publisher.ledger.store import README, README_TEXT
 from publisher.publishing.project import Pending
 from publisher.samples import pack_samples
 from publisher.schema import BuildRequest, LiveMove, Receipt, Record, SnapshotName
@@ -74,7 +75,9 @@ class Project:
         commit = self.folder.commit({"number.txt": f"{number} {time.time_ns()}"})
         started = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
         pending = Pending(self.folder.path / ".git" / "publisher" / "runs")
-        pending.store(record(commit, started=started), pack_samples([]))
+        # Each commit measures something of its own: one that does not shares a snapshot, and nothing is published.
+        run = msgspec.structs.replace(record(commit, started=started), fingerprint=sha256_hex(commit.encode()))
+        pending.store(run, pack_samples([]))
         return commit
 
 
@@ -110,7 +113,8 @@ def _import_snapshots(folder: GitFolder, first: str, names: list[str], marks: Pa
 
     def lines() -> Iterator[bytes]:
         for number, name in enumerate(names, 1):
-            yield f"commit refs/heads/{name}\nmark :{number}\n{PERSON}".encode() + _data(b"Snapshot\n")
+            message = f"Snapshot\n\nRun: {_run_id(first, _moment(number - 1))}\n"
+            yield f"commit refs/heads/{name}\nmark :{number}\n{PERSON}".encode() + _data(message.encode())
             yield f"from {first}\nM 100644 inline ledger/name\n".encode() + _data(name.encode())
 
     _import(folder, lines(), f"--export-marks={marks}")
@@ -118,15 +122,21 @@ def _import_snapshots(folder: GitFolder, first: str, names: list[str], marks: Pa
     return [sha for _, sha in sorted((int(mark[1:]), sha) for mark, sha in found)]
 
 
+def _moment(number: int) -> dt.datetime:
+    """Return when a run began."""
+    return dt.datetime(2024, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=number)
+
+
+def _run_id(commit: str, began: dt.datetime) -> str:
+    return f"{began:%Y%m%dT%H%M%SZ}-{commit[:12]}-full"
+
+
 def _runs(first: str, names: list[str], commits: list[str], deploys: list[str]) -> Iterator[dict[str, bytes]]:
     """Yield the ledger's files of each run: measured, decided, requested, deployed, live."""
-    began = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
     template = record(first)
     for number, (name, commit, deploy) in enumerate(zip(names, commits, deploys, strict=True)):
-        moment = began + dt.timedelta(minutes=number)
-        started = moment.strftime("%Y%m%dT%H%M%SZ")
-        when = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-        run_id = f"{started}-{first[:12]}-full"
+        when = _moment(number).strftime("%Y-%m-%dT%H:%M:%SZ")
+        run_id = _run_id(first, _moment(number))
         run: Record = msgspec.structs.replace(
             template, run_id=run_id, started=when, finished=when, fingerprint=f"{number:064x}"
         )
@@ -171,9 +181,10 @@ def _import_ledger(folder: GitFolder, runs: list[Mapping[str, bytes]]) -> None:
     """Make the ledger: one commit a run."""
 
     def lines() -> Iterator[bytes]:
-        for files in runs:
-            yield f"commit refs/heads/ledger\n{PERSON}".encode() + _data(b"kept\n")
-            for path, content in files.items():
+        for number, files in enumerate(runs):
+            message = order.message("kept\n", [next(iter(files)).split("/")[1]])
+            yield f"commit refs/heads/ledger\n{PERSON}".encode() + _data(message.encode())
+            for path, content in (files if number else {README: README_TEXT, **files}).items():
                 yield f"M 100644 inline {path}\n".encode() + _data(content)
 
     _import(folder, lines())

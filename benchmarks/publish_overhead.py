@@ -79,8 +79,10 @@ class Bench:
     def __init__(self, project: Project, info: HostInfo, scratch: Path) -> None:
         self.project = project
         self.scratch = scratch
+        # As pip installs it: compiled once. The first command, which is not counted, compiles an editable install.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.environment = {
-            **os.environ,
+            **inherited,
             **CLEAN,
             **IDENTITY,
             "NETLIFY_API_URL": info.api_url,
