@@ -341,6 +341,7 @@ def enter(project: Project, record: Record) -> Entry:
 def _entered(project: Project, record: Record) -> Entry | None:
     """Do what `enter` does; None, and nothing is written, for a stopped run that would not be rejected any more."""
     for _ in range(ATTEMPTS):
+        head = project.ledger.head
         known = equal_run(project, record)
         if known is not None:
             project.pending.discard(record.run_id)
@@ -351,7 +352,7 @@ def _entered(project: Project, record: Record) -> Entry | None:
             return None
         report = new_report(project, record, verdict)
         files = history.run_files(record, verdict, project.pending.samples(record.run_id), report)
-        overtaken = partial(_is_overtaken, project, record, verdict, compared(project, record, verdict))
+        overtaken = partial(_is_overtaken, project, record, verdict, compared(project, record, verdict), head)
         if project.ledger.append(files, f"{verdict.verdict}: {record.run_id}\n", unless=overtaken):
             project.pending.discard(record.run_id)
             return Entry(record, verdict, None)
@@ -378,8 +379,13 @@ def equal_run(project: Project, record: Record) -> Run | None:
     return next((run for run in project.runs() if run.line.identity == wanted), None)
 
 
-def _is_overtaken(project: Project, record: Record, verdict: Verdict, beside: list[str]) -> bool:
-    """Return whether a run is in the ledger by now, or its verdict or the runs `beside` it would be others."""
+def _is_overtaken(project: Project, record: Record, verdict: Verdict, beside: list[str], head: str | None) -> bool:
+    """Return whether a run is in the ledger by now, or its verdict or the runs `beside` it would be others.
+
+    All of them were found while the ledger was at `head`.
+    """
+    if project.ledger.head == head:
+        return False
     if equal_run(project, record) is not None:
         return True
     return verdict_of(project, record).rules != verdict.rules or compared(project, record, verdict) != beside
