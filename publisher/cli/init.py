@@ -1,49 +1,115 @@
-"""`publisher init`: the files that a repository needs."""
+"""`publisher init`: the files that a repository needs, and what is left to do."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import tempfile
 from importlib import resources
 from pathlib import Path
 
 import click
 
 from publisher import __version__
+from publisher.bench.inputs.kind import remember
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo
 from publisher.config import SITE_NAME
 from publisher.errors import UsageError
 from publisher.files import atomic_write
+from publisher.publishing import adopt, starter
 
-FILES = {
-    "publisher.toml": "starter/publisher.toml",
-    "netlify.toml": "starter/netlify.toml",
-    ".github/workflows/publish.yml": "starter/publish.yml",
-    ".github/workflows/verify.yml": "starter/verify.yml",
-    "hooks/netlify-build": "netlify-build",
-}
+EXECUTABLE = {"hooks/netlify-build"}
+LARGEST = 1 << 20
+_ACTION = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 
 
 @click.command("init")
 @click.option("--site", required=True, help="The Netlify site's name: SITE in SITE.netlify.app.")
+@click.option("--model", default="", help="A GGUF file or a source (default: the one .gguf that is here, or a demo's).")
+@click.option("--suite", default="", help="A .jsonl of this repository, or a benchmark's name (publisher suites list).")
+@click.option("--requirement", default="", help="What pip installs on Netlify (default: what is installed here).")
+@click.option("--action", default="", metavar="OWNER/REPO@COMMIT", help="Where workflows take the action from.")
+@click.option("--commit", is_flag=True, help="Commit what was written, and nothing else.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there and differ.")
 @click.pass_context
-def command(ctx: click.Context, site: str) -> None:
-    """Write publisher.toml, netlify.toml, the build script and the workflows, leaving files that exist alone."""
+def command(
+    ctx: click.Context,
+    site: str,
+    model: str,
+    suite: str,
+    requirement: str,
+    action: str,
+    commit: bool,
+    overwrite: bool,
+) -> None:
+    """Write publisher.toml, netlify.toml, the build script and the workflows, and say what is left to do.
+
+    Files that are there stay as they are; where they differ from what would be written, the difference is shown.
+    """
     if len(site) > 37 or not re.fullmatch(SITE_NAME, site):
         raise UsageError(
             f"--site {site!r} cannot be a Netlify site's name", hint="use a-z, 0-9 and -, up to 37 characters"
         )
+    if action and not _ACTION.fullmatch(action):
+        raise UsageError(f"--action {action!r} is not OWNER/REPO@COMMIT, with a full commit")
     root = open_project(ctx).repository.root
-    source = hooks_folder()
-    for name, origin in FILES.items():
-        target = root / name
-        if target.exists():
-            echo(f"kept     {name} (it exists)")
-            continue
-        text = (source / origin).read_text(encoding="utf-8").replace('site = "SITE"', f'site = "{site}"')
-        atomic_write(target, text.encode(), mode=0o755 if origin == "netlify-build" else 0o644)
+    chosen = starter.find_model(root, model)
+    text = (hooks_folder() / "starter" / "publisher.toml").read_text(encoding="utf-8")
+    config = starter.configuration(text, site=site, model=chosen, suite=suite)
+    with tempfile.TemporaryDirectory() as folder:
+        found = _installation(requirement, action, Path(folder))
+        made = starter.files(hooks_folder(), found, config)
+        for name, wanted in made.items():
+            _write(root, name, wanted, overwrite=overwrite)
+        if found.wheel is not None:
+            shutil.copyfile(found.wheel, root / found.requirement)
+            echo(f"written  {found.requirement[2:]} (this publisher, which no index has)")
+            made |= {found.requirement[2:]: ""}
+    if chosen is not None and chosen.path is not None:
+        remember(chosen.path, os.environ)
+        echo(f"found    {chosen.path}: by its sha256, on this machine; elsewhere PUBLISHER_MODELS names its folder")
+    if not found.action:
+        echo("no workflows: this installation does not know its action; --action OWNER/REPO@COMMIT writes them")
+    if commit:
+        _commit(root, [*made, *([chosen.source] if chosen is not None and (root / chosen.source).is_file() else [])])
+    echo("next:")
+    for step in starter.next_steps(root, site, chosen, made, committed=commit):
+        echo(f"  {step}".rstrip())
+
+
+def _commit(root: Path, names: list[str]) -> None:
+    """Commit just these files, whatever else is in the index; UsageError with what git says."""
+    for arguments in (["add", "--", *names], ["commit", "--quiet", "-m", "Publish benchmarks", "--", *names]):
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+        if done.returncode != 0 and "nothing to commit" not in done.stdout:
+            raise UsageError("git could not commit what was written", detail=(done.stderr or done.stdout)[-2000:])
+    echo("committed")
+
+
+def _installation(requirement: str, action: str, folder: Path) -> adopt.Installation:
+    """Return what other machines install: what was asked for, or what this machine has."""
+    address = action.replace("@", f"/{adopt.ACTION}@") if action else ""
+    if requirement:
+        return adopt.Installation(requirement, action=address)
+    found = adopt.installation(adopt.direct_url(), folder)
+    return adopt.Installation(found.requirement, found.wheel, address or found.action)
+
+
+def _write(root: Path, name: str, wanted: str, *, overwrite: bool) -> None:
+    """Write a file, or say why it stays as it is."""
+    target = root / name
+    there = target.read_bytes()[:LARGEST].decode(errors="replace") if target.is_file() else None
+    if there == wanted:
+        echo(f"same     {name}")
+    elif there is None or overwrite:
+        atomic_write(target, wanted.encode(), mode=0o755 if name in EXECUTABLE else 0o644)
         echo(f"written  {name}")
-    echo("next: adapt publisher.toml, commit, then  publisher bench  and  publisher gate")
+    else:
+        echo(f"kept     {name}; --overwrite would change it:")
+        echo(starter.difference(name, there, wanted))
 
 
 def hooks_folder() -> Path:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from publisher.files import storage_error
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -41,7 +43,7 @@ class Inputs:
     loopback: bool = False
     """Whether a commit's publisher.toml may name services of this machine: $PUBLISHER_LOOPBACK_SOURCES is 1."""
     models: Path | None = None
-    """The folder that `local:NAME` sources are in: $PUBLISHER_MODELS."""
+    """The folder that `local:NAME` sources are in: $PUBLISHER_MODELS, or links to what `publisher init` found."""
 
     @classmethod
     def of(
@@ -49,8 +51,25 @@ class Inputs:
     ) -> Self:
         """Return the inputs of a commit, with the folders and the permission that the environment names."""
         loopback = environment.get("PUBLISHER_LOOPBACK_SOURCES") == "1"
-        models = Path(environment["PUBLISHER_MODELS"]) if environment.get("PUBLISHER_MODELS") else None
-        return cls(repository, commit, cache_folder(environment), note, loopback, models)
+        models = environment.get("PUBLISHER_MODELS", "")
+        found = Path(models) if models else _found(environment)
+        return cls(repository, commit, cache_folder(environment), note, loopback, found if found.is_dir() else None)
+
+
+def remember(path: Path, environment: Mapping[str, str]) -> None:
+    """Let `local:NAME` find a file on this machine without $PUBLISHER_MODELS; StorageError where that cannot be."""
+    folder = _found(environment)
+    link = folder / path.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(path)
+    except OSError as error:
+        raise storage_error(error, link) from error
+
+
+def _found(environment: Mapping[str, str]) -> Path:
+    return cache_folder(environment) / "found"
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:

@@ -1,0 +1,155 @@
+"""The files that an adopter's repository gets, as texts: configuration, build, workflows. Nothing is written here."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from publisher.config import FILE, parse
+from publisher.errors import UsageError
+from publisher.files import sha256_file
+from publisher.graders import mistake_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from publisher.publishing.adopt import Installation
+
+WORKFLOWS = ("publish.yml", "pull-request.yml", "verify.yml", "rollback.yml", "doctor.yml")
+MAXIMUM = 100 << 20
+"""Bytes of a file that a forge takes without Git LFS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model that a starter names."""
+
+    name: str
+    source: str
+    sha256: str = ""
+    path: Path | None = None
+    """Where a file outside the repository lies."""
+
+
+def find_model(root: Path, wanted: str) -> Model | None:
+    """Return the model that `wanted` names, or the only GGUF file of the repository; None for the builtin one.
+
+    Raises UsageError where the file is not there, or where there are several.
+    """
+    if not wanted:
+        found = [path for path in sorted(root.rglob("*.gguf")) if ".git" not in path.parts][:20]
+        if len(found) > 1:
+            names = ", ".join(str(path.relative_to(root)) for path in found)
+            raise UsageError(f"several models are here: {names}", hint=f"--model {found[0].relative_to(root)}")
+        return _of_file(root, found[0]) if found else None
+    if re.match(r"(hf|https|http|git|s3|builtin|local):", wanted):
+        stem = re.split(r"[/:]", wanted.removesuffix(".gguf"))[-1]
+        return Model(_name(stem), wanted)
+    path = (root / wanted).resolve()
+    if not path.is_file():
+        raise UsageError(f"--model {wanted}: there is no such file", hint="find . -name '*.gguf'")
+    return _of_file(root, path)
+
+
+def _of_file(root: Path, path: Path) -> Model:
+    """Return a file as a source: by its path inside the repository, by name and digest outside it."""
+    if path.is_relative_to(root):
+        return Model(_name(path.stem), str(path.relative_to(root)))
+    return Model(_name(path.stem), f"local:{path.name}", sha256_file(path), path)
+
+
+def _name(stem: str) -> str:
+    return stem[:100] or "model"
+
+
+def configuration(text: str, *, site: str, model: Model | None, suite: str) -> str:
+    """Return the starter's publisher.toml for a site, a model and a suite; UsageError where it would not be valid."""
+    text = text.replace('site = "SITE"', f"site = {json.dumps(site)}")
+    if model is not None:
+        digest = f'\nsha256 = "{model.sha256}"' if model.sha256 else ""
+        text = text.replace('name   = "abacus"', f"name   = {json.dumps(model.name)}")
+        text = re.sub(
+            r'source = "builtin:abacus".*', lambda _: f"source = {json.dumps(model.source)}{digest}", text, count=1
+        )
+        text = text.replace("context = 1024", "context = 4096").replace("max_tokens  = 200", "max_tokens  = 2048")
+        text = re.sub(r"min = 50\.0 \},.*", "min = 1.0 },                   # raise it once you know the score", text)
+    if suite:
+        text = _with_suite(text, suite)
+    parse(text.encode(), FILE, graders=mistake_in)
+    return text
+
+
+def _with_suite(text: str, suite: str) -> str:
+    """Return the configuration with a suite of the repository, or with a benchmark by its name."""
+    own = suite.endswith(".jsonl")
+    name = re.sub("[^a-z0-9._-]+", "-", suite.rpartition("/")[2].removesuffix(".jsonl").lower()).strip("-._") or "suite"
+    section = f'source = {json.dumps(suite)}\ngrader = "math"\npublic = true' if own else f"use = {json.dumps(suite)}"
+    text = re.sub(r"\[suites\.abacus\]\n.*?\n\n", lambda _: f"[suites.{name}]\n{section}\n\n", text, flags=re.DOTALL)
+    return text.replace('["abacus"]', f"[{json.dumps(name)}]").replace(
+        'headline = "abacus"', f"headline = {json.dumps(name)}"
+    )
+
+
+def files(source: Path, found: Installation, config: str) -> dict[str, str]:
+    """Return {path: text} of everything but the wheel; workflows only where the action's address is known."""
+    made = {FILE: config, "hooks/netlify-build": _read(source / "netlify-build")}
+    made["netlify.toml"] = (
+        _read(source / "starter" / "netlify.toml")
+        + f"\n[build.environment]\nPUBLISHER_REQUIREMENT = {json.dumps(found.requirement)}\n"
+    )
+    made[".gitignore"] = "# What a local build of the site leaves behind.\ndist/\n"
+    core = f"${{{{ github.workspace }}}}/{found.requirement[2:]}" if found.wheel else found.requirement
+    quick = "quick" if "[tiers.quick]" in config else ""
+    for name in WORKFLOWS if found.action else ():
+        text = _read(source / "starter" / name).replace("ACTION@COMMIT", found.action)
+        made[f".github/workflows/{name}"] = text.replace('"CORE"', json.dumps(core)).replace(
+            '"TIER"', json.dumps(quick)
+        )
+    return made
+
+
+def difference(path: str, there: str, wanted: str) -> str:
+    """Return how a file differs from what would be written."""
+    lines = difflib.unified_diff(there.splitlines(), wanted.splitlines(), path, f"{path} (publisher init)", lineterm="")
+    return "\n".join(lines)
+
+
+NETLIFY = """\
+netlify sites:create --name SITE   # or by hand; then, under Site configuration, Build & deploy:
+    connect this repository; production branch: live; branch deploys: all; deploy previews: none
+netlify api createSiteBuildHook --data
+    '{"site_id": "SITE.netlify.app", "body": {"title": "publisher", "branch": "live"}}'
+export NETLIFY_BUILD_HOOK=…   # the address that it answers with; with NETLIFY_AUTH_TOKEN live moves without a build
+publisher publish"""
+GITHUB = """\
+gh api -X PUT 'repos/{owner}/{repo}/environments/netlify' --input - <<< '{"deployment_branch_policy":
+    {"protected_branches": true, "custom_branch_policies": false}}'   # secrets for protected branches only
+gh secret set NETLIFY_BUILD_HOOK --env netlify
+gh secret set NETLIFY_AUTH_TOKEN --env netlify
+gh variable set BENCH_RUNNER --body self-hosted   # only for a GPU runner, in a group that publish.yml alone may use"""
+
+
+def next_steps(root: Path, site: str, model: Model | None, made: Mapping[str, str], *, committed: bool) -> list[str]:
+    """Return what is left to do, each step with its command."""
+    steps = []
+    own = [model.source] if model is not None and (root / model.source).is_file() else []
+    if own and (root / own[0]).stat().st_size > MAXIMUM:
+        steps.append(f"git lfs track {shlex.quote(own[0])}   # larger than a forge takes otherwise")
+    if not committed:
+        names = " ".join(shlex.quote(name) for name in [*sorted(made), *own])
+        steps.append(f"git add {names}")
+        steps.append("git commit -m 'Publish benchmarks'")
+    steps += ["publisher serve   # a Netlify-compatible host on this machine, in another terminal; then:"]
+    steps += ["publisher --local publish", "", "on Netlify instead:", *NETLIFY.replace("SITE", site).splitlines()]
+    if any(name.startswith(".github/") for name in made):
+        steps += ["", "on GitHub, for each commit:", *GITHUB.splitlines()]
+    return [*steps, "", "publisher doctor   # checks all of it"]
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
