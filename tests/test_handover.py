@@ -110,7 +110,7 @@ def with_conditions(record: Record, samples: list[Sample]) -> tuple[Record, list
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (changed(tier="quick"), "the tier"),
+        (changed(tier="quick"), "no run of the tier 'full'; it has 'quick'"),
         (changed(run_id="../../../etc"), "the run's id"),
         (changed(config_sha256="0" * 64), "digest of publisher.toml"),
         (changed(salt="other"), "another seed"),
@@ -167,7 +167,7 @@ def test_an_archive_of_another_form_is_one_message(measured: Measured, tmp_path:
     for data in [b"", whole[:100], whole[:2000], whole[:-4000], bytes(5000), *headers(whole[512:2000])]:
         path = tmp_path / "bad.tar"
         path.write_bytes(data)
-        with pytest.raises(StorageError, match="not a run that publisher wrote"):
+        with pytest.raises(StorageError, match=r"not a run that publisher wrote|not readable"):
             measured.read(path)
 
 
@@ -176,11 +176,7 @@ def test_a_machine_without_the_model_publishes(tmp_path: Path) -> None:
     bench = Project.create(tmp_path)
     bench.folder.commit({"netlify.toml": QUICK}, "Quick build")
     bench.folder.git("push", "-q", "origin", "main")
-    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    options = HostOptions(
-        state=tmp_path / "host", site="demo", repository=str(tmp_path / "origin.git"), port=0, environment=path
-    )
-    with running(options) as info:
+    with running(host_options(tmp_path)) as info:
         archive = tmp_path / "run.tar"
         assert bench.run("bench", "--out", str(archive)).code == 0
         assert bench.folder.git("branch", "--list", "ledger") == ""
@@ -191,6 +187,33 @@ def test_a_machine_without_the_model_publishes(tmp_path: Path) -> None:
         assert run["address"]
         again = desk.run("--policy-ref", "main", "publish", "--run", str(archive))
         assert (again.code, len(desk.log())) == (0, 1)
+
+
+def test_a_cascade_is_handed_over_tier_by_tier(tmp_path: Path) -> None:
+    """One archive holds the runs that a commit came to; the cheap tier passes, the dear one is published."""
+    project = Project.create(tmp_path)
+    tiers = "[tiers.quick.suites.small]\nsamples = 1\n[tiers.full]\npublish = true\n"
+    tiers += "[tiers.full.suites.small]\nsamples = 2\n"
+    text = config(temperature=0.7).replace('[tiers.full]\nsuites = ["small"]\npublish = true\n', "")
+    text = text.replace("[gate]", f"{tiers}[gate]", 1)
+    project.folder.commit({"netlify.toml": QUICK, "publisher.toml": text}, "Two tiers")
+    project.folder.git("push", "-q", "origin", "main")
+    archive = tmp_path / "run.tar"
+    with running(host_options(tmp_path)) as info:
+        project.connect(info)
+        done = project.run("bench", "--tier", "auto", "--out", str(archive))
+        assert done.code == 0, done.err
+        done = project.run("publish", "--tier", "auto", "--run", str(archive), "--json")
+        assert done.code == 0, done.err
+        assert [one["verdict"]["verdict"] for one in done.json["tiers"]] == ["passed", "kept"]
+
+
+def host_options(path: Path) -> HostOptions:
+    """Return a host that builds the origin with the publisher of these tests."""
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return HostOptions(
+        state=path / "host", site="demo", repository=str(path / "origin.git"), port=0, environment=environment
+    )
 
 
 def clone(path: Path, info: HostInfo) -> Project:
@@ -226,6 +249,27 @@ def test_a_commit_elsewhere_is_judged_by_the_trusted_branch(tmp_path: Path) -> N
     assert done.code == 2
     assert "is not on main" in done.err
     assert project.log() == []
+
+
+def test_a_release_branch_is_published_and_pinned(tmp_path: Path) -> None:
+    """By main's rules, where main's [branches] says so and the branch has the commit; others are not recorded."""
+    project = Project.create(tmp_path)
+    folder = project.folder
+    rules = '[branches."release/*"]\npublish = true\npin = true\n[branches."experiment/*"]\n'
+    folder.commit({"netlify.toml": QUICK, "publisher.toml": config(more=rules)}, "Conventions")
+    folder.git("push", "-q", "origin", "main")
+    folder.git("checkout", "-q", "-b", "release/1.2")
+    folder.commit({"publisher.toml": config(), "notes": "1.2"}, "Release")
+    folder.git("push", "-q", "origin", "release/1.2")
+    with running(host_options(tmp_path)) as info:
+        project.connect(info)
+        for branch in ("", "main", "experiment/x", "release/other"):
+            done = project.run("--policy-ref", "main", "publish", "--branch", branch)
+            assert (done.code, project.log()) == (2, []), done.err
+        done = project.run("--policy-ref", "main", "publish", "--branch", "release/1.2")
+        assert done.code == 0, done.err
+        (pin,) = project.run("pin", "--json").json
+        assert (pin["name"], pin["run_id"]) == ("release-1-2", project.log()[0]["run_id"])
 
 
 def test_a_trusted_branch_that_is_not_there_is_named(tmp_path: Path) -> None:

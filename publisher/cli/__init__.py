@@ -20,10 +20,12 @@ from publisher.errors import PublisherError
 from publisher.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 COMMANDS = {
     "bench": "Measure the model that a commit describes.",
+    "changed": "Say whether a commit changes anything that decides a score.",
     "gate": "Say whether a measured commit would be kept, and why.",
     "publish": "Take a commit all the way: bench, gate, ledger and, when kept, a published snapshot.",
     "reconcile": "Finish every kept run whose publishing was interrupted.",
@@ -54,6 +56,7 @@ COMMANDS = {
     "doctor": "Say what llama.cpp really does on this machine.",
     "render": "Build the site of a snapshot branch into dist/.",
     "serve": "Run a Netlify-compatible host on this machine.",
+    "hooks": "Measure each commit in the background and gate each push.",
     "init": "Write the files that a repository needs to be published.",
 }
 INTERRUPTED = 130
@@ -100,25 +103,31 @@ class _Lazy(click.Group):
     metavar="BRANCH",
     help="The trusted branch, whose rules and suites count for commits that are not on it.",
 )
+@click.option("--local", is_flag=True, help="Use the host that `publisher serve` runs here, instead of Netlify.")
 @click.pass_context
-def group(ctx: click.Context, repo: str, remote: str | None, policy_ref: str) -> None:
+def group(ctx: click.Context, repo: str, remote: str | None, policy_ref: str, local: bool) -> None:
     """Benchmark the model that a git commit describes; publish every kept result as an immutable site.
 
     Exit codes: 0 done · 1 the gate rejected · 2 usage or configuration · 3 the machinery failed ·
     4 inconclusive · 130 interrupted.
     """
-    ctx.obj = {"repo": repo, "remote": remote, "policy_ref": policy_ref}
+    ctx.obj = {"repo": repo, "remote": remote, "policy_ref": policy_ref, "local": local}
 
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that the outcome calls for."""
+    main_of(lambda: group.main(standalone_mode=False))
+
+
+def main_of(command: Callable[[], object]) -> NoReturn:
+    """Run a command and exit with the code that it returns, or that its error calls for; no traceback, no secret."""
     try:
         signal.signal(signal.SIGTERM, _terminate)
         terminal.prepare()
         for name in SECRETS:
             for word in os.environ.get(name, "").split():
                 Secret(word)  # from here on no message shows it
-        code = group.main(standalone_mode=False)
+        code = command()
     except BaseException as error:  # noqa: BLE001 - the last resort: nothing else ever ends a process
         # A second Ctrl-C must not break into the message about the first.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -14,7 +14,7 @@ from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.errors import UsageError
 from publisher.ledger.drift import checks
-from publisher.publishing import pipeline
+from publisher.publishing import cascade, pipeline
 from publisher.publishing import prompts as side_by_side
 from publisher.publishing.report import score_lines
 from publisher.publishing.scheduled import check, lines
@@ -69,7 +69,7 @@ def command(
         if out is None:
             record = pipeline.bench(project, revision, tier, watch, fresh=fresh, reuse=not no_reuse)
         else:
-            record = pipeline.bench_for_another(project, revision, tier, watch, out, fresh=fresh)
+            record = cascade.bench_for_another(project, revision, tier, watch, out, fresh=fresh)
     if as_json:
         echo_json(msgspec.to_builtins(record))
         return

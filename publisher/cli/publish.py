@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -15,7 +15,7 @@ from publisher.cli.shared import check_report, open_project, report_option, writ
 from publisher.cli.terminal import append, echo, echo_json, note
 from publisher.config import AUTO
 from publisher.errors import UsageError
-from publisher.publishing import allowance, cascade, pipeline
+from publisher.publishing import allowance, cascade, pins, pipeline
 from publisher.publishing.compare import report_of
 from publisher.publishing.markdown import report_markdown
 from publisher.publishing.report import report_lines
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--run", "archive", type=click.Path(path_type=Path, exists=True), help="Take the run that `bench --out` wrote here."
 )
+@click.option("--branch", default="", help="Where the commit was pushed to: [branches] says what becomes of it.")
 @click.option("--dry-run", is_flag=True, help="Measure and decide only; say what would be done with the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, with the whole report.")
 @report_option
@@ -50,6 +51,7 @@ def command(
     fresh: bool,
     complete: bool,
     archive: Path | None,
+    branch: str,
     dry_run: bool,
     as_json: bool,
     report_path: Path | None,
@@ -58,17 +60,17 @@ def command(
     check_report(report_path)
     if archive is not None and (fresh or complete or dry_run):
         raise UsageError("--run takes a run that is measured already: not with --fresh, --complete or --dry-run")
-    if archive is not None and tier == AUTO:
-        raise UsageError("--run takes the run of one tier", hint="--tier TIER, once for each run")
     project = open_project(ctx)
+    convention = project.convention(revision, branch)
+    tier = tier or convention.tier
     if dry_run:
         ctx.exit(_rehearse(project, revision, tier, report_path))
+    more: dict[str, Any] = {"fresh": fresh, "complete": complete, "archive": archive, "branch": branch}
     with Watch() as watch:
         if tier == AUTO:
-            outcomes = cascade.publish_cascade(project, revision, watch, fresh=fresh, complete=complete)
+            outcomes = cascade.publish_cascade(project, revision, watch, **more)
         else:
-            once = pipeline.publish(project, revision, tier, watch, fresh=fresh, complete=complete, archive=archive)
-            outcomes = [once]
+            outcomes = [pipeline.publish(project, revision, tier, watch, **more)]
     reports = [report_of(project, one.record, one.verdict) for one in outcomes]
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
@@ -85,7 +87,16 @@ def command(
     if outcome.news == "published":
         for line in allowance.left(project, config.netlify):
             note(line)
+    if convention.pin:
+        _pin(project, outcome, branch)
     ctx.exit(exit_code(outcome.verdict, config))
+
+
+def _pin(project: Project, outcome: Outcome, branch: str) -> None:
+    """Pin a published snapshot under its branch's name."""
+    if outcome.receipt is not None and outcome.verdict.verdict == "kept":
+        made = pins.pin(project, outcome.receipt.snapshot, pins.name_of_branch(branch), move=True, note=note)
+        note(f"pinned: {made.address}")
 
 
 def _as_json(outcome: Outcome, report: Report) -> dict[str, object]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +54,20 @@ def write_report(path: Path | None, record: Record, report: Report, receipt: Rec
 def open_project(ctx: click.Context) -> Project:
     """Open the repository that the command was pointed at."""
     options = ctx.find_root().obj
-    return Project.open(Path(options["repo"]), os.environ, options["remote"], note, options["policy_ref"])
+    project = Project.open(Path(options["repo"]), os.environ, options["remote"], note, options["policy_ref"])
+    return replace(project, environment={**os.environ, **local_host(project)}) if options["local"] else project
+
+
+def local_host(project: Project) -> dict[str, str]:
+    """Return the variables that point to the host that `publisher serve` runs here; UsageError where it never ran."""
+    path = project.workspace / "host" / "environment"
+    try:
+        words = shlex.split(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            "--local: no host has run here yet", hint="publisher serve   in another terminal (without --state)"
+        ) from error
+    return dict(word.split("=", 1) for word in words if word.startswith("NETLIFY_") and "=" in word)
 
 
 class Notes:

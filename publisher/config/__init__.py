@@ -26,7 +26,7 @@ from publisher.config.gate import (
     Threshold,
 )
 from publisher.config.metrics import MetricConfig, PricesConfig
-from publisher.config.publishing import SITE_NAME, KeepConfig, LedgerConfig, NetlifyConfig
+from publisher.config.publishing import SITE_NAME, BranchConfig, KeepConfig, LedgerConfig, NetlifyConfig
 from publisher.config.tiers import AUTO, TierConfig, TierSuite
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "SITE_NAME",
     "AnyRule",
     "BestRatio",
+    "BranchConfig",
     "Budget",
     "Config",
     "Declines",

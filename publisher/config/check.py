@@ -30,7 +30,7 @@ def check(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:
         _check_section(kind, value, path, mistakes)
     elif origin is dict and isinstance(value, dict):
         for key, item in value.items():
-            _check_leaf(Name, key, f"the name {_join(path, key)}", mistakes)
+            _check_leaf(Name if arguments[0] is str else arguments[0], key, f"the name {_join(path, key)}", mistakes)
             check(arguments[1], item, _join(path, key), mistakes)
     elif origin is list and isinstance(value, list):
         for number, item in enumerate(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +14,11 @@ from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes, rule_mistakes
 from publisher.config.metrics import MetricConfig, PricesConfig, metric_mistakes, rules_on_metrics
 from publisher.config.prompts import prompt_mistakes
-from publisher.config.publishing import LedgerConfig, NetlifyConfig, ledger_mistakes
+from publisher.config.publishing import BranchConfig, LedgerConfig, NetlifyConfig, Pattern, ledger_mistakes
 from publisher.config.reading import mistaken, read
 from publisher.config.registered import expanded
 from publisher.config.section import Section, short, suggest
-from publisher.config.tiers import TierConfig, TierSuite, alphas, ascending, rules_of, tier_mistakes
+from publisher.config.tiers import AUTO, TierConfig, TierSuite, alphas, ascending, rules_of, tier_mistakes
 from publisher.errors import ConfigError
 
 FILE = "publisher.toml"
@@ -37,6 +38,8 @@ class Config(Section, frozen=True, kw_only=True):
     engine: EngineConfig = EngineConfig()
     ledger: LedgerConfig = LedgerConfig()
     netlify: NetlifyConfig = NetlifyConfig()
+    branches: dict[Pattern, BranchConfig] = msgspec.field(default_factory=dict)
+    """By pattern, such as `release/*`; the first that fits counts."""
 
     @property
     def headline(self) -> str:
@@ -53,6 +56,11 @@ class Config(Section, frozen=True, kw_only=True):
         """The tiers that a commit goes through, from the cheapest up to the first with `publish = true`."""
         order = ascending({name: self.tier(name) for name in self.tiers}) or ["full"]
         return order[: 1 + next((place for place, name in enumerate(order) if self.publishes(name)), len(order))]
+
+    def branch(self, name: str) -> BranchConfig:
+        """Return what becomes of commits on a branch; without a pattern that fits, nothing special."""
+        fitting = (section for pattern, section in self.branches.items() if fnmatch.fnmatchcase(name, pattern))
+        return next(fitting, BranchConfig())
 
     def publishes(self, name: str) -> bool:
         """Return whether a kept run of a tier becomes a snapshot; without any tiers, `full` does."""
@@ -147,6 +155,7 @@ def _mistakes_between(config: Config) -> list[str]:
         mistakes += rules_on_metrics(place, rules[:MOST_RULES], config.metrics, known, config.headline)
     mistakes += metric_mistakes(config.metrics, known)
     mistakes += ledger_mistakes(config.ledger)
+    mistakes += _mistakes_of_branches(config)
     for name, tier in config.tiers.items():
         unknown = [suite for suite in tier.suites if suite not in known][:MOST]
         mistakes += [
@@ -172,6 +181,20 @@ def _suite_mistakes(path: str, suite: SuiteConfig) -> list[str]:
     mistakes = _source_mistakes(path, suite.source, suite.sha256, pinned=bool(suite.use))
     if suite.template and "{problem}" not in suite.template:
         mistakes.append(f"{path}.template: {{problem}} does not occur in it, so every prompt would be the same")
+    return mistakes
+
+
+def _mistakes_of_branches(config: Config) -> list[str]:
+    """Return what is wrong with `[branches]`."""
+    mistakes = []
+    for pattern, section in list(config.branches.items())[:MOST]:
+        place = f"branches.{short(pattern)}"
+        if section.pin and not section.publish:
+            mistakes.append(f"{place}.pin: what is not published cannot be pinned; write publish = true as well")
+        if section.tier not in {"", AUTO, *(config.tiers or ["full"])}:
+            mistakes.append(
+                f"{place}.tier: no tier is called {short(section.tier)}{suggest(section.tier, config.tiers)}"
+            )
     return mistakes
 
 

@@ -21,6 +21,11 @@ SITE_NAME = r"[a-z0-9](-?[a-z0-9])*"
 """The form of a Netlify site's name, of at most 37 characters."""
 
 
+Pattern = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9*?._/-]{1,100}$", description="a branch's name, in which * stands for anything")
+]
+
+
 class LedgerConfig(Section, frozen=True, kw_only=True):
     """Where results are kept."""
 
@@ -52,6 +57,17 @@ def ledger_mistakes(section: LedgerConfig) -> list[str]:
             mistakes.append(f"{place}: compiling the patterns takes more than {LONGEST_COMPILING:g} s; simplify them")
             break
     return mistakes
+
+
+class BranchConfig(Section, frozen=True, kw_only=True):
+    """What becomes of commits on branches whose names fit a pattern; only the trusted branch's file says it."""
+
+    publish: bool = False
+    """Whether they are recorded and published, though they are not on the trusted branch; such branches need to be
+    protected, because a build of the site runs their `netlify.toml`."""
+    pin: bool = False
+    """Whether a published snapshot is also pinned under the branch's name, `release/1.2` as `release-1-2`."""
+    tier: Annotated[str, Meta(max_length=64, description="a tier, or auto")] = ""
 
 
 class KeepConfig(Section, frozen=True, kw_only=True):

@@ -88,8 +88,7 @@ def _settled(
             suite=config.headline,
             outcome="inconclusive",
             effect="note",
-            reason=f"the {part} differs from {kept[-1].run_id}'s, and that waits for approval: "
-            f"publisher approve {run.line.run_id} --reason …",
+            reason=f"the {part} differs from {kept[-1].run_id}'s, and that waits for approval: publisher approve",
             baseline=kept[-1].run_id,
         )
         for part in changed

@@ -44,6 +44,7 @@ def report(
     return Report(
         run=identity(run),
         verdict=verdict,
+        scores=run.line.scores,
         baseline=[one for one in found if one is not None],
         blind=blind(verdict, suites),
         samples=sum(result.counts.scored for result in own.results),

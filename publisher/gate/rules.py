@@ -43,8 +43,7 @@ def check_early(case: Case) -> RuleResult:
     """Return what a rule says of a run that was stopped: a failure where a look shows it or nothing can change it.
 
     A loss is tested at the look's own level. Beyond that, a rule on the score fails where it would fail even if every
-    remaining sample were right: no other outcome is better, so the complete run would be rejected as well. That a gain
-    cannot be shown any more ends nothing: whether there is harm as well, which the exit code tells, is still open.
+    remaining sample were right: no other outcome is better, so the complete run would be rejected as well.
     """
     if case.looks and isinstance(case.rule, Regression) and case.rule.prove != "gain":
         found = check(case)
@@ -52,7 +51,7 @@ def check_early(case: Case) -> RuleResult:
             return found
     if isinstance(case.rule, Threshold | Relative | BestRatio | MaxDrop | Regression | Erosion):
         best = check(replace(case, run=completed(case.run)))
-        if best.outcome == "fail" and not best.no_gain:
+        if best.outcome == "fail":
             reason = f"even if all {remaining(case.run.record)} remaining samples were right: {best.reason}"
             return msgspec.structs.replace(best, reason=reason)
     reason = f"{case.suite}: the run was stopped before this rule could decide"

@@ -76,7 +76,6 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
         scores={result.suite: _score(result, suites[result.suite]) for result in record.results},
         conditions=sha256_hex(canonical_json(record.conditions)) if record.conditions else "",
         stopped_early=record.stopped_early.why if record.stopped_early else "",
-        no_gain=verdict.no_gain if verdict else False,
         reset=verdict.reset if verdict else "",
     )
 

@@ -12,6 +12,8 @@ from publisher.publishing import pipeline
 from publisher.publishing.report import verdict_words
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from publisher.bench.measure import Observer
     from publisher.publishing.pipeline import Outcome
     from publisher.publishing.project import Project, Target
@@ -19,7 +21,14 @@ if TYPE_CHECKING:
 
 
 def publish_cascade(
-    project: Project, revision: str, observer: Observer, *, fresh: bool = False, complete: bool = False
+    project: Project,
+    revision: str,
+    observer: Observer,
+    *,
+    fresh: bool = False,
+    complete: bool = False,
+    archive: Path | None = None,
+    branch: str = "",
 ) -> list[Outcome]:
     """Publish a commit through its tiers and return what each tier that was measured came to.
 
@@ -27,10 +36,12 @@ def publish_cascade(
     commit open included: what a cheap tier cannot decide is not worth a dear one, unless its policy says `on_budget`.
     """
     outcomes = []
-    steps = targets(project, revision)
+    steps = targets(project, revision, branch)
     observer.note(plan_words(project, steps))
     for step in steps:
-        outcomes.append(pipeline.publish_target(project, step, observer, fresh=fresh, complete=complete))
+        outcomes.append(
+            pipeline.publish_target(project, step, observer, fresh=fresh, complete=complete, archive=archive)
+        )
         if outcomes[-1].verdict.verdict != "passed":
             break
     if fresh:
@@ -51,11 +62,34 @@ def rehearse_cascade(project: Project, revision: str, observer: Observer) -> lis
     return done
 
 
-def targets(project: Project, revision: str) -> list[Target]:
+def bench_for_another(
+    project: Project, revision: str, tier: str, observer: Observer, out: Path, *, fresh: bool = False
+) -> Record:
+    """Measure a commit until the gate can decide on it, and write its runs to `out` for the machine that publishes.
+
+    With the tier `auto` that is one run for each tier that the commit came to. Returns the last run's record.
+    """
+    # Its imports would slow down every other command.
+    from publisher.publishing.handover import export  # noqa: PLC0415
+
+    project.ledger.sync()
+    steps = targets(project, revision) if tier == AUTO else [project.target(revision, tier)]
+    records = []
+    for step in steps:
+        records.append(pipeline.measure_decided(project, step, observer, fresh=fresh, until="decided"))
+        if pipeline.verdict_of(project, records[-1]).verdict != "passed":
+            break
+    export(project, records, out)
+    if fresh:
+        end_fresh(project.workspace, steps[0].commit, steps[0].salted_by)
+    return records[-1]
+
+
+def targets(project: Project, revision: str, branch: str = "") -> list[Target]:
     """Return the tiers that a commit goes through, from the cheapest up."""
     commit = project.repository.resolve(revision)
     config, _ = project.config(commit)
-    return [replace(project.target(commit, tier), series=AUTO) for tier in config.cascade]
+    return [replace(project.target(commit, tier, branch), series=AUTO) for tier in config.cascade]
 
 
 def plan_words(project: Project, steps: list[Target]) -> str:

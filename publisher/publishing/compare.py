@@ -12,7 +12,6 @@ from publisher.gate import report as gate
 from publisher.gate.baseline import Measured
 from publisher.gate.compare import compare
 from publisher.ledger import history
-from publisher.publishing.resets import reset_of
 from publisher.samples import answer_lengths
 from publisher.schema import Report
 
@@ -35,10 +34,7 @@ def report_of(project: Project, record: Record, verdict: Verdict) -> Report:
 def new_report(project: Project, record: Record, verdict: Verdict) -> Report:
     """Return the report of a verdict on a run that is beside the runs that came into the ledger before it."""
     config, _ = project.config(record.commit.sha)
-    config = config.of_tier(record.tier)
-    earlier = lines_before(project, record.run_id)
-    reset = reset_of(project, record.commit.sha, config, earlier)
-    run = Measured(history.summarize(record, verdict), record, reset)
+    run, earlier = Measured(history.summarize(record, verdict), record), lines_before(project, record.run_id)
     records = project.records(gate.wanted(run, earlier, config))
     lengths = functools.cache(functools.partial(lengths_of, project))
     return gate.report(run, earlier, config, verdict, records=records, lengths=lengths)

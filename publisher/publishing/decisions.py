@@ -9,13 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
 from publisher.errors import LostRaceError, UsageError
 from publisher.ledger import history
 from publisher.publishing.give_up import check_reason
 from publisher.publishing.project import now
-from publisher.schema import Decision, RuleResult, Verdict
+from publisher.schema import Decision, Verdict
 
 if TYPE_CHECKING:
     from publisher.ledger.history import Run
@@ -95,19 +93,6 @@ def _decide(project: Project, run: Run, word: Literal["kept", "passed", "rejecte
         if project.ledger.append(history.decision_file(made), message, unless=partial(project.ledger.has, path)):
             return made
     raise LostRaceError("other people keep deciding on this run", hint="publisher log   shows what became of it")
-
-
-def overruled(verdict: Verdict, decision: Decision) -> Verdict:
-    """Return a verdict as a maintainer's decision leaves it: with their word, and a line that says whose it is."""
-    said = RuleResult(
-        rule="decision",
-        suite=verdict.headline,
-        outcome="fail" if decision.verdict == "rejected" else "pass",
-        effect="note",
-        reason=f"{decision.verdict} by {decision.who or 'somebody'} on {decision.time}: {decision.reason}",
-    )
-    rules = [*verdict.rules, said]
-    return msgspec.structs.replace(verdict, verdict=decision.verdict, rules=rules, no_gain=False)
 
 
 def _overruled(verdict: Verdict, word: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""A measured run in one file, from a machine that has the model to one that has the secrets.
+"""Measured runs in one file, from a machine that has the model to one that has the secrets.
 
-The archive is a tar of exactly two plain files, the record and its packed samples. Whoever reads it believes none of
+The archive is a tar of plain files, for each run its record and its packed samples. Whoever reads it believes none of
 it: sizes are bounded before anything is read, nothing is unpacked to a folder or run, and `bench.recheck` computes
 again what follows from git and from the answers.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tarfile
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from publisher import schema
 from publisher.bench.plan import Job
@@ -22,22 +22,28 @@ from publisher.samples import pack_samples, unpack_samples
 from publisher.schema import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from io import BufferedReader
     from pathlib import Path
 
     from publisher.bench.recheck import Rechecked
     from publisher.publishing.project import Project, Target
 
+RECORD = "record.json"
 BLOCK = tarfile.BLOCKSIZE
+MOST_RUNS = 16
 LARGEST_RECORD = 64 << 20
 LARGEST_SAMPLES = 512 << 20
 """Bytes of the packed samples."""
 
 
-def export(project: Project, record: Record, path: Path) -> None:
-    """Write a run's record and published samples to `path`; StorageError where that cannot be done."""
-    samples = pack_samples(project.published_samples(record.run_id))
-    atomic_write(path, _member("record.json", canonical_json(record)) + _member(SAMPLES, samples) + bytes(2 * BLOCK))
+def export(project: Project, records: Sequence[Record], path: Path) -> None:
+    """Write runs with their published samples to `path`, one per tier; StorageError where that cannot be done."""
+    parts = []
+    for record in records:
+        samples = pack_samples(project.published_samples(record.run_id))
+        parts += [_member(RECORD, canonical_json(record)), _member(SAMPLES, samples)]
+    atomic_write(path, b"".join([*parts, bytes(2 * BLOCK)]))
 
 
 def take_over(project: Project, target: Target, path: Path, note: Callable[[str], None]) -> Record:
@@ -52,7 +58,7 @@ def take_over(project: Project, target: Target, path: Path, note: Callable[[str]
 
 def read_run(project: Project, target: Target, path: Path, note: Callable[[str], None]) -> Rechecked:
     """Return the run of `target` in the archive `path`, rechecked; StorageError lists what does not fit."""
-    record, packed = _read(path)
+    record, packed = _run_of(path, target.tier)
     job = Job(
         project.repository,
         target.commit,
@@ -86,18 +92,27 @@ def _member(name: str, data: bytes) -> bytes:
     return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % BLOCK)
 
 
-def _read(path: Path) -> tuple[Record, bytes]:
-    """Return the record and the packed samples of an archive, which may be hostile."""
+def _run_of(path: Path, tier: str) -> tuple[Record, bytes]:
+    """Return the record and the packed samples of a tier's run in an archive, which may be hostile."""
+    tiers = []
     try:
         with path.open("rb") as stream:
-            head = _contents(stream, "record.json", LARGEST_RECORD, path)
-            packed = _contents(stream, SAMPLES, LARGEST_SAMPLES, path)
+            for _ in range(MOST_RUNS):
+                head = _contents(stream, RECORD, LARGEST_RECORD, path)
+                record = schema.decode(head, Record, f"{RECORD} of {path.name}")
+                packed = _contents(stream, SAMPLES, LARGEST_SAMPLES, path)
+                tiers.append(record.tier)
+                if record.tier == tier:
+                    return record, packed
+                if not stream.peek(1)[:1].strip(b"\0"):
+                    break
     except OSError as error:
         raise storage_error(error, path) from error
-    return schema.decode(head, Record, f"record.json of {path.name}"), packed
+    shown = ", ".join(repr(name[:40]) for name in tiers)
+    raise StorageError(f"{path} has no run of the tier {tier!r}; it has {shown}", hint=f"publisher bench --tier {tier}")
 
 
-def _contents(stream: BinaryIO, name: str, limit: int, path: Path) -> bytes:
+def _contents(stream: BufferedReader, name: str, limit: int, path: Path) -> bytes:
     """Return the next file of an archive, which must be the plain file `name` of at most `limit` bytes."""
     try:
         info = tarfile.TarInfo.frombuf(stream.read(BLOCK), "utf-8", "strict")

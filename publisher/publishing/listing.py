@@ -25,7 +25,6 @@ _MARKS = {
     "published": "✓",
     "passed": "✓",
     "rejected": "✗",
-    "no gain": "=",
     "inconclusive": "?",
     "unchanged": "=",
     "held": "?",
@@ -57,8 +56,6 @@ def state_of(run: Run) -> str:
         return "taken down"
     if run.given_up:
         return "given up"
-    if run.line.verdict == "rejected" and run.line.no_gain and run.line.decision is None:
-        return "no gain"
     if run.line.verdict != "kept":
         return run.line.verdict
     if run.line.pruned:

@@ -51,6 +51,11 @@ def check_name(name: str, site: str) -> None:
         raise UsageError(f"{name!r} means something else in an address", hint="choose another name")
 
 
+def name_of_branch(branch: str) -> str:
+    """Return the name that a snapshot of a branch is pinned by: `release/1.2` as `release-1-2`."""
+    return re.sub("[^a-z0-9]+", "-", branch.lower()).strip("-")[:LONGEST_NAME].rstrip("-")
+
+
 def pin(project: Project, wanted: str, name: str, *, move: bool, note: Note) -> Pin:
     """Give a snapshot a memorable branch address and return the pin; one that exists is moved only with `move`.
 

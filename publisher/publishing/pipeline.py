@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from publisher.bench.workspace import end_fresh, end_trimmed, fresh_salt
 from publisher.errors import LostRaceError, UsageError
 from publisher.gate.baseline import Measured
@@ -18,7 +20,6 @@ from publisher.gate.policy import decide, needed
 from publisher.ledger import history
 from publisher.publishing import notify
 from publisher.publishing.compare import compared, new_report
-from publisher.publishing.decisions import overruled
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
 from publisher.publishing.extend import extended, extension, has
 from publisher.publishing.project import Project, Target, now
@@ -43,7 +44,6 @@ News = Literal[
     "passed",
     "rejected",
     "already rejected",
-    "no gain",
     "inconclusive",
     "unchanged",
     "held",
@@ -84,14 +84,15 @@ def publish(
     fresh: bool = False,
     complete: bool = False,
     archive: Path | None = None,
+    branch: str = "",
 ) -> Outcome:
     """Take a commit all the way: measured, compared, recorded and, when kept, published and shown live.
 
     A run that is rejected at a look ends there, unless `complete` is asked for. With `archive` nothing is measured:
     the run in that file, which another machine measured, is checked and taken. A tier that publishes nothing ends with
-    the verdict.
+    the verdict. `branch` is where the commit was pushed to, for the conventions of `[branches]`.
     """
-    target = project.target(revision, tier)
+    target = project.target(revision, tier, branch)
     outcome = publish_target(project, target, observer, fresh=fresh, complete=complete, archive=archive)
     if fresh:
         end_fresh(project.workspace, target.commit, target.salted_by)
@@ -108,7 +109,7 @@ def publish_target(
     archive: Path | None = None,
 ) -> Outcome:
     """Do what `publish` does for one tier; the caller ends a fresh measurement."""
-    if target.policy and project.trusted is not None:
+    if not target.recordable and project.trusted is not None:
         raise UsageError(
             f"{target.commit[:12]} is not on {project.trusted.name}, so nothing of it is recorded or published",
             hint=f"publisher gate {target.commit[:12]}   says what the gate says of a measured commit",
@@ -148,7 +149,7 @@ def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
             desk.note("publisher publish --fresh   measures the commit again, for a snapshot of its own")
         return same.receipt if same else None, "unchanged"
     if word != "kept":
-        return None, "no gain" if entry.verdict.no_gain else "already rejected" if known else "rejected"
+        return None, "already rejected" if known else "rejected"
     if known is not None and known.is_over:
         return None, _ended(known, desk.note)
     if known is not None and known.line.pruned:
@@ -179,22 +180,6 @@ def bench(
     """
     target = project.target(revision, tier)
     record = measure_target(project, target, observer, fresh=fresh, reuse=reuse, until=until)
-    if fresh:
-        end_fresh(project.workspace, target.commit, target.salted_by)
-    return record
-
-
-def bench_for_another(
-    project: Project, revision: str, tier: str, observer: Observer, out: Path, *, fresh: bool = False
-) -> Record:
-    """Measure a commit until the gate can decide on it, and write the run to `out` for the machine that publishes."""
-    target = project.target(revision, tier)
-    project.ledger.sync()
-    record = measure_decided(project, target, observer, fresh=fresh, until="decided")
-    # Its imports would slow down every other command.
-    from publisher.publishing.handover import export  # noqa: PLC0415
-
-    export(project, record, out)
     if fresh:
         end_fresh(project.workspace, target.commit, target.salted_by)
     return record
@@ -396,4 +381,4 @@ def stored_verdict(project: Project, run_id: str) -> Verdict:
     verdict = history.read_part(project.ledger, run_id, "verdict.json", Verdict)
     run = project.run(run_id)
     decision = run.line.decision if run else None
-    return overruled(verdict, decision) if decision else verdict
+    return msgspec.structs.replace(verdict, verdict=decision.verdict, no_gain=False) if decision else verdict

@@ -15,7 +15,7 @@ import msgspec
 from publisher import schema
 from publisher.bench.journal import journal_path
 from publisher.bench.workspace import proof_key, whole_samples
-from publisher.config import FILE, Config, PromptConfig, parse
+from publisher.config import FILE, BranchConfig, Config, PromptConfig, parse
 from publisher.config.prompts import load, path_of
 from publisher.errors import ConfigError, StorageError, UsageError
 from publisher.files import atomic_write, canonical_json, sha256_hex
@@ -119,6 +119,8 @@ class Target:
     """The commit of the trusted branch whose rules and suites count instead of the commit's own; empty for its own."""
     series: str = ""
     """The tiers whose fresh measurements share their seeds, so that a higher one reuses a lower one's samples."""
+    recordable: bool = True
+    """Whether the trusted branch lets a run of this commit into the ledger."""
 
     @property
     def salted_by(self) -> str:
@@ -238,13 +240,31 @@ class Project:
         self._said.add(what)
         return first
 
-    def target(self, revision: str, tier: str) -> Target:
-        """Return what a revision names, with its configuration; an empty `tier` means the one that is published."""
+    def target(self, revision: str, tier: str, branch: str = "") -> Target:
+        """Return what a revision names, with its configuration; an empty `tier` means the one that is published.
+
+        A commit that is not on the trusted branch may be recorded where that one's `[branches]` lets its `branch`
+        publish, and the branch has the commit.
+        """
         commit = self.repository.resolve(revision)
         config, digest = self.config(commit)
         chosen = tier or config.publishing_tier
         config.tier(chosen)
-        return Target(commit, config.of_tier(chosen), digest, chosen, self.policy(commit))
+        policy = self.policy(commit)
+        recordable = not policy or (self._is_published_branch(config, branch) and self._is_on(branch, commit))
+        return Target(commit, config.of_tier(chosen), digest, chosen, policy, recordable=recordable)
+
+    def convention(self, revision: str, branch: str) -> BranchConfig:
+        """Return what becomes of a commit that was pushed to `branch`, by the rules that count for it."""
+        return self.config(self.repository.resolve(revision))[0].branch(branch) if branch else BranchConfig()
+
+    @staticmethod
+    def _is_published_branch(config: Config, branch: str) -> bool:
+        return bool(branch) and config.branch(branch).publish
+
+    def _is_on(self, branch: str, commit: str) -> bool:
+        """Return whether a branch, on the remote where there is one, has a commit."""
+        return TrustedBranch(self.repository, self.ledger.remote, branch).has(commit)
 
     def netlify(self, config: Config) -> Netlify:
         """Return the client of the site that a configuration names."""

@@ -88,8 +88,7 @@ def finish(desk: Desk, run: Run) -> Receipt:
 def show_newest(desk: Desk, receipt: Receipt) -> None:
     """Show a new snapshot live, unless `[netlify] live` leaves that to a person."""
     if desk.limits.live == "approve":
-        command = f"publisher rollback {receipt.snapshot} --why …"
-        desk.note(f'[netlify] live = "approve": {command}   shows it on the live site')
+        desk.note(f'[netlify] live = "approve": publisher rollback {receipt.snapshot}   shows it on the live site')
     else:
         show_live(desk, receipt, why=NEWEST)
 

@@ -17,7 +17,6 @@ from publisher.errors import UsageError
 from publisher.gate.baseline import Measured, Tally, candidates, distinct, pool, tallies
 from publisher.gate.policy import needed, planned_tests
 from publisher.ledger import history
-from publisher.publishing.resets import reset_of
 from publisher.publishing.simulate.histories import alarms, found_drops
 from publisher.publishing.simulate.past import Problems
 from publisher.publishing.simulate.power import Power, Setting, Share, smallest_drop
@@ -121,8 +120,8 @@ def known_rates(
 
     Raises UsageError for greedy answers, which do not vary.
     """
+    run = Measured(history.summarize(record), record)
     lines = [one.line for one in project.runs_before(record.run_id)]
-    run = Measured(history.summarize(record), record, reset_of(project, record.commit.sha, config, lines))
     records = project.records(needed(run, lines, config))
     found = {}
     for suite in run.line.scores:

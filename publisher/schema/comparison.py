@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from publisher.schema.record import Interval, StoppedEarly  # noqa: TC001 - msgspec reads them while running
 from publisher.schema.stored import Struct
-from publisher.schema.verdict import Verdict  # noqa: TC001 - as above
+from publisher.schema.verdict import HistoryScore, Verdict  # noqa: TC001 - as above
 
 COMPARISON_SCHEMA = 1
 REPORT_SCHEMA = 1
@@ -142,6 +142,8 @@ class Report(Struct, frozen=True, kw_only=True):
     schema: int = REPORT_SCHEMA
     run: RunIdentity
     verdict: Verdict
+    scores: dict[str, HistoryScore]
+    """Each suite's score, whether there is a baseline or not."""
     baseline: list[SuiteComparison]
     """Each suite beside its baseline: the pooled kept runs that the gate compares with, since the last change."""
     blind: list[Blind]

@@ -137,8 +137,6 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
     """Digest of everything but model and prompt that can change a sample; "" in runs of older publishers."""
     stopped_early: str = ""
     """What decided a run that was stopped before it was complete; such a run is never a baseline."""
-    no_gain: bool = False
-    """Whether it was rejected only because a gain was asked for and none was shown."""
     reset: str = ""
     """The commit at which the baseline of this run started anew; a run before the first of its runs is no baseline."""
     decision: Decision | None = None
