@@ -176,6 +176,7 @@ def enter_beside(ledger: Ledger, commit: str, started: str, base: str) -> str:
     report = Report(
         run=identity(measured),
         verdict=verdict(run),
+        scores={},
         baseline=[],
         blind=[],
         samples=40,

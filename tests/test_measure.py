@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from publisher.bench.measure import Job
-from publisher.bench.plan import seed_of
+from publisher.bench.plan import seed_of, subject_digest
 from publisher.config import parse
 from publisher.errors import GraderError, ModelError
 from publisher.files import sha256_hex
@@ -89,7 +89,8 @@ def test_samples_stand_in_the_order_of_the_suite(repository: GitFolder, tmp_path
     done = run(job(repository), tmp_path)
     ids = [json.loads(line)["id"] for line in SUITE.splitlines()]
     assert [(one.problem, one.sample) for one in done.samples] == [(name, number) for name in ids for number in (0, 1)]
-    assert all(one.seed == seed_of(sha256_hex(SUITE), one.problem, one.sample, "") for one in done.samples)
+    subject = subject_digest(job(repository).config, done.record.model.sha256, done.record.prompt.sha256)
+    assert all(one.seed == seed_of(subject, sha256_hex(SUITE), one.problem, one.sample, "") for one in done.samples)
 
 
 @model

@@ -41,16 +41,29 @@ def test_the_generation_covers_what_can_change_a_text(repository: GitFolder) -> 
 
 
 def test_a_seed_belongs_to_its_place() -> None:
-    """Suite, problem, number and salt each lead to another seed, which never changes and is never the random one."""
-    assert seed_of("a" * 64, "p-1", 0, "") == 4049784219
+    """Subject, suite, problem, number and salt each lead to another seed, which never changes and is never random."""
+    first = seed_of("s" * 64, "a" * 64, "p-1", 0, "")
+    assert first == 2038315866
     others = [
-        seed_of("b" * 64, "p-1", 0, ""),
-        seed_of("a" * 64, "p-2", 0, ""),
-        seed_of("a" * 64, "p-1", 1, ""),
-        seed_of("a" * 64, "p-1", 0, "x"),
+        seed_of("t" * 64, "a" * 64, "p-1", 0, ""),
+        seed_of("s" * 64, "b" * 64, "p-1", 0, ""),
+        seed_of("s" * 64, "a" * 64, "p-2", 0, ""),
+        seed_of("s" * 64, "a" * 64, "p-1", 1, ""),
+        seed_of("s" * 64, "a" * 64, "p-1", 0, "x"),
     ]
-    assert len({4049784219, *others}) == 5
-    assert all(0 <= seed_of("a" * 64, "p", number, "") < 0xFFFFFFFF for number in range(2000))
+    assert len({first, *others}) == 6
+    assert all(0 <= seed_of("s" * 64, "a" * 64, "p", number, "") < 0xFFFFFFFF for number in range(2000))
+
+
+def test_runs_of_other_models_and_samplings_are_independent(repository: GitFolder) -> None:
+    """The gate's tests take runs as independent: only what draws the same texts draws them by the same seeds."""
+    seeds = [
+        {one.seed for one in plan(job(repository, **change)).wanted}
+        for change in ({}, {"temperature": 0.9}, {"max_tokens": 99}, {"threads": 2})
+    ]
+    assert seeds[0] == seeds[3]
+    assert not seeds[0] & seeds[1]
+    assert not seeds[0] & seeds[2]
 
 
 def test_penalties_are_conditions_only_where_they_are_on(repository: GitFolder) -> None:

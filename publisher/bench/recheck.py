@@ -19,7 +19,14 @@ from publisher.bench.inputs import model_file as models
 from publisher.bench.inputs.kind import Inputs
 from publisher.bench.measures import costs_of
 from publisher.bench.own_metrics import claimed
-from publisher.bench.plan import fingerprint_of, load_suites, prompt_digest, sampling_condition, wanted_samples
+from publisher.bench.plan import (
+    fingerprint_of,
+    load_suites,
+    prompt_digest,
+    sampling_condition,
+    subject_digest,
+    wanted_samples,
+)
 from publisher.bench.record import commit_identity, sampling_of, stopped_fingerprint, suite_identity, suite_result
 from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
@@ -179,7 +186,8 @@ def _in_order(
     job: Job, record: Record, planned: Sequence[PlannedSuite], samples: Iterable[Sample], wrong: _Differences
 ) -> list[tuple[PlannedSample, Sample]]:
     """Return the samples beside what was wanted of them, in the record's order."""
-    wanted = {one.key: one for one in wanted_samples(planned, record.salt)}
+    subject = subject_digest(job.config, record.model.sha256, record.prompt.sha256)
+    wanted = {one.key: one for one in wanted_samples(planned, record.salt, subject)}
     private = {part.suite.name for part in planned if not part.suite.public}
     found: dict[tuple[str, str, int], Sample] = {}
     for sample in samples:
