@@ -73,10 +73,11 @@ def command(
         echo(f"found    {chosen.path}: by its sha256, on this machine; elsewhere PUBLISHER_MODELS names its folder")
     if not found.action:
         echo("no workflows: this installation does not know its action; --action OWNER/REPO@COMMIT writes them")
+    own = [name for name in (chosen.source if chosen is not None else "", suite) if name and (root / name).is_file()]
     if commit:
-        _commit(root, [*made, *([chosen.source] if chosen is not None and (root / chosen.source).is_file() else [])])
+        _commit(root, [*made, *own])
     echo("next:")
-    for step in starter.next_steps(root, site, chosen, made, committed=commit):
+    for step in starter.next_steps(root, site, own, made, committed=commit):
         echo(f"  {step}".rstrip())
 
 
@@ -85,7 +86,14 @@ def _commit(root: Path, names: list[str]) -> None:
     for arguments in (["add", "--", *names], ["commit", "--quiet", "-m", "Publish benchmarks", "--", *names]):
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
         if done.returncode != 0 and "nothing to commit" not in done.stdout:
-            raise UsageError("git could not commit what was written", detail=(done.stderr or done.stdout)[-2000:])
+            hint = (
+                "git config user.name NAME; git config user.email ADDRESS; then the same command continues"
+                if "user.email" in done.stderr
+                else ""
+            )
+            raise UsageError(
+                "git could not commit what was written", detail=(done.stderr or done.stdout)[-2000:], hint=hint
+            )
     echo("committed")
 
 

@@ -91,9 +91,12 @@ def command(
         confine=confined,
         readable=readable,
         repository=source or _source(project),
-        on_ready=lambda info: _announce(info, folder),
+        on_ready=lambda info: _announce(info, folder, usual=state is None),
     )
-    serve(options)
+    try:
+        serve(options)
+    except KeyboardInterrupt:
+        note("stopped; what was deployed is served again by the next publisher serve")
 
 
 def _confined(wanted: bool | None) -> bool:
@@ -128,8 +131,11 @@ def _pairs(variables: tuple[str, ...]) -> dict[str, str]:
     return dict(text.split("=", 1) for text in variables)
 
 
-def _announce(info: HostInfo, folder: Path) -> None:
-    """Say where the host is; its secrets go to a file that only the user can read."""
+def _announce(info: HostInfo, folder: Path, *, usual: bool) -> None:
+    """Say where the host is; its secrets go to a file that only the user can read.
+
+    `usual` says that its state is where `--local` looks for it.
+    """
     settings = {
         "NETLIFY_API_URL": info.api_url,
         "NETLIFY_AUTH_TOKEN": info.token,
@@ -138,5 +144,5 @@ def _announce(info: HostInfo, folder: Path) -> None:
     path = folder.resolve() / "environment"
     lines = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in settings.items())
     atomic_write(path, lines.encode(), mode=0o600)
-    source = shlex.quote(str(path))
-    echo(f"serving {info.site_url}\nin another terminal:  . {source}  &&  publisher publish\nCtrl-C stops it")
+    publish = "publisher --local publish" if usual else f". {shlex.quote(str(path))}  &&  publisher publish"
+    echo(f"serving {info.site_url}\nin another terminal:  {publish}\nCtrl-C stops it")

@@ -59,14 +59,15 @@ def open_project(ctx: click.Context) -> Project:
 
 
 def local_host(project: Project) -> dict[str, str]:
-    """Return the variables that point to the host that `publisher serve` runs here; UsageError where it never ran."""
-    path = project.workspace / "host" / "environment"
+    """Return the variables that point to the host that `publisher serve` runs here; UsageError where none runs."""
+    folder = project.workspace / "host"
+    hint = "publisher serve   in another terminal (without --state)"
+    if not (folder / "connection.json").is_file():  # it is there for as long as the host runs
+        raise UsageError("--local: no host is running here", hint=hint)
     try:
-        words = shlex.split(path.read_text(encoding="utf-8"))
+        words = shlex.split((folder / "environment").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(
-            "--local: no host has run here yet", hint="publisher serve   in another terminal (without --state)"
-        ) from error
+        raise UsageError("--local: what the host wrote down cannot be read", hint=hint) from error
     return dict(word.split("=", 1) for word in words if word.startswith("NETLIFY_") and "=" in word)
 
 

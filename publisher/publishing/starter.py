@@ -15,7 +15,7 @@ from publisher.files import sha256_file
 from publisher.graders import mistake_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from publisher.publishing.adopt import Installation
@@ -134,12 +134,10 @@ gh secret set NETLIFY_AUTH_TOKEN --env netlify
 gh variable set BENCH_RUNNER --body self-hosted   # only for a GPU runner, in a group that publish.yml alone may use"""
 
 
-def next_steps(root: Path, site: str, model: Model | None, made: Mapping[str, str], *, committed: bool) -> list[str]:
-    """Return what is left to do, each step with its command."""
-    steps = []
-    own = [model.source] if model is not None and (root / model.source).is_file() else []
-    if own and (root / own[0]).stat().st_size > MAXIMUM:
-        steps.append(f"git lfs track {shlex.quote(own[0])}   # larger than a forge takes otherwise")
+def next_steps(root: Path, site: str, own: Sequence[str], made: Mapping[str, str], *, committed: bool) -> list[str]:
+    """Return what is left to do, each step with its command; `own` are the user's files that were named."""
+    large = [name for name in own if (root / name).stat().st_size > MAXIMUM]
+    steps = [f"git lfs track {shlex.quote(name)}   # larger than a forge takes otherwise" for name in large]
     if not committed:
         names = " ".join(shlex.quote(name) for name in [*sorted(made), *own])
         steps.append(f"git add {names}")
