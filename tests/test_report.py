@@ -72,6 +72,20 @@ def test_a_report_names_what_was_changed_and_what_early_looks_saved() -> None:
     assert found.previous.base.run_id == "20261101T080000Z-0123456789ab-full"
 
 
+def test_a_report_shows_the_last_kept_runs_as_a_chart() -> None:
+    """Kept runs on the same problems, oldest first, and then this one; a first run has no chart."""
+    record, found = made([rate / 2 for rate in RATES])
+    assert found.trend[-1] == found.scores[found.verdict.headline].score
+    assert len(found.trend) > 3
+    points = ", ".join(f"{score:.1f}" for score in found.trend)
+    assert (
+        f'```mermaid\nxychart-beta\n  title "The last {len(found.trend) - 1} kept runs, and this one"'
+        in report_markdown(record, found)
+    )
+    assert f"  line [{points}]" in report_markdown(record, found)
+    assert "mermaid" not in report_markdown(record, msgspec.structs.replace(found, trend=found.trend[-1:]))
+
+
 def test_a_first_run_has_nothing_beside_it() -> None:
     """Without a history there is no baseline, no comparison, and no error."""
     record, found = made(RATES, history=0)

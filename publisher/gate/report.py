@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from publisher.gate.compare import Lengths
     from publisher.schema import Comparison, HistoryLine, Record, SuiteComparison, Verdict
 
+MOST_TREND = 30
+"""Runs that the trend of a report shows before the run itself."""
+
 
 def report(
     run: Measured,
@@ -45,6 +48,7 @@ def report(
         run=identity(run),
         verdict=verdict,
         scores=run.line.scores,
+        trend=_trend(run, history, verdict.headline),
         baseline=[one for one in found if one is not None],
         blind=blind(verdict, suites),
         samples=sum(result.counts.scored for result in own.results),
@@ -54,6 +58,16 @@ def report(
         previous=compared[0],
         best=compared[1],
     )
+
+
+def _trend(run: Measured, history: Sequence[HistoryLine], headline: str) -> list[float]:
+    """Return the headline's score of the last kept runs of the tier on the same problems, and then this run's."""
+    own = run.line.scores.get(headline)
+    if own is None:
+        return []
+    kept = [line for line in history if _is_kept(line, run)]
+    scores = [line.scores[headline] for line in kept if headline in line.scores]
+    return [*[one.score for one in scores if one.suite == own.suite][-MOST_TREND:], own.score]
 
 
 def wanted(run: Measured, history: Sequence[HistoryLine], config: Config) -> list[str]:
@@ -71,20 +85,18 @@ def references(
 
     Runs whose pages were taken down stay out of sight.
     """
-    kept = [
-        line
-        for line in history
-        if line.verdict == "kept"
-        and line.tier == run.line.tier
-        and line.run_id != run.line.run_id
-        and not line.stopped_early
-        and not line.taken_down
-    ]
+    kept = [line for line in history if _is_kept(line, run)]
     own = run.line.scores.get(headline)
     same = [line for line in kept if own and headline in line.scores and line.scores[headline].suite == own.suite]
     best = max(same, key=lambda line: line.scores[headline].score, default=None)
     previous = kept[-1] if kept else None
     return previous, None if best is previous else best
+
+
+def _is_kept(line: HistoryLine, run: Measured) -> bool:
+    """Return whether a line is of another run of the tier that was kept and may be shown."""
+    other = line.tier == run.line.tier and line.run_id != run.line.run_id
+    return line.verdict == "kept" and other and not line.stopped_early and not line.taken_down
 
 
 def blind(verdict: Verdict, suites: Sequence[str]) -> list[Blind]:

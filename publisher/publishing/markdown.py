@@ -33,6 +33,7 @@ def report_markdown(record: Record, report: Report, receipt: Receipt | None = No
     parts = [
         [f"### {word} {code(record.commit.sha[:12])}", code(record.commit.subject)],
         _scores(record, report),
+        _trend(report),
         *_turned(report),
         _rules(verdict.rules),
         _changed(report.previous) if report.previous else [],
@@ -40,6 +41,23 @@ def report_markdown(record: Record, report: Report, receipt: Receipt | None = No
         [f"Permanent address: <{receipt.address}>"] if receipt else [],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _trend(report: Report) -> list[str]:
+    """Return the headline's last scores as a chart, where there are at least three; numbers only."""
+    if len(report.trend) < 3:
+        return []
+    low, high = min(report.trend), max(report.trend)
+    room = max(1.0, 0.1 * (high - low))
+    points = ", ".join(f"{score:.1f}" for score in report.trend)
+    return [
+        "```mermaid",
+        "xychart-beta",
+        f'  title "The last {len(report.trend) - 1} kept runs, and this one"',
+        f'  y-axis "points" {max(0.0, low - room):.1f} --> {min(100.0, high + room):.1f}',
+        f"  line [{points}]",
+        "```",
+    ]
 
 
 def _scores(record: Record, report: Report) -> list[str]:

@@ -144,6 +144,8 @@ class Report(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     scores: dict[str, HistoryScore]
     """Each suite's score, whether there is a baseline or not."""
+    trend: list[float] = msgspec.field(default_factory=list)
+    """The headline's score of the last kept runs on the same problems, oldest first, and then this run's."""
     baseline: list[SuiteComparison]
     """Each suite beside its baseline: the pooled kept runs that the gate compares with, since the last change."""
     blind: list[Blind]
