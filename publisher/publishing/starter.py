@@ -13,14 +13,13 @@ from publisher.config import FILE, parse
 from publisher.errors import UsageError
 from publisher.files import sha256_file
 from publisher.graders import mistake_in
+from publisher.publishing import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from publisher.publishing.adopt import Installation
-
-WORKFLOWS = ("publish.yml", "pull-request.yml", "verify.yml", "rollback.yml", "doctor.yml")
+WORKFLOWS = ("publish.yml", "pull-request.yml", "verify.yml", "rollback.yml", "doctor.yml", "nightly.yml")
 MAXIMUM = 100 << 20
 """Bytes of a file that a forge takes without Git LFS."""
 
@@ -95,7 +94,7 @@ def _with_suite(text: str, suite: str) -> str:
     )
 
 
-def files(source: Path, found: Installation, config: str) -> dict[str, str]:
+def files(source: Path, found: adopt.Installation, config: str) -> dict[str, str]:
     """Return {path: text} of everything but the wheel; workflows only where the action's address is known."""
     made = {FILE: config, "hooks/netlify-build": _read(source / "netlify-build")}
     made["netlify.toml"] = (
@@ -104,12 +103,13 @@ def files(source: Path, found: Installation, config: str) -> dict[str, str]:
     )
     made[".gitignore"] = "# What a local build of the site leaves behind.\ndist/\n"
     core = f"${{{{ github.workspace }}}}/{found.requirement[2:]}" if found.wheel else found.requirement
+    bench = f"{core}[bench]" if found.wheel else re.sub(f"^{adopt.NAME}", f"{adopt.NAME}[bench]", core)
     quick = "quick" if "[tiers.quick]" in config else ""
     for name in WORKFLOWS if found.action else ():
         text = _read(source / "starter" / name).replace("ACTION@COMMIT", found.action)
-        made[f".github/workflows/{name}"] = text.replace('"CORE"', json.dumps(core)).replace(
-            '"TIER"', json.dumps(quick)
-        )
+        for placeholder, value in {'"CORE"': core, '"BENCH"': bench, '"TIER"': quick}.items():
+            text = text.replace(placeholder, json.dumps(value))
+        made[f".github/workflows/{name}"] = text
     return made
 
 
