@@ -1,0 +1,137 @@
+"""What `publisher init` writes: what other machines can install, valid configurations, workflows without gaps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from publisher import __version__
+from publisher.cli.init import hooks_folder
+from publisher.config import parse
+from publisher.errors import UsageError
+from publisher.graders import mistake_in
+from publisher.publishing import adopt, starter
+from tests.made import GitFolder
+from tests.project import Project
+
+COMMIT = "0123456789" * 4
+GITHUB = f"example/publisher/.github/actions/publish@{COMMIT}"
+
+
+@pytest.mark.parametrize(
+    ("told", "requirement", "action"),
+    [
+        (None, f"snapshot-publisher=={__version__}", ""),
+        (
+            {"url": "https://github.com/example/publisher.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}},
+            f"snapshot-publisher @ git+https://github.com/example/publisher.git@{COMMIT}",
+            GITHUB,
+        ),
+        (
+            {"url": "https://example.org/p-1-py3-none-any.whl", "archive_info": {}},
+            "snapshot-publisher @ https://example.org/p-1-py3-none-any.whl",
+            "",
+        ),
+        ({"url": "file:///srv/p-1-py3-none-any.whl", "archive_info": {}}, "./hooks/p-1-py3-none-any.whl", ""),
+    ],
+)
+def test_another_machine_installs_what_this_one_has(
+    tmp_path: Path, told: dict[str, object] | None, requirement: str, action: str
+) -> None:
+    """A release by its version, a public repository by its commit, an archive by its address, a wheel as a file."""
+    found = adopt.installation(told, tmp_path)
+    assert (found.requirement, found.action) == (requirement, action)
+
+
+def test_a_pushed_checkout_is_named_by_its_commit(tmp_path: Path) -> None:
+    """Where the checkout is clean and its commit is on a public remote; otherwise a wheel would be made of it."""
+    folder = GitFolder.create(tmp_path / "tool")
+    commit = folder.commit({"README.md": "x"})
+    folder.git("remote", "add", "origin", "https://github.com/example/publisher")
+    folder.git("update-ref", "refs/remotes/origin/main", commit)
+    told = {"url": folder.path.as_uri(), "dir_info": {"editable": True}}
+    found = adopt.installation(told, tmp_path)
+    assert found.requirement == f"snapshot-publisher @ git+https://github.com/example/publisher@{commit}"
+    (folder.path / "README.md").write_text("changed")
+    with pytest.raises(UsageError, match="no wheel can be made"):
+        adopt.installation(told, tmp_path)
+
+
+@pytest.mark.parametrize("wheel", [None, Path("p-1-py3-none-any.whl")])
+def test_workflows_have_no_gaps(wheel: Path | None) -> None:
+    """Every placeholder is filled in, every action is named by a commit, and the files are YAML."""
+    requirement = f"./hooks/{wheel}" if wheel else "snapshot-publisher==1.0"
+    found = adopt.Installation(requirement, wheel, GITHUB)
+    made = starter.files(hooks_folder(), found, "")
+    flows = {name: yaml.safe_load(text) for name, text in made.items() if name.startswith(".github/")}
+    assert len(flows) == len(starter.WORKFLOWS)
+    text = json.dumps(flows)
+    assert not [word for word in ("ACTION@", "CORE", 'BENCH"', 'TIER"') if word in text]
+    wanted = "${{ github.workspace }}/hooks/p-1-py3-none-any.whl[bench]" if wheel else "snapshot-publisher[bench]==1.0"
+    (step,) = [
+        one for one in flows[".github/workflows/nightly.yml"]["jobs"]["drift"]["steps"] if one.get("name") == "Install"
+    ]
+    assert step["env"]["REQUIREMENT"] == wanted
+
+
+@pytest.mark.parametrize("suite", ["", "problems.jsonl", "data/My Suite.jsonl", "aime25"])
+@pytest.mark.parametrize(
+    "model", [None, starter.Model("m", "models/m.gguf"), starter.Model('"quoted"', "local:x.gguf", "a" * 64)]
+)
+def test_every_configuration_that_is_written_is_valid(suite: str, model: starter.Model | None) -> None:
+    """The model and the suite that were named are the ones that are measured."""
+    text = (hooks_folder() / "starter" / "publisher.toml").read_text()
+    config = parse(starter.configuration(text, site="s", model=model, suite=suite).encode(), graders=mistake_in)
+    assert config.model.source == (model.source if model else "builtin:abacus")
+    assert config.headline == {"": "abacus", "data/My Suite.jsonl": "my-suite"}.get(suite, suite.removesuffix(".jsonl"))
+    assert config.netlify.site == "s"
+
+
+def test_the_model_is_found_or_asked_for(tmp_path: Path) -> None:
+    """The only GGUF of a repository is taken; of several one has to be named; one outside is named by its digest."""
+    assert starter.find_model(tmp_path, "") is None
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.gguf").write_bytes(b"a")
+    found = starter.find_model(tmp_path, "")
+    assert found is not None
+    assert (found.name, found.source) == ("a", "models/a.gguf")
+    (tmp_path / "b.gguf").write_bytes(b"b")
+    with pytest.raises(UsageError, match="several models"):
+        starter.find_model(tmp_path, "")
+    outside = starter.find_model(tmp_path / "models", "../b.gguf")
+    assert outside is not None
+    assert (outside.source, len(outside.sha256)) == ("local:b.gguf", 64)
+    with pytest.raises(UsageError, match="no such file"):
+        starter.find_model(tmp_path, "c.gguf")
+
+
+def test_a_commit_of_init_holds_what_was_written_and_nothing_else(tmp_path: Path) -> None:
+    """What the user has staged stays staged; a second call changes nothing and says so."""
+    folder = GitFolder.create(tmp_path / "work")
+    folder.commit({"README.md": "x"})
+    for key, value in [("user.name", "a"), ("user.email", "a@example.org")]:
+        folder.git("config", key, value)
+    (folder.path / "own.txt").write_text("staged")
+    folder.git("add", "own.txt")
+    project = Project(folder)
+    arguments = ("init", "--site", "my-site", "--requirement", "snapshot-publisher==1.0", "--commit")
+    done = project.run(*arguments)
+    assert done.code == 0, done.err
+    committed = folder.git("show", "--name-only", "--format=", "HEAD").split()
+    assert "own.txt" not in committed
+    assert {"publisher.toml", "netlify.toml", "hooks/netlify-build", ".gitignore"} <= set(committed)
+    assert (
+        subprocess.run(
+            ["git", "-C", str(folder.path), "diff", "--cached", "--name-only"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        == "own.txt\n"
+    )
+    again = project.run(*arguments)
+    assert (again.code, again.out.count("same     ")) == (0, 4)
