@@ -83,18 +83,25 @@ def command(
 
 def _commit(root: Path, names: list[str]) -> None:
     """Commit just these files, whatever else is in the index; UsageError with what git says."""
-    for arguments in (["add", "--", *names], ["commit", "--quiet", "-m", "Publish benchmarks", "--", *names]):
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-        if done.returncode != 0 and "nothing to commit" not in done.stdout:
-            hint = (
-                "git config user.name NAME; git config user.email ADDRESS; then the same command continues"
-                if "user.email" in done.stderr
-                else ""
-            )
-            raise UsageError(
-                "git could not commit what was written", detail=(done.stderr or done.stdout)[-2000:], hint=hint
-            )
+    _git(root, "add", "--", *names)
+    if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *names], cwd=root, check=False).returncode == 0:
+        echo("committed already")
+        return
+    _git(root, "commit", "--quiet", "-m", "Publish benchmarks", "--", *names)
     echo("committed")
+
+
+def _git(root: Path, *arguments: str) -> None:
+    """Run git as the user would; UsageError with what it says."""
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        unknown = "user.email" in done.stderr
+        hint = "git config user.name NAME; git config user.email ADDRESS; then the same command continues"
+        raise UsageError(
+            "git could not commit what was written",
+            detail=(done.stderr or done.stdout)[-2000:],
+            hint=hint if unknown else "",
+        )
 
 
 def _installation(requirement: str, action: str, folder: Path) -> adopt.Installation:
