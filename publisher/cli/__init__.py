@@ -53,7 +53,7 @@ COMMANDS = {
     "models": "List the cached models, and free what nothing uses.",
     "suites": "Find, fetch, check, compare and weigh suites.",
     "quantize": "Write a model in other quantizations.",
-    "doctor": "Say what llama.cpp really does on this machine.",
+    "doctor": "Check the whole set-up, and say what to do about each finding.",
     "render": "Build the site of a snapshot branch into dist/.",
     "serve": "Run a Netlify-compatible host on this machine.",
     "hooks": "Measure each commit in the background and gate each push.",

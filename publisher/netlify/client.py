@@ -59,6 +59,16 @@ class Deploy(msgspec.Struct, frozen=True):
         return self.state in {"ready", "current", "old"}
 
 
+class BuildSettings(msgspec.Struct, frozen=True):
+    """How a site builds; a host leaves out what it does not know."""
+
+    repo_branch: str | None = None
+    """The production branch."""
+    allowed_branches: list[str] | None = None
+    """The branches that are built; none where all are."""
+    stop_builds: bool | None = None
+
+
 class Site(msgspec.Struct, frozen=True):
     """A site as the API describes it."""
 
@@ -67,6 +77,14 @@ class Site(msgspec.Struct, frozen=True):
     ssl_url: str | None = None
     url: str | None = None
     published_deploy: Deploy | None = None
+    build_settings: BuildSettings | None = None
+
+
+class BuildHook(msgspec.Struct, frozen=True):
+    """A build hook as the API describes it, without its address, which is a secret."""
+
+    id: str
+    branch: str | None = None
 
 
 T = TypeVar("T")
@@ -203,6 +221,14 @@ class Netlify:
     def site(self) -> Site:
         """Return the site, with the deploy that its main address shows."""
         return self._call("GET", f"/sites/{self._site()}", Site, "the site")
+
+    def sites(self) -> list[Site]:
+        """Return the sites that the token reaches, the first page of them."""
+        return self._call("GET", "/sites", list[Site], "the list of sites", {"per_page": str(PER_PAGE)})
+
+    def hooks(self) -> list[BuildHook]:
+        """Return the site's build hooks."""
+        return self._call("GET", f"/sites/{self._site()}/build_hooks", list[BuildHook], "the list of build hooks")
 
     def deploys(self, *, branch: str = "", state: str = "", pages: int = MOST_PAGES) -> list[Deploy]:
         """Return the site's deploys, newest first, of one branch and in one state where those are given."""

@@ -1,0 +1,1 @@
+"""The whole set-up, looked at: this machine, the repository, and the site."""
