@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from importlib import resources
 from pathlib import Path
@@ -19,6 +18,7 @@ from publisher.cli.terminal import echo
 from publisher.config import SITE_NAME
 from publisher.errors import UsageError
 from publisher.files import atomic_write
+from publisher.git.working import commit_files
 from publisher.publishing import adopt, starter
 
 EXECUTABLE = {"hooks/netlify-build"}
@@ -75,33 +75,11 @@ def command(
         echo("no workflows: this installation does not know its action; --action OWNER/REPO@COMMIT writes them")
     own = [name for name in (chosen.source if chosen is not None else "", suite) if name and (root / name).is_file()]
     if commit:
-        _commit(root, [*made, *own])
+        done = commit_files(root, [*made, *own], "Publish benchmarks")
+        echo("committed" if done else "committed already")
     echo("next:")
     for step in starter.next_steps(root, site, own, made, committed=commit):
         echo(f"  {step}".rstrip())
-
-
-def _commit(root: Path, names: list[str]) -> None:
-    """Commit just these files, whatever else is in the index; UsageError with what git says."""
-    _git(root, "add", "--", *names)
-    if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *names], cwd=root, check=False).returncode == 0:
-        echo("committed already")
-        return
-    _git(root, "commit", "--quiet", "-m", "Publish benchmarks", "--", *names)
-    echo("committed")
-
-
-def _git(root: Path, *arguments: str) -> None:
-    """Run git as the user would; UsageError with what it says."""
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        unknown = "user.email" in done.stderr
-        hint = "git config user.name NAME; git config user.email ADDRESS; then the same command continues"
-        raise UsageError(
-            "git could not commit what was written",
-            detail=(done.stderr or done.stdout)[-2000:],
-            hint=hint if unknown else "",
-        )
 
 
 def _installation(requirement: str, action: str, folder: Path) -> adopt.Installation:
