@@ -15,13 +15,16 @@ import msgspec
 import pytest
 
 from publisher import schema
+from publisher.config import parse
 from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.host import HostInfo, HostOptions, running
 from publisher.publishing import handover
+from publisher.publishing.extend import as_measured
 from publisher.publishing.project import Project as Opened
 from publisher.samples import pack_samples, unpack_samples
 from publisher.schema import Record, Sample
+from tests import made
 from tests.made import GitFolder
 from tests.project import QUICK, Project, config
 
@@ -107,6 +110,30 @@ def with_conditions(record: Record, samples: list[Sample]) -> tuple[Record, list
     return msgspec.structs.replace(record, conditions=claimed, generation=digest), samples
 
 
+def of_another_day(record: Record, samples: list[Sample]) -> tuple[Record, list[Sample]]:
+    """Claim a start that would stand last for ever."""
+    run_id = f"99991231T235959Z{record.run_id[16:]}"
+    return msgspec.structs.replace(record, run_id=run_id, started="9999-12-31T23:59:59Z"), samples
+
+
+def with_slots(record: Record, samples: list[Sample]) -> tuple[Record, list[Sample]]:
+    """Claim a number of slots that would raise tokens per second."""
+    return msgspec.structs.replace(record, engine=msgspec.structs.replace(record.engine, slots=10**12)), samples
+
+
+def with_further_condition(record: Record, samples: list[Sample]) -> tuple[Record, list[Sample]]:
+    """Claim a condition that no other run has, so that there would be no baseline, with digests that fit the claim."""
+    claimed = record.conditions | {"weather": '"fine"'}
+    parts = {"model": record.model.sha256, "prompt": record.prompt.sha256}
+    parts |= {name: msgspec.json.decode(text) for name, text in claimed.items()}
+    return msgspec.structs.replace(record, conditions=claimed, generation=sha256_hex(canonical_json(parts))), samples
+
+
+def with_long_salt(record: Record, samples: list[Sample]) -> tuple[Record, list[Sample]]:
+    """Claim a salt that the ledger could not hold."""
+    return msgspec.structs.replace(record, salt="x" * 101), samples
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -124,6 +151,22 @@ def with_conditions(record: Record, samples: list[Sample]) -> tuple[Record, list
         (sample(seed=1), "another seed"),
         (sample(tokens=10**9), "token counts"),
         (sample(latency=1e300), "times that cannot be"),
+        (sample(latency=5e-324, prompt_time=0.0), "times that cannot be"),
+        (sample(prompt_time=9000.0), "times that cannot be"),
+        (sample(clipped=1, measures={"completeness": 1.5}), "measures or times that cannot be"),
+        (sample(answer="7" * 5000, finish="error"), "a longer answer"),
+        (changed(run_id="99999999T999999Z"), "the run's id"),
+        (changed(started="soon"), "did not start when its id says"),
+        (changed(finished="later"), "times are not written as times are"),
+        (changed(statistics={"decode_tokens": 5e-324}), "a figure of the run"),
+        (changed(statistics={"energy_cpu_joules": -1.0}), "a figure of the run"),
+        (changed(statistics={"<img src=x>": 1.0}), "a figure of the run"),
+        (changed(reused={"../../x": 1}), "cannot have reused"),
+        (changed(versions={"x": "y" * (1 << 20)}), "longer than any machine's description"),
+        (of_another_day, "which is not yet"),
+        (with_slots, "so many slots"),
+        (with_further_condition, "its conditions are not those"),
+        (with_long_salt, "its salt is longer"),
         (sample(text="x" * 10**6), "longer text"),
         (sample(withheld=True, text=""), "withheld though it is public"),
         (sample(redacted=3), "there are no patterns"),
@@ -142,6 +185,36 @@ def test_a_run_that_its_commit_does_not_ask_for_is_rejected(
     """Each difference between the claim and git ends in one message that names it."""
     with pytest.raises(StorageError, match=said):
         measured.read(measured.write(*change(*measured.parts())))
+
+
+def test_claimed_errors_with_words_are_graded(measured: Measured) -> None:
+    """A wrong answer that is called an error would be left out of the score."""
+    record, samples = measured.parts()
+    wrong = next(one for one in samples if one.outcome == "wrong")
+    called = [msgspec.structs.replace(one, outcome="error") if one is wrong else one for one in samples]
+    checked = measured.read(measured.write(record, called))
+    assert (checked.record.results, checked.regraded) == (record.results, 1)
+
+
+def test_what_the_commit_says_of_prompt_and_sampling_is_not_claimed(measured: Measured) -> None:
+    """The record names the commit's own prompt file, notes and options, whatever the archive says."""
+    record, samples = measured.parts()
+    prompt = msgspec.structs.replace(record.prompt, name="other", notes="better", stop=["x"])
+    told = msgspec.structs.replace(record, prompt=prompt, sampling_given={"temperature": 9})
+    checked = measured.read(measured.write(told, samples)).record
+    assert (checked.prompt, checked.sampling_given) == (record.prompt, record.sampling_given)
+
+
+def test_seeds_of_its_own_are_taken_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    """Otherwise a bench machine could measure until it is lucky."""
+    project = Project.create(tmp_path)
+    archive = tmp_path / "run.tar"
+    assert project.run("bench", "--fresh", "--out", str(archive)).code == 0
+    opened = Opened.open(project.folder.path, {})
+    target = opened.target("HEAD", "")
+    with pytest.raises(StorageError, match="nobody asked for that"):
+        handover.take_over(opened, target, archive, lambda _: None)
+    assert handover.take_over(opened, target, archive, lambda _: None, fresh=True).salt
 
 
 def headers(data: bytes) -> Iterator[bytes]:
@@ -251,6 +324,23 @@ def test_a_commit_elsewhere_is_judged_by_the_trusted_branch(tmp_path: Path) -> N
     assert project.log() == []
 
 
+def test_a_commit_elsewhere_is_graded_by_the_trusted_branch(tmp_path: Path) -> None:
+    """A branch whose own grader calls everything right is graded by main's, on both machines."""
+    project = Project.create(tmp_path)
+    folder = project.folder
+    own = config().replace('source = "small.jsonl"', 'source = "small.jsonl"\ngrader = "python:grader.py:grade"')
+    never = "def grade(answer, expected):\n    return False\n"
+    folder.commit({"publisher.toml": own, "grader.py": never}, "Nothing is right")
+    folder.git("push", "-q", "origin", "main")
+    folder.git("checkout", "-q", "-b", "feature")
+    folder.commit({"grader.py": never.replace("False", "True")}, "Everything is right")
+    archive = tmp_path / "run.tar"
+    measured = project.run("--policy-ref", "main", "bench", "--out", str(archive), "--json")
+    assert measured.json["results"][0]["score"] == 0
+    verdict = project.run("--policy-ref", "main", "gate", "--run", str(archive), "--json")
+    assert (verdict.code, verdict.json["verdict"]) == (1, "rejected")
+
+
 def test_a_release_branch_is_published_and_pinned(tmp_path: Path) -> None:
     """By main's rules, where main's [branches] says so and the branch has the commit; others are not recorded."""
     project = Project.create(tmp_path)
@@ -278,3 +368,17 @@ def test_a_trusted_branch_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = project.run("--policy-ref", "mian", "bench")
     assert done.code == 2
     assert "no branch 'mian'" in done.err
+
+
+def test_only_numbers_of_samples_that_extensions_reach_are_taken() -> None:
+    """Between two doublings nothing is tested, so a number there was picked after the answers."""
+    text = config(more="").replace('{ rule = "threshold", min = 40.0 }', '{ rule = "regression", max_samples = 7 }')
+    configuration = parse(text.encode(), "publisher.toml")
+
+    def taken(samples: int) -> int:
+        base = made.record()
+        suite = msgspec.structs.replace(base.suites[0], name="small", samples=samples)
+        told = msgspec.structs.replace(base, suites=[suite])
+        return as_measured(configuration, "full", told).tier("full")["small"]
+
+    assert [taken(samples) for samples in range(1, 9)] == [1, 2, 1, 4, 1, 1, 7, 1]

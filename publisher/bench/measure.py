@@ -176,7 +176,7 @@ def measure(
 def _scorer(stack: contextlib.ExitStack, job: Job, planned: Plan) -> Scorer:
     """Return what scores completions, with the graders of the suites started."""
     names = {part.grader for part in planned.suites}
-    graders = {name: stack.enter_context(make(name, job.read)) for name in names}
+    graders = {name: stack.enter_context(make(name, job.grader_file)) for name in names}
     redactor = stack.enter_context(Redactor(job.config.ledger.redact))
     suites = {part.suite.name: part for part in planned.suites}
     measurer = stack.enter_context(Measurer())

@@ -56,16 +56,19 @@ class Job:
     salt: str
     started: dt.datetime
     policy: str = ""
-    """The commit that the suites are read from, where they are not the measured commit's own."""
+    """The commit that suites and graders are read from, where they are not the measured commit's own."""
 
     @property
     def minutes(self) -> float | None:
         """How long the tier may take; None for ever."""
         return self.config.tiers[self.tier].minutes if self.tier in self.config.tiers else None
 
-    def read(self, path: str) -> bytes | None:
-        """Return the bytes of a file of the commit; None where it has none."""
-        return self.repository.read(self.commit, path)
+    def grader_file(self, path: str) -> bytes | None:
+        """Return the bytes of a file that a grader is made of; None where there is none.
+
+        Graders are part of the rules: of a commit that is not on the trusted branch its own would grade it as it likes.
+        """
+        return self.repository.read(self.policy or self.commit, path)
 
 
 class PlannedSuite(NamedTuple):
@@ -146,7 +149,7 @@ def load_suites(job: Job, note: Callable[[str], None] = lambda _: None) -> list[
     loaded = []
     for name, samples in job.config.tier(job.tier).items():
         section = job.config.suites[name]
-        grader = make(section.grader, job.read)
+        grader = make(section.grader, job.grader_file)
         loaded.append(
             PlannedSuite(
                 suites.load(name, section, inputs),

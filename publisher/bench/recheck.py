@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from publisher.bench.claims import odd_claims
 from publisher.bench.inputs import model_file as models
 from publisher.bench.inputs.kind import Inputs
-from publisher.bench.measures import costs_of
+from publisher.bench.measures import PERCENT, costs_of
 from publisher.bench.own_metrics import claimed
 from publisher.bench.plan import (
     fingerprint_of,
@@ -27,7 +28,15 @@ from publisher.bench.plan import (
     subject_digest,
     wanted_samples,
 )
-from publisher.bench.record import commit_identity, sampling_of, stopped_fingerprint, suite_identity, suite_result
+from publisher.bench.record import (
+    commit_identity,
+    prompt_identity,
+    sampling_given,
+    sampling_of,
+    stopped_fingerprint,
+    suite_identity,
+    suite_result,
+)
 from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
 from publisher.errors import StorageError
@@ -49,8 +58,9 @@ LONGEST_RUN = 10 * 365 * 86_400.0
 """Seconds: no duration, latency or queue can be longer."""
 MOST_TOKENS = 1 << 40
 LONGEST_PROOF = 100
+LONGEST_ANSWER = 4000
 LARGEST = 1e6
-"""No measure of an answer can be larger."""
+"""No measure of an answer can be larger; shares are at most 1."""
 
 
 class Rechecked(NamedTuple):
@@ -97,6 +107,8 @@ def recheck(job: Job, record: Record, samples: Iterable[Sample]) -> Rechecked:
     vouched = msgspec.structs.replace(
         record,
         commit=commit_identity(job, dirty=record.commit.dirty),
+        prompt=prompt_identity(job, record.prompt.sha256),
+        sampling_given=sampling_given(job),
         policy=job.policy,
         suites=[suite_identity(part) for part in planned],
         samples_sha256=samples_digest(scored),
@@ -151,9 +163,10 @@ def _check_identity(job: Job, record: Record, planned: Sequence[PlannedSuite], w
     wrong.differs("the model's source", record.model.source, config.model.source)
     known = config.model.sha256 or models.resolve(config.model, _inputs(job)).sha256
     wrong.differs("the model's digest", record.model.sha256, known)
-    figures = [record.duration, *record.statistics.values()]
-    if not all(-LONGEST_RUN < figure < float("inf") for figure in figures):
-        wrong.add("a figure of the run is not a finite number")
+    if not 0 <= record.duration < LONGEST_RUN:
+        wrong.add("its duration is none that a run can have")
+    for odd in odd_claims(record, job.started):
+        wrong.add(odd)
 
 
 def _inputs(job: Job) -> Inputs:
@@ -193,7 +206,9 @@ def _in_order(
     for sample in samples:
         key = (sample.suite, sample.problem, sample.sample)
         if key not in wanted or key in found:
+            # No more is read: a small file can hold millions.
             wrong.add(f"{key} is not a sample of this run, or is there twice")
+            wrong.require_none()
         elif fault := _fault(job, sample, wanted[key].seed, private):
             wrong.add(f"{key}: {fault}")
         found[key] = sample
@@ -212,14 +227,28 @@ def _fault(job: Job, sample: Sample, seed: int, private: set[str]) -> str:
         return "another seed than its problem and number give"
     if not (0 <= sample.tokens <= most and 0 <= sample.prompt_tokens <= MOST_TOKENS and 0 <= sample.clipped < 1 << 40):
         return "token counts that its configuration does not allow"
-    times = all(0 <= seconds < LONGEST_RUN for seconds in (sample.latency, sample.queue, sample.prompt_time))
-    if not times or not all(name in PER_SAMPLE and 0 <= one < LARGEST for name, one in sample.measures.items()):
+    if not _are_times(sample) or not all(map(_can_be, sample.measures, sample.measures.values())):
         return "measures or times that cannot be"
-    if len(sample.text) > job.config.ledger.clip:
-        return "a longer text than [ledger] clip allows"
+    if max(len(sample.answer), len(sample.reason)) > LONGEST_ANSWER or len(sample.text) > job.config.ledger.clip:
+        return "a longer text than [ledger] clip allows, or a longer answer"
     if sample.withheld != (sample.suite in private) or len(sample.proof) > LONGEST_PROOF:
         return "words are there though its suite is private, or withheld though it is public"
     return "" if sample.redacted == 0 or job.config.ledger.redact else "redacted, but there are no patterns"
+
+
+def _are_times(sample: Sample) -> bool:
+    """Return whether a sample's times can have been measured.
+
+    They are rounded to microseconds then: a smaller one would make a speed that is not finite.
+    """
+    times = (sample.latency, sample.queue, sample.prompt_time)
+    fit = all(0 <= seconds < LONGEST_RUN and round(seconds, 6) == seconds for seconds in times)
+    return fit and sample.prompt_time <= sample.latency
+
+
+def _can_be(name: str, value: float) -> bool:
+    """Return whether a sample can have a measure; a share is at most 1, or a composite would be above 100."""
+    return name in PER_SAMPLE and 0 <= value <= (1.0 if PER_SAMPLE[name].unit == PERCENT else LARGEST)
 
 
 def _scored(
@@ -228,16 +257,17 @@ def _scored(
     """Return the samples as they are graded here, how many came out otherwise, and how many had to be believed."""
     regraded, scored, believed = 0, [], 0
     with contextlib.ExitStack() as stack:
-        graders = {name: stack.enter_context(make(name, job.read)) for name in {part.grader for part in planned}}
+        graders = {name: stack.enter_context(make(name, job.grader_file)) for name in {part.grader for part in planned}}
         redactor = stack.enter_context(Redactor(job.config.ledger.redact))
         measurer = stack.enter_context(Measurer())
         suites = {part.suite.name: part for part in planned}
         scorer = Scorer(suites, graders, redactor, measurer, job.config.ledger.clip)
         for wanted, sample in given:
-            if is_gradable(sample):
+            # A claimed error with its words is graded as well: a score leaves errors out.
+            if is_gradable(msgspec.structs.replace(sample, outcome="wrong")):
                 here = scorer.again(sample, wanted)
             else:
-                here = scorer.described(without_text(sample) if sample.withheld else sample, wanted)
+                here = scorer.described(without_text(sample) if sample.withheld else redactor.redacted(sample), wanted)
                 believed += sample.outcome != "error"
             regraded += here.outcome != sample.outcome
             scored.append(here)

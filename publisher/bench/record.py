@@ -64,15 +64,8 @@ def build_record(
         tier=job.tier,
         commit=commit_identity(job, dirty=job.dirty),
         model=_model(job, facts),
-        prompt=PromptIdentity(
-            name=config.prompt.use,
-            system=config.prompt.system,
-            template=config.prompt.template,
-            stop=config.prompt.stop,
-            notes=config.prompt.notes,
-            sha256=plan.prompt_sha256,
-        ),
-        sampling_given=_sampling_given(job),
+        prompt=prompt_identity(job, plan.prompt_sha256),
+        sampling_given=sampling_given(job),
         sampling=sampling_of(job),
         suites=[suite_identity(part) for part in plan.suites],
         engine=engine,
@@ -263,6 +256,19 @@ def _model(job: Job, facts: ModelFacts) -> ModelIdentity:
     )
 
 
+def prompt_identity(job: Job, sha256: str) -> PromptIdentity:
+    """Return the prompt as a record names it; `sha256` is the digest of what of it decides a text."""
+    prompt = job.config.prompt
+    return PromptIdentity(
+        name=prompt.use,
+        system=prompt.system,
+        template=prompt.template,
+        stop=prompt.stop,
+        notes=prompt.notes,
+        sha256=sha256,
+    )
+
+
 def suite_identity(part: PlannedSuite) -> SuiteIdentity:
     """Return a suite as a record names it."""
     return SuiteIdentity(
@@ -278,7 +284,7 @@ def suite_identity(part: PlannedSuite) -> SuiteIdentity:
     )
 
 
-def _sampling_given(job: Job) -> dict[str, float | int]:
+def sampling_given(job: Job) -> dict[str, float | int]:
     """Return the sampling options as the commit's publisher.toml gives them, a preset spelled out, without defaults."""
     data = job.repository.read(job.commit, FILE) or b""
     given = spelled_out(tomllib.loads(data.decode()).get("model", {}).get("sampling", {}), [])

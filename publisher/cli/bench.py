@@ -76,7 +76,8 @@ def command(
     for line in score_lines(record):
         echo(line)
     echo(f"run {record.run_id}")
-    where = f"publish --run {shlex.quote(str(out))}" if out else "gate"
+    again = "--fresh " if record.salt else ""
+    where = f"publish {again}--run {shlex.quote(str(out))}" if out else "gate"
     echo(f"next: publisher {where} {shlex.quote(revision)}")
 
 

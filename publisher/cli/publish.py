@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     help="Which tier to run (default: the first with publish = true); auto: all of them up to that one, "
     "from the cheapest, until one does not pass.",
 )
-@click.option("--fresh", is_flag=True, help="Measure again with new seeds, even if this commit has been measured.")
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="Measure again with new seeds, even if this commit has been measured; with --run: take such a run.",
+)
 @click.option("--complete", is_flag=True, help="Measure what a run that was stopped early lacks; its verdict stays.")
 @click.option(
     "--run", "archive", type=click.Path(path_type=Path, exists=True), help="Take the run that `bench --out` wrote here."
@@ -58,8 +62,8 @@ def command(
 ) -> None:
     """Measure commit REV (default: HEAD) and record the gate's verdict; publish a kept result and show it live."""
     check_report(report_path)
-    if archive is not None and (fresh or complete or dry_run):
-        raise UsageError("--run takes a run that is measured already: not with --fresh, --complete or --dry-run")
+    if archive is not None and (complete or dry_run):
+        raise UsageError("--run takes a run that is measured already: not with --complete or --dry-run")
     project = open_project(ctx)
     convention = project.convention(revision, branch)
     tier = tier or convention.tier

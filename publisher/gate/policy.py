@@ -120,7 +120,9 @@ def _differs(part: str, now: Record, before: Record) -> bool:
         case "sampling":
             return now.sampling != before.sampling
         case _:
-            return now.engine.build != before.engine.build
+            # The build is what the engine says of itself; the condition is a digest of its libraries.
+            conditions = now.conditions.get("engine"), before.conditions.get("engine")
+            return now.engine.build != before.engine.build or conditions[0] != conditions[1]
 
 
 def _cases(

@@ -42,13 +42,26 @@ def extended(config: Config, tier: str, samples: dict[str, int]) -> Config:
 
 
 def as_measured(config: Config, tier: str, record: Record) -> Config:
-    """Return a configuration with a run's samples per problem, where the policy allows so many; else `config`."""
+    """Return a configuration with a run's samples per problem, where the policy allows so many; else `config`.
+
+    Extensions double the samples: a number between would be one that somebody picked after the answers.
+    """
     wanted, took = config.tier(tier), {part.name: part.samples for part in record.suites}
     trims = tier in config.tiers and config.tiers[tier].over == "trim"
     allowed = wanted.keys() == took.keys() and all(
-        (1 if trims else wanted[n]) <= k <= max(wanted[n], _most(config)) for n, k in took.items()
+        (1 <= k <= max(wanted[n], _most(config)) if trims else k in _steps(wanted[n], _most(config)))
+        for n, k in took.items()
     )
     return extended(config, tier, took) if allowed and took != wanted else config
+
+
+def _steps(first: int, most: int) -> set[int]:
+    """Return how many samples per problem a run can have that begins with `first`."""
+    found = {first}
+    while first < most:
+        first = min(most, 2 * first)
+        found.add(first)
+    return found
 
 
 def _most(config: Config) -> int:

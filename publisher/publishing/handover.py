@@ -8,6 +8,7 @@ again what follows from git and from the answers.
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -46,12 +47,20 @@ def export(project: Project, records: Sequence[Record], path: Path) -> None:
     atomic_write(path, b"".join([*parts, bytes(2 * BLOCK)]))
 
 
-def take_over(project: Project, target: Target, path: Path, note: Callable[[str], None]) -> Record:
+def take_over(
+    project: Project, target: Target, path: Path, note: Callable[[str], None], *, fresh: bool = False
+) -> Record:
     """Return the run of `target` in the archive `path`, rechecked, and leave it in the pending folder.
 
-    Raises StorageError when the run is not what the commit asks for.
+    Only where a `fresh` one is asked for may it have other seeds than the commit gives: whoever may choose them can
+    measure until they are lucky. Raises StorageError when the run is not what the commit asks for.
     """
     checked = read_run(project, target, path, note)
+    if checked.record.salt and not fresh:
+        raise StorageError(
+            f"{path.name} was measured with seeds of its own (bench --fresh), and nobody asked for that here",
+            hint=f"publisher publish --fresh --run {shlex.quote(str(path))}   takes it as a further run of its commit",
+        )
     project.pending.store(checked.record, pack_samples(checked.samples))
     return checked.record
 

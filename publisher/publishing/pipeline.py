@@ -122,19 +122,19 @@ def publish_target(
     if archive is None:
         entry = _measured_and_entered(project, target, observer, fresh=fresh, until=until)
     else:
-        entry = enter(project, _handed_over(project, target, archive, observer.note))
+        entry = enter(project, _handed_over(project, target, archive, observer.note, fresh=fresh))
     with notify.about(project, entry.record, entry.verdict, observer.note, is_news=entry.known is None):
         receipt, news = publish_entry(desk, entry)
     finish_others(project, target.commit, observer.note)
     return Outcome(entry.record, entry.verdict, receipt, news)
 
 
-def _handed_over(project: Project, target: Target, archive: Path, note: Note) -> Record:
+def _handed_over(project: Project, target: Target, archive: Path, note: Note, *, fresh: bool) -> Record:
     """Return the run that another machine measured, checked."""
     # Its imports would slow down every other command.
     from publisher.publishing.handover import take_over  # noqa: PLC0415
 
-    return take_over(project, target, archive, note)
+    return take_over(project, target, archive, note, fresh=fresh)
 
 
 def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
