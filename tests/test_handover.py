@@ -372,7 +372,9 @@ def test_a_trusted_branch_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_only_numbers_of_samples_that_extensions_reach_are_taken() -> None:
     """Between two doublings nothing is tested, so a number there was picked after the answers."""
-    text = config(more="").replace('{ rule = "threshold", min = 40.0 }', '{ rule = "regression", max_samples = 7 }')
+    text = config(temperature=0.7).replace(
+        '{ rule = "threshold", min = 40.0 }', '{ rule = "regression", max_samples = 7 }'
+    )
     configuration = parse(text.encode(), "publisher.toml")
 
     def taken(samples: int) -> int:
