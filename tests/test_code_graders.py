@@ -208,6 +208,8 @@ def test_outputs_agree_line_by_line(found: str, wanted: str, *, same: bool) -> N
         ("numbers", "0.3333333", "0.33333334", True),
         ("numbers", "0.33", "0.34", False),
         ("numbers", "nan", "1", False),
+        ("numbers", "-7", "inf", False),
+        ("numbers", "Infinity", "inf", True),
         ("unordered", "b\na", "a\nb", True),
         ("unordered", "a\na", "a\nb", False),
     ],
@@ -311,7 +313,12 @@ def run_humaneval(sandbox: Sandbox, row: dict[str, str], body: str | None) -> Re
 
 def packed(value: Any) -> str:
     """Return a value as LiveCodeBench packs its private tests."""
-    return base64.b64encode(zlib.compress(pickle.dumps(value))).decode()
+    return squeezed(pickle.dumps(value))
+
+
+def squeezed(data: bytes) -> str:
+    """Return a pickle as LiveCodeBench stores it."""
+    return base64.b64encode(zlib.compress(data)).decode()
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -340,17 +347,27 @@ class Dangerous:
 @pytest.mark.parametrize(
     ("private", "why"),
     [
-        (packed(Dangerous()), "UnpicklingError"),
+        (packed(Dangerous()), "are no text"),
+        (squeezed(b"\x80\x05\x96" + (1 << 62).to_bytes(8, "little") + b"."), "cannot be unpacked"),
+        (squeezed(b"\x80\x02N)R."), "are no text"),
+        (squeezed(b"\x80\x04X\x03\x00\x00\x00\xed\xa0\x80."), "surrogates"),
+        (5, "has no attribute"),
         (packed(["a list"]), "are no text"),
         ("!!!", "cannot be unpacked"),
         (base64.b64encode(b"junk").decode(), "cannot be unpacked"),
     ],
 )
-def test_hostile_private_tests_run_nothing(private: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_private_tests_run_nothing(private: Any, why: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A pickle may hold text and nothing else."""
     with pytest.raises(SuiteError, match=why):
         livecodebench.tests_of(row(private_test_cases=private), "row 1")
     assert "owned" not in capsys.readouterr().out
+
+
+def test_a_pickle_of_private_tests_takes_no_memory() -> None:
+    """It is not loaded: six bytes that name a place in a table of 16 gigabytes make no such table."""
+    found = livecodebench.unpacked(squeezed(b"\x80\x04X\x01\x00\x00\x00ar\xff\xff\xff\x7f."), "row 1")
+    assert found == "a"
 
 
 def test_a_bomb_of_private_tests_is_bounded() -> None:

@@ -91,6 +91,7 @@ def test_a_wrong_option_is_named_when_the_configuration_is_read(spec: str, why: 
     ("spec", "expected", "why"),
     [
         ("numeric", "x", "is not a number"),
+        ("numeric", "9" * 5000, "is not a number"),
         ("contains", " \n ", "it is empty"),
         ("choice", "Z", "is none of A, B"),
         ("regex", "(", "not a regular expression"),
@@ -98,6 +99,8 @@ def test_a_wrong_option_is_named_when_the_configuration_is_read(spec: str, why: 
         ("json-schema", "[]", "must be an object"),
         ("json-schema", '{"type": "number!"}', "$.type"),
         ("json-schema", "[" * 10_000, "not JSON"),
+        ("json-schema", '{"$schema": 5}', "$schema is not text"),
+        ("json-schema", '{"$schema": ["a"]}', "$schema is not text"),
         ("json-schema", '{"items": {"$ref": "https://example.org/schema"}}', "which is not in it"),
         ("json-schema", '{"anyOf": [{"pattern": "("}]}', "is not a 'regex'"),
     ],

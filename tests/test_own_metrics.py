@@ -83,6 +83,7 @@ def test_program_reads_answers_in_the_sandbox(tmp_path: Path, monkeypatch: pytes
         ("print('{}')", "reports no toxicity for the suite few"),
         ("print('x' * 3000000)", "over the limit of output"),
         ("print('{\"toxisity\": 1}')", "did you mean 'toxisity'"),
+        ('print(\'{"toxicity": {"toxicity": 1}}\')', "reports no toxicity for the suite few"),
     ],
 )
 def test_program_that_reports_no_number(tmp_path: Path, program: str, message: str) -> None:
@@ -116,7 +117,7 @@ def test_file_that_is_missing_is_found_before_anything_is_generated(tmp_path: Pa
         measured(tmp_path, "own.json")
 
 
-@pytest.mark.parametrize("source", ["/etc/passwd.json", "../x.json", "own.txt", "python:own.sh"])
+@pytest.mark.parametrize("source", ["/etc/passwd.json", "../x.json", "own.txt", "python:own.sh", r"a\nb.json"])
 def test_source_outside_the_commit_is_a_mistake(source: str) -> None:
     """Only a JSON file or a Python program of the commit can be named."""
     with pytest.raises(ConfigError, match="a path in the commit"):

@@ -76,7 +76,7 @@ class OwnMetrics:
             said[source] = by_suite if isinstance(by_suite, dict) else document
         found = {}
         for name, one in self.declared.items():
-            if name not in said[one.source]:
+            if isinstance(said[one.source].get(name, {}), dict):
                 known = [key for key, value in said[one.source].items() if not isinstance(value, dict)]
                 raise ConfigError(
                     f"{one.source} reports no {name} for the suite {suite}{suggest(name, known)}",

@@ -45,8 +45,9 @@ class Watch:
             self._bar.stop()
 
     def planned(self, model: str, suites: list[tuple[str, int]], total: int) -> None:
-        """Say what will be run."""
+        """Say what will be run; a command may measure several times, tier by tier, and each counts from 0."""
         self._total, self._started = total, time.monotonic()
+        self._done = self._right = self._tokens = 0
         names = ", ".join(f"{name} ({count})" for name, count in suites)
         self.note(f"{one_line(model)}: {total} samples of {names}")
         if self._bar and self._task is not None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from publisher.config.section import Name, Points, Section, suggest
+from publisher.schema.metrics import CATALOGUE
 
 EVERY = "*"
 """A rule with this suite looks at each suite that was measured."""
@@ -234,10 +235,21 @@ def _mistakes_of(rule: AnyRule, k: int, *, greedy: bool) -> Iterator[str]:
         yield from _regression_mistakes(rule, k, greedy=greedy)
 
 
+_BOUNDED = {"%", "points"}
+"""Units of metrics that lie between 0 and 100."""
+
+
 def _unreachable(rule: Budget, limit: float) -> Iterator[str]:
     """Yield a mistake where no run, or every run, is within a limit."""
-    if rule.metric in {"unanswered", "truncated", "error-rate"} and limit >= 100:
-        yield f"limit: {rule.metric} is a percentage, which is never above 100, so this rule never rejects"
+    kind = CATALOGUE.get(rule.metric)
+    share = rule.metric in {"unanswered", "truncated", "error-rate"} or (kind is not None and kind.unit in _BOUNDED)
+    rises = kind is not None and kind.better == "higher"
+    if share and not rises and limit >= 100:
+        yield f"limit: {rule.metric} is never above 100, so this rule never rejects"
+    if share and rises and limit > 100:
+        yield f"limit: {rule.metric} is never above 100, so this rule never passes"
+    if rises and limit == 0:
+        yield f"limit: {rule.metric} is never below 0, so this rule never rejects"
     if rule.metric == "tokens-per-second" and limit == 0:
         yield "limit: no speed is below 0, so this rule never rejects"
     if rule.metric in {"latency", "memory", "answer-length"} and limit == 0:

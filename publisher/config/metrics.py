@@ -83,7 +83,7 @@ def metric_mistakes(own: Mapping[str, MetricConfig], suites: Mapping[str, SuiteC
 def _is_source(source: str) -> bool:
     path = source.removeprefix(PROGRAM)
     ending = ".py" if source.startswith(PROGRAM) else ".json"
-    return path.endswith(ending) and not path.startswith("/") and ".." not in path.split("/")
+    return path.isprintable() and path.endswith(ending) and not path.startswith("/") and ".." not in path.split("/")
 
 
 def _composite_mistakes(path: str, metric: MetricConfig) -> Iterator[str]:

@@ -29,6 +29,8 @@ def schema_mistake(text: str) -> str:
         schema = msgspec.json.decode(text)
         if not isinstance(schema, dict):
             return "not a JSON Schema: it must be an object"
+        if not isinstance(schema.get("$schema", ""), str):
+            return "not a JSON Schema: its $schema is not text"
         validator_for(schema, default=_NEWEST).check_schema(schema)
         return next(_dangling(schema), "")
     except (msgspec.MsgspecError, RecursionError) as error:

@@ -61,7 +61,9 @@ class NumericGrader(Stateless):
 
 
 def _number(text: str) -> Fraction | None:
-    """Return the exact value of a number, without its unit; None where there is none."""
+    """Return the exact value of a number, without its unit; None where there is none, or more than is ever read."""
+    if len(text) > LIMIT:
+        return None
     try:
         return rationals.value(ungrouped(quantity(unassigned(tidy(text))).value.strip()))
     except (Refused, rationals.NotRational, rationals.Unmanageable, RecursionError):

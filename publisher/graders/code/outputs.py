@@ -8,6 +8,7 @@ tolerance, `unordered` the lines in any order. Where many outputs are right, the
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from decimal import Decimal, InvalidOperation
 from typing import Literal
@@ -52,4 +53,5 @@ def _near(found: str, wanted: str, tolerance: float) -> bool:
         left, right = float(found), float(wanted)
     except ValueError:
         return False
-    return abs(left - right) <= tolerance * max(1.0, abs(right))
+    # Nothing finite is near infinity, although every distance is within a share of it.
+    return left == right or (math.isfinite(right) and abs(left - right) <= tolerance * max(1.0, abs(right)))
