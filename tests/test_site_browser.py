@@ -36,6 +36,13 @@ PATHS = (
 )
 
 DEPLOY = "5f" * 12
+# The elements that may come of a model's text.
+_PROSE = "p,br,hr,em,strong,s,ol,ul,li,blockquote,pre,code,span,table,thead,tbody,tr,th,td"
+_MATHS = (
+    "math,mrow,mi,mn,mo,mtext,mspace,mfrac,msup,msub,msubsup,msqrt,mroot,munder,mover,munderover,mtable,mtr,mtd,"
+    "mpadded,mphantom,mstyle"
+)
+INERT = {*_PROSE.split(","), *_MATHS.split(",")}
 
 
 class Host(http.server.SimpleHTTPRequestHandler):
@@ -109,6 +116,36 @@ def test_hostile_text_does_nothing(browser: Browser, hostile: str, width: int) -
         browser.open(hostile + path, width=width)
         assert browser.complaints == [], path
         assert browser.value("document.documentElement.scrollWidth") <= width, path
+
+
+def test_hostile_formulas_and_markdown_stay_inert(browser: Browser, hostile: str) -> None:
+    """Every payload, in statements and opened answers: no dialog, request, link, picture or wide page comes of it."""
+    for path in ("samples/words/", "samples/words/2/"):
+        browser.complaints.clear()
+        browser.open(hostile + path, width=390)
+        browser.value("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        assert browser.complaints == [], path
+        assert browser.value("document.documentElement.scrollWidth") <= 390, path
+        foreign = ".problem :is(img, script, style, iframe, form, base, meta, svg:not(.glyph), [style], [onclick])"
+        assert browser.value(f"document.querySelectorAll('{foreign}').length") == 0, path
+        links = "[...document.querySelectorAll('.read a, .statement a')].length"
+        assert browser.value(links) == 0, path
+        elements = "[...new Set([...document.querySelectorAll('.read *, .statement *')].map(one => one.localName))]"
+        assert set(browser.value(elements)) <= INERT, path
+
+
+def test_the_whole_text_of_an_answer_opens_in_its_place(browser: Browser, address: str) -> None:
+    """The link of an answer is replaced by exactly what the model wrote; without scripts it leads to the file."""
+    browser.open(address + "samples/words/", width=1280)
+    link = "document.querySelectorAll('#p2 a[data-whole]')[0]"
+    browser.value("document.querySelectorAll('#p2 details').forEach(one => { one.open = true; })")
+    browser.value(f"{link}.click()")
+    browser.value("fetch('answers.txt').then(answer => answer.text())")  # it comes behind the page's own
+    shown = browser.value("document.activeElement.textContent")
+    assert shown.startswith("Mia starts with 19 shells.\n")
+    assert shown.endswith("}.")
+    browser.open(address + "samples/words/", width=1280, scripts=False)
+    assert browser.value(f"{link}.href") == f"{address}samples/words/answers.txt"
 
 
 def test_the_phone_has_its_own_chart_and_cards_instead_of_a_table(browser: Browser, address: str) -> None:

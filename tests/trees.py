@@ -51,12 +51,78 @@ SUBJECTS = (
     "Take the final checkpoint",
     "Go back to greedy decoding",
 )
+_SCRIPT = "<img src=x onerror=alert(1)>"
+_FORMULAS = (
+    r"\text{%s}",
+    r"\href{javascript:alert(1)}{x}",
+    r"\url{javascript:alert(1)}",
+    r"\includegraphics{https://evil.example/x.png}",
+    r"\htmlStyle{background:url(https://evil.example/)}{x}",
+    r"\htmlData{onclick=alert(1)}{x}",
+    r"\class{x' onclick='alert(1)}{x}",
+    r"\style{background:url(https://evil.example/)}{x}",
+    r"\color{red;background:url(https://evil.example/)}x",
+    r"\def\a{\a\a}\a",
+    r"\edef\a{xx}\edef\a{\a\a}\edef\a{\a\a}\a",
+    r"\newcommand{\a}[1]{#1#1}\a{\a{x}}",
+    r"\hspace{9999em}x\rule{9999em}{9999em}",
+    r"\kern-9999em %s",
+    r"\mathrm{%s}",
+    r"\operatorname{%s}",
+    r"\unicode{x202e}\char`\^^^^202e",
+    r"\begin{array}{c@{%s}c}1&2\end{array}",
+    r"\tag{%s}x",
+    r"\text{</math></mtext><script>alert(1)</script>}",
+    r"\text{<annotation-xml encoding='text/html'>%s}",
+    r"\boxed{\text{</span></code>%s}}",
+    "{" * 700 + "x" + "}" * 700,
+    r"\frac" * 300,
+    r"\sqrt{" * 200,
+    r"\left(" * 200,
+    "^" * 900,
+    "&" * 900,
+    r"\begin{aligned}" * 60,
+)
+_MARKDOWN = (
+    "[x](javascript:alert(1))",
+    "[x](<javascript:alert(1)> 'onmouseover=alert(1)')",
+    "![x](https://evil.example/x.png)",
+    '![x](x" onerror="alert(1))',
+    "<javascript:alert(1)>",
+    "<https://evil.example>",
+    "[x][1]\n\n[1]: javascript:alert(1)",
+    "&#x202e;&lt;script&gt;alert(1)&lt;/script&gt;",
+    '```"onload=alert(1) <script>\n</code></pre><script>alert(1)</script>\n```',
+    "`<script>alert(1)</script>`",
+    "| a |\n|:-:|\n| <svg onload=alert(1)> |",
+    "# <h1 onclick=alert(1)>title\n===",
+    "1000000000. x\n2. <iframe src=javascript:alert(1)>",
+    "> " * 400 + "x",
+    "- " * 400 + "x",
+    "*" * 900 + "x" + "_" * 900,
+    "[" * 900,
+    "<" * 900,
+    "`" * 901 + "x",
+    "<style>*{display:none}</style><meta http-equiv=refresh content='0;url=https://evil.example'>",
+    "</div></details></article><base href=https://evil.example/><form action=javascript:alert(1)>",
+)
+PAYLOADS = (
+    *(f"${one.replace('%s', _SCRIPT)}$" for one in _FORMULAS),
+    *(f"\\[{one.replace('%s', _SCRIPT)}\\]" for one in _FORMULAS),
+    *_MARKDOWN,
+)
+"""Formulas and Markdown that would do something on a page that trusted them."""
 KINDS = ("add", "subtract", "two-step", "multiply")
 
 
 def chance(*parts: object) -> float:
     """Return a number from 0 to 1 that depends on nothing but `parts`."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:6], "big") / 2**48
+
+
+def payload(number: int) -> str:
+    """Return one of the hostile formulas and Markdown texts."""
+    return PAYLOADS[number % len(PAYLOADS)]
 
 
 def sha(*parts: object) -> str:
@@ -203,7 +269,8 @@ def snapshot_tree(folder: Path, *, runs: int = 24, problems: int = 120, hostile:
         samples = [
             msgspec.structs.replace(
                 item,
-                text=HOSTILE + item.text,
+                text=HOSTILE + "\n\n" + payload(int(item.problem[-4:])) + "\n\n" + item.text,
+                statement=item.statement + payload(int(item.problem[-4:]) + 7),
                 answer=HOSTILE,
                 kind=HOSTILE,
                 reason=HOSTILE,

@@ -19,6 +19,8 @@ from publisher.render.write import DEPLOY, MANIFEST, manifest, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from publisher.render.whole import Files
+
 __all__ = ["Rendered", "Source", "build", "render", "site_folder"]
 
 
@@ -37,11 +39,15 @@ def build(source: Source) -> dict[str, bytes]:
     Raises UsageError where the tree holds no snapshot, StorageError where a part of it cannot be read, ConfigError
     where the tree's own `site/` has a mistake.
     """
+    return dict(_files(source))
+
+
+def _files(source: Source) -> Files:
+    """Return the same, each file with the whole texts of answers made when it is asked for."""
     snapshot = gather(source)
     files = Site(snapshot).render()
-    files[MANIFEST] = manifest(files, feeds.headers(snapshot))
-    files[DEPLOY] = feeds.deploy_json(snapshot, source)
-    return dict(sorted(files.items()))
+    ready = {MANIFEST: manifest(files, feeds.headers(snapshot)), DEPLOY: feeds.deploy_json(snapshot, source)}
+    return files.with_files(ready)
 
 
 def render(source: Source, into: Path, *, strict: bool = True) -> Rendered:
@@ -50,7 +56,7 @@ def render(source: Source, into: Path, *, strict: bool = True) -> Rendered:
     With `strict`, a dead internal link or anything that the site's policy would block is a ConfigError that lists all
     of them, and `into` is left alone.
     """
-    files = build(source)
+    files = _files(source)
     problems = links.check(files)
     if problems and strict:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"

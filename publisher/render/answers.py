@@ -5,20 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import figures, text
+from markupsafe import Markup
+
+from publisher.render import figures, reading, text, whole
+from publisher.render.formulas import Formulas
+from publisher.render.gather import site_folder
 from publisher.render.parts import Draft
+from publisher.render.reading import Reader
 from publisher.render.suites import OUTCOMES, shares_right
 from publisher.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from publisher.render.gather import Snapshot
     from publisher.schema import Sample, SuiteResult
 
+    _Problem = tuple[int, str, list[Sample]]
+
 PROBLEMS_PER_PAGE = 60
 CHARACTERS_PER_PAGE = 96_000
 """Of answers; together with the problem count this keeps a page below its budget of 40 kB compressed."""
+CHARACTERS = 12_000_000
+"""Of all answers of a site, as far as each has its 1,500; the whole texts are in files of their own."""
 SHORT_ANSWER = 700
 """Answers up to this many characters are shown open where a problem has few of them."""
 
@@ -39,9 +48,20 @@ class AnswerView:
     reason: str
     redacted: str
     """How many passages a pattern of the team's took out of the text; empty for none."""
+    folded: str
+    """What stands folded before the end, and how long it is; empty where the whole answer is read at once."""
     head: str
     tail: str
     left_out: str
+    body: Markup
+    """The end of the answer, typeset."""
+    loop: str
+    """What the answer repeats at its end, and how often; empty for nothing."""
+    passage: str
+    whole: str
+    """The file with the whole text, from the page, and after # the bytes in it; empty for a private suite."""
+    place: str
+    """Where in that file the text is: `from-to` in bytes."""
     open: bool
 
 
@@ -52,7 +72,7 @@ class ProblemView:
     anchor: str
     name: str
     kind: str
-    statement: str
+    statement: Markup
     expected: str
     right: str
     level: str
@@ -87,28 +107,41 @@ class AnswersPage:
 
 def pages(snapshot: Snapshot) -> Iterator[Draft]:
     """Yield the pages of every suite's answers."""
+    reader = Reader(Formulas(site_folder() / "vendor/temml/temml.min.js"), len(snapshot.samples))
     for result in snapshot.record.results:
-        for view in answers_pages(snapshot, result):
+        for view in answers_pages(snapshot, result, reader):
             title = f"{result.suite}: answers" + (f", page {view.number}" if view.number > 1 else "")
             yield Draft(view.path, title, "Every problem with the model's answers.", view)
 
 
-def answers_pages(snapshot: Snapshot, result: SuiteResult) -> list[AnswersPage]:
+def texts(snapshot: Snapshot) -> dict[str, Callable[[], bytes]]:
+    """Return what makes the files with the whole texts of public suites' answers, by path."""
+    found: dict[str, Callable[[], bytes]] = {}
+    for result in snapshot.record.results:
+        if snapshot.identity(result.suite).public:
+            for page, group in enumerate(_chunks(_problems(snapshot, result.suite), _limit(snapshot, result.suite)), 1):
+                samples = (sample for _, _, own in group for sample in own)
+                found |= whole.files(page_path(result.suite, page), samples)
+    return found
+
+
+def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader) -> list[AnswersPage]:
     """Return the pages of one suite's answers, in the order of the samples file; at least one."""
-    by_problem: dict[str, list[Sample]] = {}
-    for sample in snapshot.samples:
-        if sample.suite == result.suite:
-            by_problem.setdefault(sample.problem, []).append(sample)
     suite = snapshot.identity(result.suite)
     shares = shares_right(snapshot, result)
-    limit = max(1_500, min(20_000, CHARACTERS_PER_PAGE // max(1, suite.samples)))
-    problems = [
-        _problem(place, name, samples, shares[name], limit, public=suite.public)
-        for place, (name, samples) in enumerate(by_problem.items(), 1)
-    ]
-    chunks = list(_chunks(problems)) or [[]]
+    limit = _limit(snapshot, result.suite)
+    chunks: list[list[ProblemView]] = []
+    for group in _chunks(_problems(snapshot, result.suite), limit):
+        places = {}
+        if suite.public:
+            laid = whole.layout(sample for _, _, samples in group for sample in samples)
+            places = {(sample.problem, sample.sample): place for sample, place in laid}
+        show = _Show(reader, limit, places, public=suite.public)
+        chunks.append([show.problem(number, name, samples, shares[name]) for number, name, samples in group])
+    chunks = chunks or [[]]
+    count = sum(map(len, chunks))
     tiles = tuple(_tile(result.suite, page, problem) for page, chunk in enumerate(chunks, 1) for problem in chunk)
-    whole = f"git show {snapshot.commit}:ledger/samples.jsonl.gz | gunzip"
+    command = f"git show {snapshot.commit}:ledger/samples.jsonl.gz | gunzip"
     pages, first = [], 1
     for page, chunk in enumerate(chunks, 1):
         last = first + len(chunk) - 1
@@ -120,15 +153,32 @@ def answers_pages(snapshot: Snapshot, result: SuiteResult) -> list[AnswersPage]:
                 path=page_path(result.suite, page),
                 newer=page_path(result.suite, page - 1) if page > 1 else "",
                 older=page_path(result.suite, page + 1) if page < len(chunks) else "",
-                span=_span(first, last, len(problems)),
+                span=_span(first, last, count),
                 problems=tuple(chunk),
                 tiles=tiles if page == 1 else (),
                 public=suite.public,
-                whole=whole,
+                whole=command,
             )
         )
         first = last + 1
     return pages
+
+
+def _problems(snapshot: Snapshot, suite: str) -> list[_Problem]:
+    """Return a suite's problems by number and name with their samples, in the order of the samples file."""
+    found: dict[str, list[Sample]] = {}
+    for sample in snapshot.samples:
+        if sample.suite == suite:
+            found.setdefault(sample.problem, []).append(sample)
+    return [
+        (number, name, sorted(own, key=lambda one: one.sample)) for number, (name, own) in enumerate(found.items(), 1)
+    ]
+
+
+def _limit(snapshot: Snapshot, suite: str) -> int:
+    """Return how many characters of an answer a page shows: fewer where a problem, or the site, has many answers."""
+    each = CHARACTERS_PER_PAGE // max(1, snapshot.identity(suite).samples)
+    return max(1_500, min(20_000, each, CHARACTERS // max(1, len(snapshot.samples))))
 
 
 def _span(first: int, last: int, problems: int) -> str:
@@ -142,12 +192,13 @@ def page_path(suite: str, page: int) -> str:
     return f"samples/{suite}/" if page == 1 else f"samples/{suite}/{page}/"
 
 
-def _chunks(problems: Iterable[ProblemView]) -> Iterable[list[ProblemView]]:
-    """Cut problems into pages by their number and by the length of their text."""
-    chunk: list[ProblemView] = []
+def _chunks(problems: Iterable[_Problem], limit: int) -> Iterator[list[_Problem]]:
+    """Cut problems into pages by their number and by the length of what a page shows of them."""
+    chunk: list[_Problem] = []
     characters = 0
     for problem in problems:
-        length = len(problem.statement) + sum(len(answer.head) + len(answer.tail) for answer in problem.answers)
+        samples = problem[2]
+        length = len(samples[0].statement) + sum(min(limit, len(sample.text)) for sample in samples)
         if chunk and (len(chunk) == PROBLEMS_PER_PAGE or characters + length > CHARACTERS_PER_PAGE):
             yield chunk
             chunk, characters = [], 0
@@ -157,45 +208,81 @@ def _chunks(problems: Iterable[ProblemView]) -> Iterable[list[ProblemView]]:
         yield chunk
 
 
-def _problem(
-    place: int, name: str, samples: list[Sample], share: float | None, limit: int, *, public: bool
-) -> ProblemView:
-    first = samples[0]
-    right = sum(sample.outcome == "right" for sample in samples)
-    few = len(samples) <= 4
-    return ProblemView(
-        anchor=f"p{place}",
-        name=text.line(name, 120),
-        kind=text.line(first.kind, 60),
-        statement=visible(first.statement) if public else "",
-        expected=text.line(first.expected, 200) if public else "",
-        right=first.outcome if len(samples) == 1 else f"{right} of {len(samples)} right",
-        # Of a single answer its own outcome says more than a share of all or nothing.
-        level=first.outcome if len(samples) == 1 and first.outcome in OUTCOMES else figures.level(share),
-        answers=tuple(_answer(sample, limit, few=few) for sample in sorted(samples, key=lambda item: item.sample)),
-    )
+@dataclass(frozen=True, slots=True)
+class _Show:
+    """Makes the views of one page's problems."""
+
+    reader: Reader
+    limit: int
+    """Characters of each answer."""
+    places: Mapping[tuple[str, int], whole.Place]
+    public: bool
+
+    def problem(self, number: int, name: str, samples: list[Sample], share: float | None) -> ProblemView:
+        """Return a problem with its answers."""
+        first = samples[0]
+        right = sum(sample.outcome == "right" for sample in samples)
+        few = len(samples) <= 4
+        return ProblemView(
+            anchor=f"p{number}",
+            name=text.line(name, 120),
+            kind=text.line(first.kind, 60),
+            statement=self.reader.statement(visible(first.statement)) if self.public else Markup(),
+            expected=text.line(first.expected, 200) if self.public else "",
+            right=first.outcome if len(samples) == 1 else f"{right} of {len(samples)} right",
+            # Of a single answer its own outcome says more than a share of all or nothing.
+            level=first.outcome if len(samples) == 1 and first.outcome in OUTCOMES else figures.level(share),
+            answers=tuple(self.answer(sample, few=few) for sample in samples),
+        )
+
+    def answer(self, sample: Sample, *, few: bool) -> AnswerView:
+        """Return one answer."""
+        shown = visible(sample.text)
+        found = reading.parts(shown)
+        before, end = self.reader.split(found.rest)
+        folded = f"{found.thought}\n{before}" if found.thought and before else found.thought or before
+        cut = max(0, len(folded) + len(end) - self.limit)
+        room = len(folded) - cut
+        first_part = room * 2 // 3
+        head, tail = (folded[:first_part], folded[cut + first_part :]) if cut else (folded, "")
+        left_out = len(folded) - len(head) - len(tail) + sample.clipped
+        place = self.places.get((sample.problem, sample.sample))
+        wrong = text.line(sample.expected, 60) if sample.outcome != "right" else ""
+        return AnswerView(
+            number=sample.sample + 1,
+            outcome=sample.outcome if sample.outcome in OUTCOMES else "error",
+            answer=text.line(sample.answer, 200),
+            seed=str(sample.seed),
+            tokens=text.count(sample.tokens),
+            latency=text.duration(sample.latency),
+            first=_first(sample),
+            finish=sample.finish,
+            reason=text.line(sample.reason, 300),
+            redacted=text.plural(sample.redacted, "passage") if sample.redacted else "",
+            folded=_folded(found, folded),
+            head=head,
+            tail=tail,
+            left_out=f"{text.plural(left_out, 'character')} left out" if left_out else "",
+            body=self.reader.answer(end, sample.outcome, wrong),
+            loop=_loop(found),
+            passage=text.line(found.loop, 200),
+            whole=place.file if place and sample.text else "",
+            place=f"{place.start}-{place.end}" if place else "",
+            open=few and len(shown) <= SHORT_ANSWER,
+        )
 
 
-def _answer(sample: Sample, limit: int, *, few: bool) -> AnswerView:
-    shown = visible(sample.text)
-    cut = len(shown) - limit
-    head, tail = (shown, "") if cut <= 0 else (shown[: limit * 2 // 3], shown[-(limit // 3) :])
-    left_out = max(0, cut) + sample.clipped
-    return AnswerView(
-        number=sample.sample + 1,
-        outcome=sample.outcome if sample.outcome in OUTCOMES else "error",
-        answer=text.line(sample.answer, 200),
-        seed=str(sample.seed),
-        tokens=text.count(sample.tokens),
-        latency=text.duration(sample.latency),
-        first=_first(sample),
-        finish=sample.finish,
-        reason=text.line(sample.reason, 300),
-        redacted=text.plural(sample.redacted, "passage") if sample.redacted else "",
-        head=head,
-        tail=tail,
-        left_out=f"{text.plural(left_out, 'character')} left out" if left_out else "",
-        open=few and len(shown) <= SHORT_ANSWER,
+def _folded(found: reading.Parts, folded: str) -> str:
+    """Return what is folded away, with its length."""
+    if not found.thought:
+        return f"What comes before: {text.plural(len(folded), 'character')}" if folded else ""
+    repeated = f", its last passage {text.count(found.thought_times)} times" if found.thought_times > 1 else ""
+    return f"Thinking: {text.plural(found.thought_size, 'character')}{repeated}"
+
+
+def _loop(found: reading.Parts) -> str:
+    return (
+        f"Here the answer repeats one passage {text.count(found.times)} times; it is shown once." if found.loop else ""
     )
 
 

@@ -40,7 +40,7 @@ class _Page(HTMLParser):
 
 def check(files: Mapping[str, bytes]) -> list[str]:
     """Return what is wrong with the pages among `files`, sorted; nothing when all is well."""
-    pages = {name: _parse(data) for name, data in files.items() if name.endswith(".html")}
+    pages = {name: _parse(files[name]) for name in files if name.endswith(".html")}
     problems = []
     for name, page in pages.items():
         problems += [f"{name} has {what}, which the site's policy blocks" for what in page.blocked]

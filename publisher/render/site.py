@@ -11,12 +11,13 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher.errors import ConfigError
-from publisher.render import feeds, text
+from publisher.render import answers, feeds, text
 from publisher.render.assets import fingerprinted
 from publisher.render.frame import site_view
 from publisher.render.markdown import content
 from publisher.render.pages import PAGES, PROSE, RESERVED, navigation
 from publisher.render.parts import Draft, Link
+from publisher.render.whole import Files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ class Site:
             "policy": feeds.policy(),
         }
 
-    def render(self) -> dict[str, bytes]:
+    def render(self) -> Files:
         """Return every file of the site but the manifest and `deploy.json`."""
         for template, section, draft in self._drafts():
             page = _page(section, draft)
@@ -75,7 +76,7 @@ class Site:
             "_headers": feeds.headers_file(feeds.headers(self.snapshot)),
             "_redirects": feeds.redirects(self.snapshot),
         }
-        return dict(sorted(self.files.items()))
+        return Files(self.files, answers.texts(self.snapshot))
 
     def _drafts(self) -> Iterator[tuple[str, str, Draft]]:
         """Yield (template, section, draft) of every page."""

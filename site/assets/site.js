@@ -48,6 +48,26 @@
     }).catch(function () { /* the sentence with its link stays */ });
   });
 
+  // The whole text of an answer, in its place; without this script the link leads to the file.
+  document.querySelectorAll("a[data-whole]").forEach(function (link) {
+    if (location.protocol === "file:") { return; }
+    link.addEventListener("click", function (event) {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) { return; }
+      event.preventDefault();
+      var from = link.dataset.whole.split("-").map(Number);
+      fetch(link.href).then(function (answer) {
+        if (!answer.ok) { throw new Error(answer.status); }
+        return answer.arrayBuffer();
+      }).then(function (file) {
+        var text = document.createElement("pre");
+        text.tabIndex = 0;
+        text.textContent = new TextDecoder().decode(file.slice(from[0], from[1]));
+        link.parentElement.replaceWith(text);
+        text.focus();
+      }).catch(function () { location.href = link.href; });
+    });
+  });
+
   // Under a chart: the figures of the mark below the pointer or in focus. Arrow keys go from mark to mark.
   document.querySelectorAll("figure.trend").forEach(function (figure) {
     var readout = figure.querySelector(".readout");
