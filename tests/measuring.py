@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -77,6 +77,13 @@ class Notes:
     def planned(self, model: str, suites: list[tuple[str, int]], total: int) -> None:
         """Keep the plan."""
         self.model, self.suites, self.total = model, suites, total
+
+    def generating(self, figures: Callable[[], Mapping[str, float]]) -> None:
+        """Keep what tells the figures."""
+        self.figures = figures
+
+    def generated(self) -> None:
+        """Do nothing."""
 
     def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
         """Keep a sample, or interrupt the run as Ctrl-C would."""

@@ -23,6 +23,7 @@ from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
 from publisher.bench.workspace import proof_key, whole_samples
 from publisher.engine import machine
+from publisher.engine.protocol import LONGEST_RUNNING
 from publisher.errors import GraderError, ModelError, StorageError
 from publisher.files import atomic_write
 from publisher.graders import make
@@ -51,6 +52,12 @@ class Observer(Protocol):
 
     def planned(self, model: str, suites: list[tuple[str, int]], total: int) -> None:
         """Take the model's name, the number of samples per suite, and how many are left to generate."""
+
+    def generating(self, figures: Callable[[], Mapping[str, float]]) -> None:
+        """Take what tells the engine's figures from now on, from any thread; the model is loaded."""
+
+    def generated(self) -> None:
+        """Hear that nothing is generated any more."""
 
     def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
         """Take a sample that was generated and graded, and the engine's figures."""
@@ -154,7 +161,7 @@ def measure(
                 samples=samples,
                 samples_sha256=digest,
                 duration=time.monotonic() - begun,
-                statistics=engine.statistics() | repeated,
+                statistics=_lasting(engine.statistics()) | repeated,
                 reused=run.reused,
                 own=own.measure(planned, samples) if final else None,
                 stopped_early=early,
@@ -199,7 +206,14 @@ def _started(
         engine = stack.enter_context(start(options, engines=config.engine.engines))
     for reason in engine.identity.confinement.missing if engine.identity.confinement else ():
         observer.note(f"the engine is not fully confined: {reason}")
+    observer.generating(engine.statistics)
+    stack.callback(observer.generated)
     return engine
+
+
+def _lasting(figures: Mapping[str, float]) -> dict[str, float]:
+    """Return the figures that a record keeps."""
+    return {name: value for name, value in figures.items() if name != LONGEST_RUNNING}
 
 
 def _take(

@@ -77,6 +77,12 @@ class Notes:
     def planned(self, model: str, suites: list[tuple[str, int]], total: int) -> None:
         """Do nothing: no samples are made here."""
 
+    def generating(self, figures: Any) -> None:
+        """Do nothing: no samples are made here."""
+
+    def generated(self) -> None:
+        """Do nothing: no samples are made here."""
+
     def sampled(self, sample: Any, statistics: Any) -> None:
         """Do nothing: no samples are made here."""
 

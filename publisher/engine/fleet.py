@@ -18,7 +18,7 @@ import msgspec
 from publisher.engine import load, machine
 from publisher.engine.meter import Meter
 from publisher.engine.process import EngineProcess
-from publisher.engine.protocol import Completion
+from publisher.engine.protocol import LONGEST_RUNNING, Completion
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -305,6 +305,9 @@ def merged(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     found["seconds"] = max(part["seconds"] for part in parts)
     idle = sum(part["tail_seconds"] + found["seconds"] - part["seconds"] for part in parts)
     found["tail_seconds"] = idle / len(parts)
+    longest = [part[LONGEST_RUNNING] for part in parts if LONGEST_RUNNING in part]
+    if longest:
+        found[LONGEST_RUNNING] = max(longest)
     for kind in ("prompt", "decode"):
         found[f"{kind}_tokens_per_second"] = found[f"{kind}_tokens"] / max(1e-9, found[f"{kind}_seconds"])
     return found

@@ -101,6 +101,10 @@ class Completion:
     reason: str
 
 
+LONGEST_RUNNING = "longest_running"
+"""The figure of how many tokens the longest sample in progress has; it ends with the run, so no record has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What a model file says about itself, and the digest of the bytes that were loaded."""

@@ -19,7 +19,7 @@ import numpy as np
 from publisher.engine.child.llama.batch import Batch
 from publisher.engine.child.llama.binding import function, llama
 from publisher.engine.child.llama.sampling import Dice
-from publisher.engine.protocol import Completion
+from publisher.engine.protocol import LONGEST_RUNNING, Completion
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -153,10 +153,13 @@ class Figures:
     kv_high: int = 0
     preemptions: int = 0
     tail_seconds: float = 0.0
+    longest: int = 0
+    """Tokens of the longest sample in progress."""
 
     def as_statistics(self, slots: int) -> dict[str, float]:
-        """Return the figures under the names that a record uses."""
-        return {
+        """Return the figures under the names that a record uses; while it lasts also the longest sample's length."""
+        running = {} if self.ended else {LONGEST_RUNNING: float(self.longest)}
+        return running | {
             "prompt_tokens": float(self.prompt_tokens),
             "prompt_seconds": self.prompt_seconds,
             "prompt_tokens_per_second": self.prompt_tokens / max(1e-9, self.prompt_seconds),
@@ -284,6 +287,7 @@ class Scheduler(abc.ABC):
                 break
         for sample in fresh:
             sample.first = time.perf_counter()
+        self.figures.longest = max(map(len, outs))
         search = self.figures.steps + done >= self._look
         if search:
             self._look += _CHECK_EVERY
