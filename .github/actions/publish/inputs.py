@@ -32,6 +32,8 @@ def main() -> None:
     outputs = [
         f"revision={revision}",
         f"artifact-id={artifact}",
+        # Whether there is anything to bench is told by the core alone.
+        f"extra={'' if step == 'bench' else '[grade]'}",
         f"llama={llama}",
         f"cmake-args={' '.join(flags)}",
         f"key=publisher-{llama.rpartition('=')[2]}-{platform.system()}-{platform.machine()}-py{version}-{digest}",
