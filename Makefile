@@ -8,7 +8,7 @@ SERVE ?= 1
 # A folder with gsm8k_test.jsonl and humaneval.jsonl, which may not be copied into this repository.
 DATA ?= ../shared/data
 
-.PHONY: help demo demo-llm test check audit install install-dev system chaos conformance clean
+.PHONY: help demo demo-llm test test-gpu check audit install install-dev system chaos conformance clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,8 +55,14 @@ system: ## Debian packages that the tests need (root, unless they are there alre
 chaos: install-dev system ## the long chaos tests: bounded, and seeded so that a failure can be repeated
 	$(BIN)/pytest -m chaos
 
+test-gpu: ## the tests marked gpu, on this machine's GPU or on Mesa's software device: slow, and compiles llama.cpp once
+	@echo "Proves that offload, splitting, repetition, digests and errors work on a real ggml GPU device, confined."
+	@echo "On the software device it proves nothing about speed: that device is some 100 times slower than the processor."
+	PYTHON=$(PYTHON) bash tests/install-gpu .gpu
+	.gpu/venv/bin/pytest -m gpu
+
 conformance: install-dev ## the official Netlify clients against the local host
 	$(BIN)/pytest -m conformance tests/conformance
 
 clean: ## remove what these commands made here
-	rm -rf .venv .demo .demo-llm dist .mypy_cache .ruff_cache
+	rm -rf .venv .gpu .demo .demo-llm dist .mypy_cache .ruff_cache

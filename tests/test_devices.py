@@ -2,20 +2,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from publisher.engine import devices
-from publisher.engine.protocol import Device
+from publisher.engine.protocol import Device, usable
 from publisher.errors import ModelError
 
 pytestmark = pytest.mark.model
 pytest.importorskip("llama_cpp")
 
 
-def device(name: str, description: str, free: int = 1) -> Device:
+def device(name: str, description: str, **more: Any) -> Device:
     """Return a GPU as llama.cpp describes it."""
-    return Device(name=name, description=description, kind="GPU", memory=2 << 30, free=free)
+    facts = {"kind": "GPU", "memory": 2 << 30, "free": 1, "backend": name.rstrip("0123456789"), **more}
+    return Device(name=name, description=description, **facts)
 
 
 def test_llama_cpp_finds_the_processor() -> None:
@@ -42,14 +44,26 @@ def test_a_build_for_the_processor_has_no_gpus() -> None:
 
 def test_backend_product_and_driver_decide_and_number_and_memory_do_not() -> None:
     """The same card as another device or with less free memory generates the same texts."""
-    first = devices.deciding_part(device("CUDA0", "NVIDIA H200"), "570.1")
-    assert first == devices.deciding_part(device("CUDA3", "NVIDIA H200", free=7), "570.1")
+    first = devices.deciding_part(device("CUDA0", "NVIDIA H200", driver="570.1"))
+    assert first == devices.deciding_part(device("CUDA3", "NVIDIA H200", driver="570.1", free=7, pci="0000:c1:00.0"))
     others = [
-        devices.deciding_part(device("Vulkan0", "NVIDIA H200"), "570.1"),
-        devices.deciding_part(device("CUDA0", "NVIDIA H100"), "570.1"),
-        devices.deciding_part(device("CUDA0", "NVIDIA H200"), "580.2"),
+        devices.deciding_part(device("Vulkan0", "NVIDIA H200", driver="570.1")),
+        devices.deciding_part(device("CUDA0", "NVIDIA H100", driver="570.1")),
+        devices.deciding_part(device("CUDA0", "NVIDIA H200", driver="580.2")),
+        devices.deciding_part(device("CUDA0", "NVIDIA H200", driver="570.1", memory=1 << 30)),
+        devices.deciding_part(device("CUDA0", "NVIDIA H200")),
     ]
-    assert len({first, *others}) == 4
+    assert len({first, *others}) == 6
+
+
+def test_a_card_is_used_once_and_graphics_in_the_processor_only_alone() -> None:
+    """A card that CUDA and Vulkan both drive is one device; two that one backend lists are two."""
+    cuda, vulkan = device("CUDA0", "H200", pci="0000:c1:00.0"), device("Vulkan0", "H200", pci="0000:c1:00.0")
+    inside = device("Vulkan1", "Radeon 780M", kind="IGPU", pci="0000:05:00.0")
+    assert usable([cuda, vulkan, inside]) == [cuda]
+    assert usable([vulkan, device("Vulkan1", "H200", pci="0000:c1:00.0")])[1].name == "Vulkan1"
+    assert usable([inside, device("CPU", "EPYC", kind="CPU")]) == [inside]
+    assert usable([]) == []
 
 
 def test_a_library_that_cannot_be_loaded_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from publisher.bench.forecast import Forecast
-from publisher.engine import fleet, machine, nvidia
+from publisher.engine import devices, fleet, machine
 from publisher.engine.fleet import Fleet, merged, plan_engines, share_out
-from publisher.engine.nvidia import Card
-from publisher.engine.protocol import Completion, SampleRequest
+from publisher.engine.protocol import Completion, Device, SampleRequest
 from publisher.errors import ModelError
 from publisher.schema import Sampling
 from tests.engines import WARM, options, sampled_requests, texts
 
-CARDS = [Card(str(number), "H200", 100 << 30) for number in range(4)]
+GPUS = tuple(
+    Device(name=f"CUDA{number}", description="H200", kind="GPU", memory=100 << 30, free=1, backend="CUDA")
+    for number in range(4)
+)
 
 
 def children() -> list[int]:
@@ -41,16 +43,14 @@ def test_a_problems_samples_stay_together_where_answers_are_short() -> None:
 
 def test_each_gpu_has_an_engine_where_the_model_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """With several GPUs each engine has its own, or several where fewer engines are asked for."""
-    monkeypatch.setattr(nvidia, "cards", lambda: CARDS)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(devices, "gpus", lambda: GPUS)
     wanted = options(gpu_layers="all", workload=1000)
-    assert [one.gpus for one in plan_engines(wanted, 0)] == [("0",), ("1",), ("2",), ("3",)]
-    assert [one.gpus for one in plan_engines(wanted, 2)] == [("0", "2"), ("1", "3")]
-    assert [one.gpus for one in plan_engines(wanted, 1)] == [()]
+    assert [one.gpus for one in plan_engines(wanted, 0)] == [("CUDA0",), ("CUDA1",), ("CUDA2",), ("CUDA3",)]
+    assert [one.gpus for one in plan_engines(wanted, 2)] == [("CUDA0", "CUDA2"), ("CUDA1", "CUDA3")]
+    assert [one.gpus for one in plan_engines(wanted, 1)] == [("CUDA0", "CUDA1", "CUDA2", "CUDA3")]
     assert len(plan_engines(options(gpu_layers="all", workload=30), 0)) == 1, "too little work"
     assert len(plan_engines(options(gpu_layers=4, workload=1000), 0)) == 1, "the rest of the model is on the host"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
-    assert [one.gpus for one in plan_engines(wanted, 0)] == [("3",), ("1",)]
+    assert [one.gpus for one in plan_engines(options(gpu_layers=0), 1)] == [()], "no layer, no GPU"
     monkeypatch.setattr(fleet, "_GPU_SHARE", 1e-9)
     assert len(plan_engines(wanted, 0)) == 1, "the model does not fit on one of them"
 

@@ -204,6 +204,8 @@ def _started(
     with _naming(config.model.source):
         options = options_of(run.job, run.plan, len(missing))
         engine = stack.enter_context(start(options, engines=config.engine.engines))
+    if engine.identity.offload_missing:
+        observer.note(f"GPU: {engine.identity.offload_missing}")
     for reason in engine.identity.confinement.missing if engine.identity.confinement else ():
         observer.note(f"the engine is not fully confined: {reason}")
     observer.generating(engine.statistics)

@@ -84,21 +84,6 @@ def _only_engine(report: EngineReport, *, as_json: bool) -> None:
 
 def _engine_lines(report: EngineReport) -> list[str]:
     """Return the engine's build, its devices, how it is confined, and how the model ran."""
-    from publisher.engine.doctor import confinement_lines  # noqa: PLC0415 - as above
+    from publisher.engine.doctor import report_lines  # noqa: PLC0415 - as above
 
-    lines = []
-    if report.library:
-        build = report.library
-        offload = "can" if build.offload_supported else "cannot"
-        lines.append(f"llama.cpp {build.build} (llama-cpp-python {build.version}), {offload} offload to a GPU")
-        lines += [
-            f"  device {device.name}: {device.description}, {device.memory / 2**30:.1f} GiB" for device in build.devices
-        ]
-        lines += [f"  {build.system_info}", *confinement_lines(build.confinement)]
-    if report.loaded:
-        repeats = "repeatable" if report.repeatable else "NOT repeatable"
-        lines.append(
-            f"model: {report.layers_offloaded} of {report.layers} layers offloaded, "
-            f"backend {report.backend}, {report.decode_tokens_per_second:,.0f} tokens/s, {repeats}"
-        )
-    return lines
+    return report_lines(report)

@@ -19,7 +19,7 @@ import msgspec
 from publisher import confine
 from publisher.engine import nvidia
 from publisher.engine.process import child_environment
-from publisher.engine.protocol import Device, Library
+from publisher.engine.protocol import Device, Library, usable
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 TIMEOUT = 120.0
 """Seconds that llama.cpp may take to find its devices."""
-_GPU_KINDS = ("GPU", "IGPU")
 _HOST_BACKENDS = ("base", "cpu", "blas")
 """Parts of ggml that calculate on the processor, by the names of their libraries."""
 
@@ -48,9 +47,15 @@ def ask() -> Library:
 
 @functools.cache
 def gpus() -> tuple[Device, ...]:
-    """Return the GPUs that llama.cpp can calculate on; raises ModelError where it cannot be asked."""
-    found = ask().devices if gpu_backends() else []
-    return tuple(device for device in found if device.kind in _GPU_KINDS)
+    """Return the GPUs that engines calculate on, with their drivers; raises ModelError where llama.cpp cannot be asked.
+
+    ggml tells no driver's version: Vulkan's come from its loader, CUDA's from NVML.
+    """
+    found = usable(ask().devices) if gpu_backends() else []
+    return tuple(
+        msgspec.structs.replace(device, driver=device.driver or (nvidia.driver() if device.backend == "CUDA" else ""))
+        for device in found
+    )
 
 
 def gpu_backends() -> list[str]:
@@ -69,23 +74,23 @@ def backends_in(folders: Iterable[Path]) -> list[str]:
 
 
 def deciding() -> list[str]:
-    """Return what of the GPUs decides a sample's text: backend, product and, where it is known, the driver's version.
+    """Return what of the GPUs decides a sample's text: backend, product, memory and the driver's version.
 
-    The number of a device and its free memory decide nothing; they are left out.
+    By its memory, layers are left on the processor and split over several GPUs. The number of a device and its free
+    memory decide nothing; they are left out.
     """
-    return [deciding_part(device, nvidia.driver()) for device in gpus()]
+    return [deciding_part(device) for device in gpus()]
 
 
-def deciding_part(device: Device, nvidia_driver: str) -> str:
+def deciding_part(device: Device) -> str:
     """Return what of one GPU decides a sample's text."""
-    backend = device.name.rstrip("0123456789")
-    driver = f", driver {nvidia_driver}" if backend == "CUDA" and nvidia_driver else ""
-    return f"{backend}: {device.description}{driver}"
+    driver = f", driver {device.driver}" if device.driver else ", driver unknown"
+    return f"{device.backend}: {device.description}, {device.memory >> 20} MiB{driver}"
 
 
 def names() -> list[str]:
     """Return the product names of the GPUs: those that llama.cpp finds, otherwise those that NVIDIA's driver has."""
-    return [device.description for device in gpus()] or [card.name for card in nvidia.cards()]
+    return [device.description for device in gpus()] or list(nvidia.names())
 
 
 def install_command(flag: str = "-DGGML_CUDA=on") -> str:

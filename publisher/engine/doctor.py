@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from publisher.engine import devices
+from publisher.engine import devices, offload
 from publisher.engine.devices import TIMEOUT, install_command
 from publisher.engine.process import EngineProcess
 from publisher.engine.protocol import EngineOptions, Library, SampleRequest
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from publisher.schema import Confinement
 
 _TRIAL = "Leo has 12 apples. He buys 30 more apples. How many apples does Leo have now?"
-_DRIVERS = (
-    ("NVIDIA", Path("/proc/driver/nvidia/version"), "-DGGML_CUDA=on"),
-    ("AMD", Path("/dev/kfd"), "-DGGML_HIP=on"),
-)
+_VENDORS = ("NVIDIA", "AMD", "Apple")
+"""Whose driver is loaded only where there is a GPU that is worth it; a Vulkan device can be a server's console."""
 _UNIFIED_MEMORY = Path("/dev/nvidia-uvm")
 
 
@@ -27,6 +25,12 @@ class EngineReport(Struct, frozen=True, kw_only=True):
     """The engine's state on this machine; `hints` has one entry per entry of `problems`."""
 
     library: Library | None
+    backends: list[str]
+    """The GPU backends that llama.cpp was built with."""
+    possible: list[str]
+    """Those that this machine could have, by the drivers that are loaded, the fastest first."""
+    install: list[str]
+    """One command per possible backend that rebuilds llama.cpp with it."""
     gpu_driver: str
     """The vendor of the GPU driver that is loaded; "" for none."""
     model: str
@@ -49,7 +53,8 @@ class EngineReport(Struct, frozen=True, kw_only=True):
 def inspect_engine(model: Path) -> EngineReport:
     """Return a report on llama.cpp: its build, its devices, and a trial run of `model`."""
     problems: list[tuple[str, str]] = []
-    driver, flag = next(((name, flag) for name, path, flag in _DRIVERS if path.exists()), ("", ""))
+    could = offload.possible()
+    driver, flag = next(((one.vendor, one.flag) for one in could if one.vendor in _VENDORS), ("", ""))
     library = _library(problems)
     trial = _Trial()
     if library is not None:
@@ -58,6 +63,9 @@ def inspect_engine(model: Path) -> EngineReport:
             problems.append(_unused_gpu(driver, flag, library))
     return EngineReport(
         library=library,
+        backends=devices.gpu_backends(),
+        possible=[one.backend for one in could],
+        install=[install_command(one.flag) for one in could],
         gpu_driver=driver,
         model=str(model),
         loaded=trial.loaded,
@@ -79,6 +87,35 @@ def _unused_gpu(driver: str, flag: str, library: Library) -> tuple[str, str]:
         # CUDA would start this program itself; a confined process can start none.
         return f"CUDA needs the device {_UNIFIED_MEMORY}, which does not exist yet", "sudo nvidia-modprobe -c 0 -u"
     return f"there is a {driver} GPU, but llama.cpp put no layer on it", install_command(flag)
+
+
+def report_lines(report: EngineReport) -> list[str]:
+    """Return the report for people: llama.cpp's build and devices, the confinement, and the trial run."""
+    lines = []
+    if build := report.library:
+        can = "can" if build.offload_supported else "cannot"
+        lines.append(f"llama.cpp {build.build} (llama-cpp-python {build.version}), {can} offload to a GPU")
+        for device in build.devices:
+            driver = f", driver {device.driver}" if device.driver else ""
+            lines.append(f"  device {device.name}: {device.description}, {device.memory / 2**30:.1f} GiB{driver}")
+        lines += [*backend_lines(report), f"  {build.system_info}", *confinement_lines(build.confinement)]
+    if report.loaded:
+        lines.append(
+            f"model: {report.layers_offloaded} of {report.layers + 1} layers offloaded, backend {report.backend}, "
+            f"{report.decode_tokens_per_second:,.0f} tokens/s, {'' if report.repeatable else 'NOT '}repeatable"
+        )
+    return lines
+
+
+def backend_lines(report: EngineReport) -> list[str]:
+    """Return which GPU backends llama.cpp has and which the machine could have, with their commands, for people."""
+    lines = [f"GPU backends: {', '.join(report.backends) or 'none'} built in"]
+    for backend, command in zip(report.possible, report.install, strict=True):
+        if backend not in report.backends:
+            lines.append(f"  possible here: {backend}: {command}")
+    if not report.possible:
+        lines.append("  possible here: none, because no GPU driver is loaded")
+    return lines
 
 
 def confinement_lines(found: Confinement) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from publisher.engine import load, machine
+from publisher.engine import devices, load, machine, offload
 from publisher.engine.meter import Meter
 from publisher.engine.process import EngineProcess
 from publisher.engine.protocol import LONGEST_RUNNING, Completion
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from publisher.engine.nvidia import Card
-    from publisher.engine.protocol import EngineOptions, ModelFacts, SampleRequest
+    from publisher.engine.protocol import Device, EngineOptions, ModelFacts, SampleRequest
     from publisher.schema import EngineIdentity
 
     _Said = Completion | ModelError | None
@@ -92,9 +91,16 @@ class Fleet:
     def identity(self) -> EngineIdentity:
         """What runs the model: slots and threads are those of one engine, devices those of all."""
         first, *others = (engine.identity for engine in self._engines)
-        # Every engine sees one GPU, and each of them calls it by the same name.
-        more = [device for other in others for device in other.devices if not device.startswith("CPU")]
-        return msgspec.structs.replace(first, devices=[*first.devices, *more], engines=len(self._engines))
+        gpus = [gpu for identity in (first, *others) for gpu in identity.gpus]
+        named = [f"{gpu.name}: {gpu.description}" for gpu in gpus]
+        rest = [device for device in first.devices if device not in named]
+        return msgspec.structs.replace(
+            first,
+            devices=[*named, *rest],
+            engines=len(self._engines),
+            gpus=gpus,
+            offload_missing=offload.missing(first),
+        )
 
     @property
     def at_once(self) -> int:
@@ -218,31 +224,31 @@ def plan_engines(options: EngineOptions, engines: int) -> list[EngineOptions]:
 
     `engines` is the number that the user asked for, 0 for a suitable one.
     """
-    cards = machine.visible_gpus() if options.gpu_layers else []
-    count = engines or _chosen(options, cards)
-    if cards:
-        count = min(count, len(cards))
+    gpus = devices.gpus() if options.gpu_layers else ()
+    count = engines or _chosen(options, gpus)
+    if gpus:
+        count = min(count, len(gpus))
     if count == 1:
-        return [options]
+        return [dataclasses.replace(options, gpus=tuple(gpu.name for gpu in gpus))]
     threads = options.threads or max(1, machine.cores() // count)
     return [
         dataclasses.replace(
             options,
             threads=threads,
             workload=-(-options.workload // count),
-            gpus=tuple(card.index for card in cards[number::count]),
+            gpus=tuple(gpu.name for gpu in gpus[number::count]),
         )
         for number in range(count)
     ]
 
 
-def _chosen(options: EngineOptions, cards: Sequence[Card]) -> int:
+def _chosen(options: EngineOptions, gpus: Sequence[Device]) -> int:
     """Return how many engines suit the model, the devices and the number of samples."""
     size = _size(options.model)
     work = max(1, options.workload // ENOUGH)
-    if cards:
-        alone = options.gpu_layers == "all" and size < _GPU_SHARE * min(card.memory for card in cards)
-        return min(len(cards), work) if alone else 1
+    if gpus:
+        alone = options.gpu_layers == "all" and size < _GPU_SHARE * min(gpu.memory for gpu in gpus)
+        return min(len(gpus), work) if alone else 1
     if options.threads or size > SMALL_FILE:
         return 1
     return min(machine.cores(), work, MOST)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from publisher import __version__
-from publisher.engine import nvidia
 from publisher.schema import MachineIdentity
 
 if TYPE_CHECKING:
@@ -28,18 +27,6 @@ def identify(gpus: Sequence[str]) -> MachineIdentity:
         python=platform.python_version(),
         publisher=__version__,
     )
-
-
-def visible_gpus() -> list[nvidia.Card]:
-    """Return the NVIDIA GPUs that CUDA would show to a process started from here."""
-    cards = nvidia.cards()
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
-        return list(cards)
-    known = {card.index: card for card in cards}
-    wanted = [name.strip() for name in chosen.split(",")]
-    # A GPU may also be named by its UUID. Only CUDA knows which one that is, so one engine gets them all.
-    return [known[name] for name in wanted] if all(name in known for name in wanted) else []
 
 
 def cores() -> int:

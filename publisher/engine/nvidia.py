@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,11 @@ _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 """One of these exists where a driver is loaded: on Linux, and on Linux inside Windows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """An NVIDIA GPU: its name for CUDA_VISIBLE_DEVICES, its product name, and its memory in bytes."""
-
-    index: str
-    name: str
-    memory: int
-
-
 @functools.cache
-def cards() -> tuple[Card, ...]:
-    """Return the GPUs in NVML's order."""
+def names() -> tuple[str, ...]:
+    """Return the GPUs' product names, in NVML's order."""
     nvml, handles = _opened()
-    found = []
-    for index, handle in enumerate(handles):
-        memory = 0
-        with contextlib.suppress(nvml.NVMLError):  # MIG and some integrated GPUs do not tell
-            memory = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
-        found.append(Card(str(index), str(nvml.nvmlDeviceGetName(handle)), memory))
-    return tuple(found)
+    return tuple(str(nvml.nvmlDeviceGetName(handle)) for handle in handles)
 
 
 def driver() -> str:

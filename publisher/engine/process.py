@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 KEPT = (
     *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),
-    *("ONEAPI_DEVICE_SELECTOR", "ZE_AFFINITY_MASK", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"),
+    *("CUDA_DEVICE_ORDER", "GPU_DEVICE_ORDINAL", "HSA_OVERRIDE_GFX_VERSION", "GGML_METAL_DEVICES"),
+    *("ONEAPI_DEVICE_SELECTOR", "ZE_AFFINITY_MASK", "SYCL_DEVICE_FILTER", "ZES_ENABLE_SYSMAN"),
+    *("VK_DRIVER_FILES", "VK_ADD_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_LOADER_DRIVERS_SELECT"),
+    *("VK_LOADER_DRIVERS_DISABLE", "MESA_VK_DEVICE_SELECT", "DRI_PRIME"),
     *("LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "TZ"),
 )
 """The variables that a child inherits; none of them holds a secret."""
@@ -170,9 +173,7 @@ class _Child:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=(theirs_in, theirs_out, model),
-                env=child_environment(
-                    forced_tiling=options.mode == "reproducible", gpus=options.gpus, passive=options.passive
-                ),
+                env=child_environment(forced_tiling=options.mode == "reproducible", passive=options.passive),
             )
         finally:
             os.close(theirs_in)
@@ -244,6 +245,11 @@ class _Child:
             what = f"was ended: the chat template could not be rendered within {self._template_seconds:g} seconds"
             return self.failure(what, hint=protocol.TEMPLATE_HINT)
         name = signal.Signals(-code).name
+        if any(protocol.OUT_OF_MEMORY.search(line) for line in list(self._log)[-_LOG_LINES:]):
+            return self.failure(
+                f"was killed by {name} because a device had no memory left",
+                hint='lower model.context or engine.slots, set  [engine] kv_type = "q8_0", or fewer model.gpu_layers',
+            )
         memory = "the system may have run out of memory: lower model.context or engine.slots"
         return self.failure(f"was killed by {name}", hint=memory if name == "SIGKILL" else "")
 
@@ -286,16 +292,12 @@ class _Child:
         self._to = self._from = -1
 
 
-def child_environment(
-    *, forced_tiling: bool = False, gpus: Sequence[str] = (), passive: bool = False
-) -> dict[str, str]:
-    """Return a child's environment; it can use only `gpus`, if any.
+def child_environment(*, forced_tiling: bool = False, passive: bool = False) -> dict[str, str]:
+    """Return a child's environment.
 
     `forced_tiling` is for reproducible mode, `passive` for a machine that other programs keep busy.
     """
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-    if gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     environment |= {
         "GGML_NO_BACKTRACE": "1",  # else an abort starts a debugger
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # weights and cache in huge pages where the system has them

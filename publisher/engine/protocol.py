@@ -6,6 +6,7 @@ A message is a tagged msgspec struct, encoded as MessagePack and preceded by its
 from __future__ import annotations
 
 import os
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
+GPU_KINDS = ("GPU", "IGPU")
+"""What ggml calls cards, and graphics inside a processor."""
+
 MAX_FRAME = 256 << 20
 """Bytes that a message may have; a longer one is an error."""
 
 TEMPLATE_SECONDS = 5.0
 """Seconds of processor time that a model's chat template may take per prompt."""
 TEMPLATE_HINT = "use a model file whose own chat template renders, or correct tokenizer.chat_template in it"
+
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|OutOf(?:Device|Host|Pool)Memory|failed to allocate|unable to allocate|memory allocation of size"
+    r"|failed to reserve|exceeds? device memory|memory limit",
+    re.IGNORECASE,
+)
+"""How the backends of ggml say in the log that a device has no memory left."""
 
 Mode = Literal["reproducible", "fast"]
 Finish = Literal["stop", "length", "error"]
@@ -37,9 +48,9 @@ class EngineOptions:
     `sha256` "" means that the file is not pinned. `workload` is the number of samples that will be asked for, where it
     is known: a context is not made larger than they need. `stop` ends a sample at a text, which is not part of it.
     `cells` is the size of the KV cache in fast mode, in tokens (0: chosen), `kv_type` its precision. `gpus` are the
-    GPUs that the engine may use, as CUDA_VISIBLE_DEVICES names them (empty: all). Without `ends`, each sample continues
-    to its limit even where the model ends it, for measuring speed. `template_seconds` is the processor time that the
-    chat template may take per prompt. `passive` makes threads sleep while they wait for each other.
+    GPUs that the engine uses, as llama.cpp names them (empty: those that it chooses). Without `ends`, each sample
+    continues to its limit even where the model ends it, for measuring speed. `template_seconds` is the processor time
+    that the chat template may take per prompt. `passive` makes threads sleep while they wait for each other.
     """
 
     model: Path
@@ -274,13 +285,38 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 class Device(Struct, frozen=True, kw_only=True):
-    """A device that llama.cpp can calculate on; `memory` and `free` are in bytes."""
+    """A device that llama.cpp can calculate on; `memory` and `free` are in bytes.
+
+    `backend` is the part of ggml that drives it, `pci` its bus id and `driver` the version of its driver; "" where
+    nothing tells.
+    """
 
     name: str
     description: str
     kind: str
     memory: int
     free: int
+    backend: str = ""
+    pci: str = ""
+    driver: str = ""
+
+
+def usable(devices: Sequence[Device]) -> list[Device]:
+    """Return the GPUs to calculate on, each card once, as the first backend that drives it.
+
+    Graphics inside the processor share its memory: they count only where there is no card of its own.
+    """
+    for kind in GPU_KINDS:
+        found: list[Device] = []
+        for device in devices:
+            twice = any(
+                device.pci and (device.pci, device.backend != other.backend) == (other.pci, True) for other in found
+            )
+            if device.kind == kind and not twice:
+                found.append(device)
+        if found:
+            return found
+    return []
 
 
 class Library(Struct, frozen=True, kw_only=True):

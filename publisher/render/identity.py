@@ -9,7 +9,7 @@ from publisher.render.parts import Command, Fact, Facts
 
 if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
-    from publisher.schema import Sampling
+    from publisher.schema import GpuIdentity, Sampling
 
 
 def facts(snapshot: Snapshot) -> list[Facts]:
@@ -60,7 +60,13 @@ def facts(snapshot: Snapshot) -> list[Facts]:
             ("engine", f"{engine.name} {engine.version}", 0),
             ("build", engine.build, 0),
             ("backend", " · ".join(dict.fromkeys([engine.backend, *engine.devices])), 0),
-            ("GPU layers", f"{engine.gpu_layers_offloaded} of {engine.layers} (wanted {engine.gpu_layers_wanted})", 0),
+            (
+                "GPU layers",
+                f"{engine.gpu_layers_offloaded} of {engine.offloadable} (wanted {engine.gpu_layers_wanted})",
+                0,
+            ),
+            ("GPU offload", engine.offload_missing, 0),
+            *[(f"GPU {gpu.name}", _gpu(gpu), 0) for gpu in engine.gpus],
             ("schedule", f"{engine.mode}: {slots}, {text.plural(engine.threads, 'thread')}", 0),
             ("context", f"{text.count(engine.context)} tokens", 0),
         ],
@@ -79,6 +85,12 @@ def facts(snapshot: Snapshot) -> list[Facts]:
         for heading, items in groups.items()
     ]
     return [Facts(heading, tuple(items)) for heading, items in shown]
+
+
+def _gpu(gpu: GpuIdentity) -> str:
+    """Return a GPU's driver and memory as a reader sees them."""
+    sizes = f"{text.size(gpu.allocated)} of {text.size(gpu.memory)} allocated"
+    return ", ".join([gpu.description, f"driver {gpu.driver or 'unknown'}", sizes])
 
 
 def _or_off(value: float) -> str:

@@ -97,6 +97,22 @@ class Confinement(Struct, frozen=True, kw_only=True):
     """What could not be kept from them, one sentence each."""
 
 
+class GpuIdentity(Struct, frozen=True, kw_only=True):
+    """A GPU that an engine used; sizes are in bytes, and "" or 0 is what nothing tells."""
+
+    name: str
+    """Its name in llama.cpp, such as CUDA0."""
+    backend: str
+    description: str
+    driver: str
+    pci: str
+    memory: int
+    free: int
+    """What was free before the model was loaded."""
+    allocated: int
+    """What llama.cpp allocated there: weights, cache and compute buffers."""
+
+
 class EngineIdentity(Struct, frozen=True, kw_only=True):
     """What ran the model and how; context, slots, threads and batch are those of one of the `engines`."""
 
@@ -118,6 +134,15 @@ class EngineIdentity(Struct, frozen=True, kw_only=True):
     options: dict[str, str] = msgspec.field(default_factory=dict)
     confinement: Confinement | None = None
     """How its processes were confined; None in records older than this field."""
+    gpus: list[GpuIdentity] = msgspec.field(default_factory=list)
+    """The GPUs of all engines; empty on a processor, and in records older than this field."""
+    offload_missing: str = ""
+    """Why fewer layers are on a GPU than were asked for; "" where nothing is missing."""
+
+    @property
+    def offloadable(self) -> int:
+        """How many layers can be on a GPU: llama.cpp counts the output as one more."""
+        return self.layers + 1
 
 
 class MachineIdentity(Struct, frozen=True, kw_only=True):

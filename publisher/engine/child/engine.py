@@ -64,12 +64,17 @@ class Engine:
         _prompts(header, options)  # finds a broken template before minutes are spent on loading
         self._log = Log()
         llama.llama_backend_init()
+        self._gpus = library.chosen(options)
+        free = [library.device(gpu) for gpu in self._gpus]
+        memory = [gpu.memory for gpu in free]
         self._model = Model(
             f"/proc/self/fd/{descriptor}",
             self._log,
-            gpu_layers=-1 if options.gpu_layers == "all" else options.gpu_layers,
+            gpu_layers=sizing.gpu_layers(options, header, sum(memory)),
+            devices=self._gpus,
+            shares=memory,
             repack=options.mode == "fast",
-            mapped=sizing.mapped(header.size),
+            mapped=sizing.mapped(header.size, gpu=bool(self._gpus)),
             beat=beat,
         )
         if _stamp(descriptor) != before:
@@ -81,16 +86,39 @@ class Engine:
             self._model.ends = frozenset()
         self._prompts = _prompts(header, options, bos=self._model.bos, eos=self._model.eos)
         offloaded, _ = self._log.offloaded()
-        self._size = sizing.choose(options, header, self._model, gpu=offloaded > 0)
+        left = library.free(self._gpus) if offloaded else 0
+        self._size = sizing.choose(options, header, self._model, gpu=offloaded > 0, gpu_memory=left)
         self._experts = bool(header.values.get(f"{header.architecture}.expert_count"))
-        self._context = self._make_context()
+        self._context = self._fitting_context()
         self.identity: EngineIdentity = identity.describe(
-            options, self._size, self._model, self._log, experts=self._experts, confinement=confinement
+            options,
+            self._size,
+            self._model,
+            self._log,
+            experts=self._experts,
+            confinement=confinement,
+            gpus=free,
         )
         self._planned_memory = self._log.host_buffers()
         sampling, at_once = options.sampling, min(_DRAWERS, machine.cores()) if self._size.gpu else 1
         self._drawer = Drawer(sampling, self._model.tokens, at_once) if sampling.temperature else None
         self._scheduler: Scheduler | None = None
+
+    def _fitting_context(self) -> Context:
+        """Return a context; with half the slots as often as a GPU turns out to have too little memory for the rest.
+
+        What a backend needs for its compute buffers is known only when it has tried to allocate them. A number of slots
+        that the user has set stays.
+        """
+        while True:
+            try:
+                return self._make_context()
+            except ModelError:
+                smaller = self._size.halved()
+                if not self._size.gpu or self._options.slots or smaller is None or not self._log.out_of_memory():
+                    raise
+                self._size = smaller
+                self._beat("making a smaller context")
 
     def _make_context(self) -> Context:
         """Return a context of the chosen sizes."""
@@ -176,7 +204,7 @@ class Engine:
         figures = self._scheduler.figures.as_statistics(self._size.slots) if self._scheduler else {}
         memory = {"peak_memory": float(identity.peak_memory()), "planned_memory": float(self._planned_memory)}
         if self._size.gpu:
-            memory["gpu_memory"] = float(library.gpu_memory())
+            memory["gpu_memory"] = float(library.in_use(self._gpus))
         return {**figures, **memory}
 
 

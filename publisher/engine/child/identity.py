@@ -3,33 +3,58 @@
 from __future__ import annotations
 
 import resource
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from publisher.engine.child.llama import binding, library
 from publisher.engine.child.llama.sampling import narrows
-from publisher.schema import EngineIdentity
+from publisher.schema import EngineIdentity, GpuIdentity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from publisher.engine.child.llama.handles import Log, Model
     from publisher.engine.child.sizing import Size
-    from publisher.engine.protocol import EngineOptions
+    from publisher.engine.protocol import Device, EngineOptions
     from publisher.schema import Confinement
 
 
 def describe(
-    options: EngineOptions, size: Size, model: Model, log: Log, *, experts: bool, confinement: Confinement | None
+    options: EngineOptions,
+    size: Size,
+    model: Model,
+    log: Log,
+    *,
+    experts: bool,
+    confinement: Confinement | None,
+    gpus: Sequence[Device] = (),
 ) -> EngineIdentity:
-    """Return the identity of a loaded engine; `experts`: the model is a mixture of experts."""
+    """Return the identity of a loaded engine; `experts`: the model is a mixture of experts.
+
+    `gpus` are the GPUs that it uses, as they were before the model was loaded.
+    """
     offloaded, _ = log.offloaded()
-    found = library.devices()
+    buffers = log.buffers()
     return EngineIdentity(
         name="llama.cpp",
         version=binding.version(),
         build=library.build(),
-        backend=_backend(found, offloaded),
-        devices=[f"{device['name']}: {device['description']}" for device in found],
+        backend=gpus[0].name.rstrip("0123456789") if gpus and offloaded else "CPU",
+        devices=[*(f"{gpu.name}: {gpu.description}" for gpu in gpus), *library.processors()],
+        gpus=[
+            GpuIdentity(
+                name=gpu.name,
+                backend=gpu.backend,
+                description=gpu.description,
+                driver=gpu.driver,
+                pci=gpu.pci,
+                memory=gpu.memory,
+                free=gpu.free,
+                allocated=buffers.get(gpu.name, 0),
+            )
+            for gpu in gpus
+        ],
         gpu_layers_wanted=str(options.gpu_layers),
         gpu_layers_offloaded=offloaded,
         layers=model.layers,
@@ -66,12 +91,6 @@ def _options(options: EngineOptions, size: Size, model: Model, *, experts: bool)
         # Here the shape of a batch changes the order of sums.
         switches |= {"slots": str(size.slots), "threads": str(size.threads), "n_ubatch": str(size.batch)}
     return switches
-
-
-def _backend(found: list[dict[str, Any]], offloaded: int) -> str:
-    """Return the name of the backend that runs the offloaded layers; "CPU" where there are none."""
-    graphics = [device for device in found if device["kind"] in library.GPU_KINDS.values()]
-    return str(graphics[0]["name"]).rstrip("0123456789") if graphics and offloaded else "CPU"
 
 
 def peak_memory() -> int:

@@ -7,7 +7,7 @@ import sys
 import msgspec
 
 from publisher import confine
-from publisher.engine.protocol import Device, Library
+from publisher.engine.protocol import Library
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
         library_sha256=library.library_digest(),
         offload_supported=bool(llama.llama_supports_gpu_offload()),
         max_sequences=int(llama.llama_max_parallel_sequences()),
-        devices=[Device(**facts) for facts in library.devices()],
+        devices=library.devices(),
         confinement=confinement,
     )
     sys.stdout.buffer.write(msgspec.json.encode(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from publisher.engine import machine
@@ -47,16 +47,26 @@ class Size:
     shared: bool
     flash: bool
 
+    def halved(self) -> Size | None:
+        """Return the sizes for half as many slots; None where there is only one."""
+        if self.slots < 2:
+            return None
+        slots = self.slots // 2
+        return replace(self, slots=slots, rows=max(2, slots), cells=max(padded(self.context), self.cells // 2))
 
-def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool) -> Size:
-    """Return the sizes for a model: those that the options set, and suitable ones for the rest."""
+
+def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool, gpu_memory: int = 0) -> Size:
+    """Return the sizes for a model: those that the options set, and suitable ones for the rest.
+
+    `gpu_memory` is what the GPUs have left, in bytes, now that the weights are there.
+    """
     flash = _flash(options, gpu=gpu)
     if options.kv_type != "f16" and not flash:
         raise ModelError(
             f"a KV cache of type {options.kv_type} needs flash attention", hint="set flash_attention = true"
         )
     context = min(options.context, header.context_trained or options.context)
-    whole, memory = padded(context), (gpu and _gpu_memory()) or machine.available_memory()
+    whole, memory = padded(context), (gpu and gpu_memory) or machine.available_memory()
     cost = max(1.0, model.cell * _BYTES[options.kv_type])
     if whole * cost > memory:
         raise ModelError(
@@ -111,22 +121,38 @@ def padded(context: int) -> int:
     return -(-context // CELL) * CELL
 
 
-def mapped(size: int) -> bool:
+def gpu_layers(options: EngineOptions, header: Header, memory: int) -> int:
+    """Return how many layers to put on GPUs with `memory` bytes in all; -1 for all of them and the output.
+
+    This goes by all memory, not by what is free now: the number decides texts, so a run that is resumed, or another
+    run on the same machine, must come to the same one. The weights are taken to be spread evenly over the layers.
+    """
+    if options.gpu_layers != "all" or not memory or not header.layers:
+        return -1 if options.gpu_layers == "all" else options.gpu_layers
+    context = padded(min(options.context, header.context_trained or options.context))
+    least = max(2, options.slots) * context * _cell(header) * _BYTES[options.kv_type]
+    fitting = int(_SHARE_GPU * memory / ((header.size + least) / header.layers))
+    return -1 if fitting >= header.layers else fitting
+
+
+def _cell(header: Header) -> int:
+    """Return the number of values that the cache holds per token, at least 1, by the model's header."""
+    heads, kv_heads, width, key = (
+        int(header.values.get(f"{header.architecture}.{name}") or 0)
+        for name in ("attention.head_count", "attention.head_count_kv", "embedding_length", "attention.key_length")
+    )
+    return max(1, 2 * header.layers * (kv_heads or heads) * (key or width // max(1, heads)))
+
+
+def mapped(size: int, *, gpu: bool) -> bool:
     """Return whether llama.cpp should map a model of `size` bytes instead of reading it into memory of its own.
 
     It should where the weights go to a GPU, and where they take more than half of the available memory: the system can
     drop mapped pages and read them again.
     """
-    return 2 * size > machine.available_memory() or any(
-        device["kind"] in library.GPU_KINDS.values() for device in library.devices()
-    )
+    return gpu or 2 * size > machine.available_memory()
 
 
 def _wanted(options: EngineOptions, usual: int) -> int:
     """Return how many sequences to run at once: the usual number, or fewer where there is less work."""
     return max(1, min(usual, options.workload)) if options.workload else usual
-
-
-def _gpu_memory() -> int:
-    """Return the bytes that are free on the GPUs that this process can use."""
-    return sum(device["free"] for device in library.devices() if device["kind"] in library.GPU_KINDS.values())

@@ -53,7 +53,7 @@ def engine_findings(report: EngineReport | None) -> Iterator[Finding]:
         for reason in report.library.confinement.missing:
             yield note("confinement", reason)
     if report.loaded:
-        layers = f"{report.layers_offloaded} of {report.layers} layers offloaded, backend {report.backend}"
+        layers = f"{report.layers_offloaded} of {report.layers + 1} layers offloaded, backend {report.backend}"
         gpu = "" if report.gpu_driver else "; this machine has no GPU driver"
         yield fine("engine", f"{layers}, {report.decode_tokens_per_second:,.0f} tokens/s{gpu}")
 

@@ -9,13 +9,16 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from publisher.engine.child.llama.binding import llama
+from publisher.engine.protocol import OUT_OF_MEMORY
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
-_BUFFER = re.compile(r" (CPU\w*|\w+_Host) +(?:model|KV|RS|output|compute) buffer size = +([\d.]+) MiB")
+_BUFFER = re.compile(r" (\w+) +(?:model|KV|RS|output|compute) buffer size = +([\d.]+) MiB")
+_LATEST = 40
+"""Lines of the log that belong to what failed last."""
 _TYPES = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0, "q4_0": llama.GGML_TYPE_Q4_0}
 
 
@@ -46,19 +49,43 @@ class Log:
         found = [match for line in self.lines if (match := _OFFLOADED.search(line))]
         return (int(found[-1][1]), int(found[-1][2])) if found else (0, 0)
 
+    def out_of_memory(self) -> bool:
+        """Return whether the last lines say that a device or the system had no memory left."""
+        return any(OUT_OF_MEMORY.search(line) for line in [*self.lines][-_LATEST:])
+
     def host_buffers(self) -> int:
         """Return the bytes of host memory that llama.cpp allocated: weights, cache, results and compute buffers."""
-        sizes = (float(match[2]) for line in self.lines if (match := _BUFFER.search(line)))
-        return int(sum(sizes) * (1 << 20))
+        found = self.buffers()
+        return sum(size for name, size in found.items() if name.startswith("CPU") or name.endswith("_Host"))
+
+    def buffers(self) -> dict[str, int]:
+        """Return the bytes that llama.cpp allocated for weights, cache, results and calculation, by device."""
+        sizes: dict[str, int] = {}
+        for match in filter(None, map(_BUFFER.search, self.lines)):
+            sizes[match[1]] = sizes.get(match[1], 0) + int(float(match[2]) * (1 << 20))
+        return sizes
 
 
 class Model:
     """A loaded model with its vocabulary."""
 
     def __init__(
-        self, path: str, log: Log, *, gpu_layers: int, repack: bool, mapped: bool, beat: Callable[[str], None]
+        self,
+        path: str,
+        log: Log,
+        *,
+        gpu_layers: int,
+        repack: bool,
+        mapped: bool,
+        beat: Callable[[str], None],
+        devices: Sequence[int] = (),
+        shares: Sequence[int] = (),
     ) -> None:
         """Load the file at `path`; `beat` is called while it loads. Raises ModelError with llama.cpp's reason.
+
+        `devices` are the addresses of the GPUs to use; with none of them llama.cpp uses the processor alone, otherwise
+        it would still multiply large batches on a GPU. Layers are split over several by their `shares`. These are given
+        because llama.cpp would go by free memory, which is another one each time.
 
         Weights that are not `mapped` are read into allocated memory, which Linux can back with huge pages
         (`process.child_environment` asks for them): 2 to 5 % more tokens per second with a 0.5B model on a CPU.
@@ -67,6 +94,11 @@ class Model:
         if not mapped:
             parameters.load_mode = llama.LLAMA_LOAD_MODE_NONE
         parameters.n_gpu_layers = gpu_layers
+        chosen = (ctypes.c_void_p * (len(devices) + 1))(*devices, None)
+        parameters.devices = ctypes.cast(chosen, ctypes.c_void_p)
+        if len(devices) > 1:
+            split = (ctypes.c_float * max(len(devices), llama.llama_max_devices()))(*shares)
+            parameters.tensor_split = ctypes.cast(split, ctypes.POINTER(ctypes.c_float))
         parameters.use_extra_bufts = repack
 
         def progress(_share: float, _data: Any) -> bool:
@@ -77,6 +109,12 @@ class Model:
         parameters.progress_callback = self._progress
         self.pointer: Any = llama.llama_model_load_from_file(path.encode(), parameters)
         if not self.pointer:
+            if log.out_of_memory():
+                raise ModelError(
+                    "the device has too little memory for the model's weights",
+                    hint="set  [model] gpu_layers  to fewer layers than the model has, or use a smaller quantization",
+                    detail=log.tail(),
+                )
             raise ModelError(
                 "llama.cpp cannot load the model",
                 hint="is the file whole, and its architecture known to this llama-cpp-python?",
@@ -187,8 +225,15 @@ class Context:
         parameters.no_perf = True
         self.pointer: Any = llama.llama_init_from_model(model.pointer, parameters)
         if not self.pointer:
+            what = f"a context of {cells} cells for {sequences} sequences"
+            if log.out_of_memory():
+                raise ModelError(
+                    f"the device has too little memory for {what}",
+                    hint='lower model.context or engine.slots, or set  [engine] kv_type = "q8_0"',
+                    detail=log.tail(),
+                )
             raise ModelError(
-                f"llama.cpp cannot make a context of {cells} cells for {sequences} sequences",
+                f"llama.cpp cannot make {what}",
                 hint="lower model.context or engine.slots in publisher.toml",
                 detail=log.tail(),
             )

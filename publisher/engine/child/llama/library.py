@@ -5,12 +5,33 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from publisher.engine.child.llama import binding
+from publisher.engine.child.llama import binding, vulkan
 from publisher.engine.child.llama.binding import function, llama
+from publisher.engine.protocol import GPU_KINDS, Device, usable
+from publisher.errors import ModelError
 
-GPU_KINDS = {1: "GPU", 2: "IGPU"}
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from publisher.engine.protocol import EngineOptions
+
+_KINDS = {0: "CPU", 1: "GPU", 2: "IGPU"}
+
+
+class _Properties(ctypes.Structure):
+    """`ggml_backend_dev_props`; its last member, the capabilities, is only room for more than it has today."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("description", ctypes.c_char_p),
+        ("free", ctypes.c_size_t),
+        ("memory", ctypes.c_size_t),
+        ("kind", ctypes.c_int),
+        ("device_id", ctypes.c_char_p),
+        ("capabilities", ctypes.c_ubyte * 64),
+    )
 
 
 def build() -> str:
@@ -35,35 +56,79 @@ def library_digest() -> str:
     return digest.hexdigest()
 
 
-def devices() -> list[dict[str, Any]]:
+def devices() -> list[Device]:
     """Return the devices that llama.cpp can calculate on, with their memory in bytes."""
+    return [device(handle) for handle in _handles()]
+
+
+def chosen(options: EngineOptions) -> list[int]:
+    """Return the addresses of the GPUs that an engine is to use: none where no layer is wanted there.
+
+    To ask a GPU for its memory takes a part of it, so GPUs that are not used are not asked.
+    """
+    if not options.gpu_layers:
+        return []
+    return handles(options.gpus or [device.name for device in usable(devices())])
+
+
+def handles(names: Sequence[str]) -> list[int]:
+    """Return the addresses of the devices with these names; ModelError where llama.cpp has one of them no more."""
+    known = {_text("ggml_backend_dev_name", handle): handle for handle in _handles()}
+    lost = [name for name in names if name not in known]
+    if lost:
+        raise ModelError(
+            f"llama.cpp finds no device {lost[0]} any more; it has {', '.join(known)}",
+            hint="publisher doctor --engine  shows the devices of this machine",
+        )
+    return [known[name] for name in names]
+
+
+def _handles() -> list[int]:
+    """Return the addresses of all devices, in llama.cpp's order."""
     count = function("ggml_backend_dev_count", ctypes.c_size_t)()
-    return [_device(index) for index in range(count)]
+    return [function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)(index) for index in range(count)]
 
 
-def _device(index: int) -> dict[str, Any]:
-    """Return the facts of one device."""
-    handle = function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)(index)
-    free, total = ctypes.c_size_t(), ctypes.c_size_t()
-    sizes = ctypes.POINTER(ctypes.c_size_t)
-    measure = function("ggml_backend_dev_memory", None, ctypes.c_void_p, sizes, sizes)
-    measure(handle, ctypes.byref(free), ctypes.byref(total))
-    kind = function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)(handle)
-    return {
-        "name": _text("ggml_backend_dev_name", handle),
-        "description": _text("ggml_backend_dev_description", handle),
-        "kind": GPU_KINDS.get(kind, "CPU" if kind == 0 else "ACCEL"),
-        "memory": total.value,
-        "free": free.value,
-    }
+def processors() -> list[str]:
+    """Return the devices that are no GPUs, by name and product."""
+    kind = function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
+    found = [device(handle) for handle in _handles() if _KINDS.get(kind(handle)) not in GPU_KINDS]
+    return [f"{one.name}: {one.description}" for one in found]
+
+
+def device(handle: int) -> Device:
+    """Return the facts of the device at an address, with what is free on it now."""
+    found = _Properties()
+    pointer = ctypes.POINTER(_Properties)
+    function("ggml_backend_dev_get_props", None, ctypes.c_void_p, pointer)(handle, ctypes.byref(found))
+    registry = function("ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)(handle)
+    backend, description = _text("ggml_backend_reg_name", registry), _decoded(found.description)
+    return Device(
+        name=_decoded(found.name),
+        description=description,
+        kind=_KINDS.get(found.kind, "ACCEL"),
+        memory=found.memory,
+        free=found.free,
+        backend=backend,
+        pci=_decoded(found.device_id),
+        driver=vulkan.driver_of(description) if backend == "Vulkan" else "",
+    )
 
 
 def _text(name: str, *arguments: Any) -> str:
     """Return the text that a function of ggml returns."""
-    answer = function(name, ctypes.c_char_p, *[ctypes.c_void_p for _ in arguments])(*arguments)
-    return answer.decode("utf-8", "replace") if answer else ""
+    return _decoded(function(name, ctypes.c_char_p, *[ctypes.c_void_p for _ in arguments])(*arguments))
 
 
-def gpu_memory() -> int:
-    """Return the bytes in use on the GPUs, by all processes."""
-    return sum(device["memory"] - device["free"] for device in devices() if device["kind"] in GPU_KINDS.values())
+def _decoded(text: bytes | None) -> str:
+    return text.decode("utf-8", "replace") if text else ""
+
+
+def free(gpus: Sequence[int]) -> int:
+    """Return the bytes that are free on some GPUs."""
+    return sum(device(gpu).free for gpu in gpus)
+
+
+def in_use(gpus: Sequence[int]) -> int:
+    """Return the bytes in use on some GPUs, by all processes."""
+    return sum(found.memory - found.free for found in map(device, gpus))

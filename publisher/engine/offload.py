@@ -1,0 +1,64 @@
+"""Whether the GPU that was asked for is used, and what to install where it is not."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from publisher.engine import devices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from publisher.schema import EngineIdentity
+
+
+class Possible(NamedTuple):
+    """A GPU backend that this machine could have: whose driver is loaded, and the switch that builds it."""
+
+    backend: str
+    vendor: str
+    flag: str
+
+
+_DRIVERS = (
+    ("/proc/driver/nvidia/version", Possible("cuda", "NVIDIA", "-DGGML_CUDA=on")),
+    ("/dev/dxg", Possible("cuda", "NVIDIA", "-DGGML_CUDA=on")),
+    ("/dev/kfd", Possible("hip", "AMD", "-DGGML_HIP=on")),
+    ("/dev/dri/renderD128", Possible("vulkan", "Vulkan", "-DGGML_VULKAN=on")),
+)
+"""A file that exists where a driver is loaded, the fastest backend first."""
+_METAL = Possible("metal", "Apple", "-DGGML_METAL=on")
+
+
+def possible(root: Path = Path("/"), system: str = platform.system()) -> list[Possible]:
+    """Return the GPU backends that llama.cpp could have on this machine, the fastest first."""
+    found = [_METAL] if system == "Darwin" else []
+    found += [backend for path, backend in _DRIVERS if (root / path.lstrip("/")).exists()]
+    return list(dict.fromkeys(found))
+
+
+def missing(identity: EngineIdentity) -> str:
+    """Return why fewer layers are on a GPU than were asked for, and what to do; "" where nothing is missing.
+
+    To ask for all layers is the default, so on a machine without any GPU nothing is missing then.
+    """
+    return explained(identity, devices.gpu_backends(), possible())
+
+
+def explained(identity: EngineIdentity, backends: Iterable[str], could: Iterable[Possible]) -> str:
+    """Return the sentence for `missing`, from the backends that are built in and those that are possible."""
+    wanted, done, built = identity.gpu_layers_wanted, identity.gpu_layers_offloaded, list(backends)
+    every = identity.offloadable
+    asked = every if wanted == "all" else min(int(wanted), every)
+    best = next(iter(could), None)
+    if done >= asked or (wanted == "all" and not done and not built and best is None):
+        return ""
+    if done:
+        return f"{done} of {asked} layers are on a GPU: its memory holds no more beside the cache"
+    start = f"no layer is on a GPU, though {'all' if wanted == 'all' else wanted} were asked for"
+    if not built:
+        flag = best.flag if best else "-DGGML_VULKAN=on"
+        return f"{start}: llama.cpp was built without a GPU backend; {devices.install_command(flag)}"
+    return f"{start}: llama.cpp, built with {', '.join(built)}, finds no GPU; is its driver installed?"

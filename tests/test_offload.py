@@ -1,0 +1,75 @@
+"""Offload to a GPU: what is missing, what is possible, and how much of a model fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from publisher.engine import offload
+from publisher.engine.child import sizing
+from publisher.engine.gguf import Header
+from publisher.engine.offload import Possible
+from publisher.schema import EngineIdentity
+from tests.engines import options
+
+CUDA = Possible("cuda", "NVIDIA", "-DGGML_CUDA=on")
+
+
+def identity(wanted: str, offloaded: int) -> EngineIdentity:
+    """Return the identity of an engine with a model of three layers and an output."""
+    texts = dict.fromkeys(("name", "version", "build", "backend", "mode", "system_info"), "")
+    numbers = dict.fromkeys(("context", "slots", "threads", "batch"), 1)
+    facts = {"devices": [], "gpu_layers_wanted": wanted, "gpu_layers_offloaded": offloaded, "layers": 3}
+    return msgspec.convert({**texts, **numbers, **facts}, EngineIdentity)
+
+
+def header(size: int, layers: int = 20) -> Header:
+    """Return a header of a model whose cache takes 4 KiB per token and layer as f16."""
+    values = {"toy.attention.head_count": 16, "toy.attention.head_count_kv": 8, "toy.embedding_length": 2048}
+    return Header(size, 3, "", "toy", "Q4_0", 1, layers, 0, 32000, "", values)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offloaded", "backends", "could", "expected"),
+    [
+        ("all", 4, ["cuda"], [CUDA], ""),
+        ("all", 0, [], [], ""),
+        ("0", 0, ["cuda"], [CUDA], ""),
+        ("2", 2, ["cuda"], [CUDA], ""),
+        ("99", 4, ["cuda"], [CUDA], ""),
+        ("all", 3, ["cuda"], [CUDA], "3 of 4 layers"),
+        ("all", 0, [], [CUDA], "-DGGML_CUDA=on"),
+        ("2", 0, [], [], "though 2 were asked for"),
+        ("all", 0, ["vulkan"], [], "built with vulkan, finds no GPU"),
+    ],
+)
+def test_offload_that_did_not_happen_is_said(
+    wanted: str, offloaded: int, backends: list[str], could: list[Possible], expected: str
+) -> None:
+    """Fewer layers than were asked for have a reason; on a machine without any GPU, `all` asks for nothing."""
+    found = offload.explained(identity(wanted, offloaded), backends, could)
+    assert expected in found if expected else not found
+
+
+def test_a_loaded_driver_makes_a_backend_possible(tmp_path: Path) -> None:
+    """NVIDIA's driver means CUDA, AMD's means HIP, a render device means Vulkan; the fastest comes first."""
+    assert offload.possible(tmp_path, "Linux") == []
+    for name in ("dev/dri/renderD128", "dev/kfd", "proc/driver/nvidia/version"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [one.backend for one in offload.possible(tmp_path, "Linux")] == ["cuda", "hip", "vulkan"]
+    assert [one.backend for one in offload.possible(tmp_path / "none", "Darwin")] == ["metal"]
+
+
+def test_layers_that_the_memory_cannot_hold_stay_on_the_processor() -> None:
+    """With less memory than weights and two caches of the context need, as many layers are offloaded as fit."""
+    wanted = options(gpu_layers="all", context=4096, slots=0)
+    small, large = header(1 << 30), header(20 << 30)
+    assert sizing.gpu_layers(wanted, small, 8 << 30) == -1
+    assert sizing.gpu_layers(wanted, large, 12 << 30) == 9
+    assert sizing.gpu_layers(wanted, large, 24 << 30) == 19
+    assert sizing.gpu_layers(wanted, large, 48 << 30) == -1
+    assert sizing.gpu_layers(wanted, large, 0) == -1, "no GPU: llama.cpp has none to put them on"
+    assert sizing.gpu_layers(options(gpu_layers=5), large, 1 << 30) == 5, "what the user sets holds"
