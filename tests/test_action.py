@@ -15,9 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from publisher.files import canonical_json
+from publisher.gate.baseline import Measured
+from publisher.gate.compare import identity
 from publisher.host import HostInfo, HostOptions, running
+from publisher.ledger.history import summarize
+from publisher.publishing import pipeline
+from publisher.publishing.project import Project as Opened
+from publisher.schema import Report
+from tests import made
 from tests.project import QUICK, Project, config
 from tests.runner import ACTION, ROOT, Runner, load, with_installed
 
@@ -80,7 +89,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[s
         (folder / step / "temp" / "wheels").mkdir()
         (folder / step / "temp" / "wheels" / "llama_cpp_python-0-py3-none-any.whl").write_text("")
         artifact = "" if step == "bench" else "1"
-        code = runner.run({"step": step, "revision": COMMIT, "artifact-id": artifact, **CANARY}, action)
+        code = runner.run(
+            {"step": step, "revision": COMMIT, "artifact-id": artifact, "policy-ref": "main", **CANARY}, action
+        )
         assert code == 0, runner.logs
         seen = (folder / step / "temp" / "seen.jsonl").read_text().splitlines()
         calls += [{"step": step, **json.loads(line)} for line in seen]
@@ -112,13 +123,16 @@ def test_only_the_publishing_call_gets_the_secrets(hostile: tuple[Path, list[dic
         {"step": "publish", "artifact-id": ""},
         {"step": "publish", "artifact-id": "1\nkey=x"},
         {"step": "publish", "artifact-id": "../../etc/passwd"},
+        {"step": "publish", "artifact-id": "1", "policy-ref": ""},
+        {"step": "publish", "artifact-id": "1", "policy-ref": "main\nx"},
+        {"step": "gate", "artifact-id": "1", "fail-on": "Rejected"},
     ],
 )
 def test_an_odd_input_ends_the_job(tmp_path: Path, inputs: dict[str, str]) -> None:
     """Nothing is installed or run, nothing reaches the outputs, and the input is named but never quoted."""
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     runner = Runner(tmp_path / "job", tmp_path, tmp_path / "store", environment)
-    assert runner.run({"revision": COMMIT, **inputs}) != 0
+    assert runner.run({"revision": COMMIT, "policy-ref": "main", **inputs}) != 0
     assert (tmp_path / "job" / "output").read_text() == ""
     assert "must be" in runner.logs
     assert "passwd" not in runner.logs
@@ -308,6 +322,45 @@ def test_a_pull_request_gets_one_comment(stage: tuple[Path, HostInfo], forge: Fo
     assert "rejected" in forge.comments[1]["body"]
     refs = subprocess.run([*git, "ls-remote", "origin"], check=True, capture_output=True, text=True).stdout
     assert f"snapshot-{head[:12]}" not in refs
+
+
+@pytest.mark.parametrize(
+    ("word", "no_gain", "code", "failed"),
+    [("passed", False, "0", 0), ("rejected", False, "1", 1), ("rejected", True, "0", 0), ("rejected", True, "1", 1)],
+)
+def test_the_job_fails_as_the_gate_does(tmp_path: Path, word: str, no_gain: bool, code: str, failed: int) -> None:
+    """A tier that publishes nothing has an output too; a missing gain fails the job where the policy says so."""
+    run = made.record()
+    verdict = msgspec.structs.replace(made.verdict(run, word), no_gain=no_gain)
+    told = identity(Measured(summarize(run), run))
+    report = Report(run=told, verdict=verdict, scores={}, baseline=[], blind=[], samples=1, planned=1)
+    (tmp_path / "report.json").write_bytes(canonical_json(report))
+    (tmp_path / "report.md").write_text("x")
+    # A link may lead to what has no end.
+    (tmp_path / "publisher.toml").symlink_to("/dev/zero")
+    output = tmp_path / "output"
+    environment = {"GITHUB_OUTPUT": str(output), "GITHUB_WORKSPACE": str(tmp_path), "CODE": code}
+    command = [sys.executable, "-m", "publisher.cli.github", "outcome", "report.json", "outcome.json"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == failed, done.stderr
+    assert f"verdict={word}\n" in output.read_text()
+
+
+@pytest.mark.model
+def test_another_grader_is_a_change(tmp_path: Path) -> None:
+    """A commit that only changes the file of a grader is measured again."""
+    project = Project.create(tmp_path)
+    text = config().replace('source = "small.jsonl"', 'source = "small.jsonl"\ngrader = "python:grader.py:grade"')
+    body = "def grade(answer, expected):\n    return True\n"
+    project.folder.commit({"netlify.toml": QUICK, "publisher.toml": text, "grader.py": body}, "Own grader")
+    assert project.run("bench").code == 0
+    opened = Opened.open(project.folder.path, {})
+    (record,) = opened.pending.records()
+    assert pipeline.enter(opened, record).verdict.verdict == "kept"
+    project.folder.commit({"README.md": "x"}, "Say more")
+    assert project.run("changed", "--json").json["changed"] is False
+    project.folder.commit({"grader.py": body.replace("True", "answer == expected")}, "Be strict")
+    assert project.run("changed", "--json").json["changed"] is True
 
 
 @pytest.mark.parametrize("repo", [{"full_name": "stranger/fork"}, None])

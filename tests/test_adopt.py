@@ -135,3 +135,36 @@ def test_a_commit_of_init_holds_what_was_written_and_nothing_else(tmp_path: Path
     )
     again = project.run(*arguments)
     assert (again.code, again.out.count("same     ")) == (0, 4)
+
+
+def test_a_commit_of_init_leaves_changes_of_others_alone(tmp_path: Path) -> None:
+    """A file that is there and differs may be somebody's work in progress: it is neither written nor committed."""
+    project = Project.create(tmp_path)
+    path = project.folder.path / "publisher.toml"
+    path.write_text(f"{path.read_text()}# not finished\n")
+    for key, value in [("user.name", "a"), ("user.email", "a@example.org")]:
+        project.folder.git("config", key, value)
+    assert project.run("init", "--site", "demo", "--requirement", "x==1", "--commit").code == 0
+    assert "publisher.toml" in project.folder.git("diff", "--name-only")
+
+
+def test_init_writes_nothing_outside_the_repository(tmp_path: Path) -> None:
+    """A folder that is a link somewhere else is named, and nothing is written there or here."""
+    project = Project.create(tmp_path, remote=False)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (project.folder.path / ".github").symlink_to(outside)
+    done = project.run("init", "--site", "demo", "--requirement", "x==1", "--action", f"o/r@{COMMIT}", "--overwrite")
+    assert (done.code, list(outside.iterdir())) == (2, [])
+    assert "a folder on its way is a link" in done.err
+    assert project.folder.git("diff", "--name-only") == ""
+
+
+def test_a_hint_of_init_can_be_pasted(tmp_path: Path) -> None:
+    """The name of a model may hold anything that a shell would run."""
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "$(id).gguf").write_text("x")
+    (tmp_path / "z.gguf").write_text("x")
+    with pytest.raises(UsageError) as raised:
+        starter.find_model(tmp_path, "")
+    assert raised.value.hint == "--model 'a b/$(id).gguf'"

@@ -18,10 +18,12 @@ from publisher import schema
 from publisher.config import parse
 from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
+from publisher.git import Repository
 from publisher.host import HostInfo, HostOptions, running
 from publisher.publishing import handover
 from publisher.publishing.extend import as_measured
 from publisher.publishing.project import Project as Opened
+from publisher.publishing.trust import TrustedBranch
 from publisher.samples import pack_samples, unpack_samples
 from publisher.schema import Record, Sample
 from tests import made
@@ -384,3 +386,14 @@ def test_only_numbers_of_samples_that_extensions_reach_are_taken() -> None:
         return as_measured(configuration, "full", told).tier("full")["small"]
 
     assert [taken(samples) for samples in range(1, 9)] == [1, 2, 1, 4, 1, 1, 7, 1]
+
+
+def test_a_tag_does_not_stand_for_the_trusted_branch(tmp_path: Path) -> None:
+    """Without a remote as well: git itself would take the tag of that name first."""
+    folder = GitFolder.create(tmp_path / "work")
+    wanted = folder.commit({"a": "1"}, "Trusted")
+    folder.git("checkout", "-q", "-b", "other")
+    folder.commit({"a": "2"}, "Not trusted")
+    folder.git("tag", "main")
+    trusted = TrustedBranch(Repository(folder.path), None, "main")
+    assert trusted.tip == wanted == folder.git("rev-parse", "refs/heads/main").strip()

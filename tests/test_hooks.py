@@ -60,6 +60,18 @@ def test_a_push_waits_for_the_gate(tmp_path: Path) -> None:
     assert git(project, "push", "-q", "origin", ":worse").returncode == 0
 
 
+def test_a_branch_without_a_model_is_pushed(tmp_path: Path) -> None:
+    """A branch of pages has no publisher.toml, so no gate can say anything about it."""
+    project = Project.create(tmp_path)
+    assert project.run("hooks", "install").code == 0
+    git(project, "checkout", "-q", "--orphan", "pages")
+    git(project, "rm", "-rqf", ".")
+    project.folder.commit({"index.html": "hi"}, "Pages")
+    done = git(project, "push", "origin", "pages")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to measure" in done.stderr
+
+
 def test_hooks_of_others_are_left_alone(tmp_path: Path) -> None:
     """Somebody else's script, husky and pre-commit are named with what to add; nothing is half installed."""
     project = Project.create(tmp_path)

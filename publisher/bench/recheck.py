@@ -57,7 +57,7 @@ SHOWN = 10
 LONGEST_RUN = 10 * 365 * 86_400.0
 """Seconds: no duration, latency or queue can be longer."""
 MOST_TOKENS = 1 << 40
-LONGEST_PROOF = 100
+_PROOF = re.compile(r"([0-9a-f]{16}:[0-9a-f]{64})?")
 LONGEST_ANSWER = 4000
 LARGEST = 1e6
 """No measure of an answer can be larger; shares are at most 1."""
@@ -231,7 +231,7 @@ def _fault(job: Job, sample: Sample, seed: int, private: set[str]) -> str:
         return "measures or times that cannot be"
     if max(len(sample.answer), len(sample.reason)) > LONGEST_ANSWER or len(sample.text) > job.config.ledger.clip:
         return "a longer text than [ledger] clip allows, or a longer answer"
-    if sample.withheld != (sample.suite in private) or len(sample.proof) > LONGEST_PROOF:
+    if sample.withheld != (sample.suite in private) or not _PROOF.fullmatch(sample.proof):
         return "words are there though its suite is private, or withheld though it is public"
     return "" if sample.redacted == 0 or job.config.ledger.redact else "redacted, but there are no patterns"
 

@@ -12,6 +12,7 @@ from publisher.cli.gate import exit_code
 from publisher.cli.init import hooks_folder
 from publisher.cli.shared import Notes, open_project
 from publisher.cli.terminal import echo, note
+from publisher.config import FILE
 from publisher.publishing import hooks, pipeline
 from publisher.publishing.compare import report_of
 from publisher.publishing.report import report_lines
@@ -80,6 +81,9 @@ def before_push(ctx: click.Context, from_environment: bool) -> None:
     lines = "" if from_environment else sys.stdin.read(LARGEST)
     worst = 0
     for commit in hooks.pushed(lines, os.environ if from_environment else {}):
+        if project.repository.blob(commit, FILE) is None:
+            note(f"{commit[:12]} has no {FILE}, so there is nothing to measure")  # such as a branch of pages
+            continue
         record = pipeline.bench(project, commit, hooks.tier_of(project, commit), Notes())
         verdict = pipeline.verdict_of(project, record)
         _say(project, record, verdict)

@@ -62,12 +62,16 @@ def command(
     with tempfile.TemporaryDirectory() as folder:
         found = _installation(requirement, action, Path(folder))
         made = starter.files(hooks_folder(), found, config)
-        for name, wanted in made.items():
-            _write(root, name, wanted, overwrite=overwrite)
+        wheel = [found.requirement[2:]] if found.wheel is not None else []
+        for name in (*made, *wheel):
+            _check_inside(root, name)
+        # What stays as it is may hold changes of somebody's own: those are not committed.
+        written = [name for name, wanted in made.items() if _write(root, name, wanted, overwrite=overwrite)]
         if found.wheel is not None:
-            shutil.copyfile(found.wheel, root / found.requirement)
-            echo(f"written  {found.requirement[2:]} (this publisher, which no index has)")
-            made |= {found.requirement[2:]: ""}
+            (root / wheel[0]).unlink(missing_ok=True)  # it may be a link
+            shutil.copyfile(found.wheel, root / wheel[0])
+            echo(f"written  {wheel[0]} (this publisher, which no index has)")
+            made |= {wheel[0]: ""}
     if chosen is not None and chosen.path is not None:
         remember(chosen.path, os.environ)
         echo(f"found    {chosen.path}: by its sha256, on this machine; elsewhere PUBLISHER_MODELS names its folder")
@@ -75,7 +79,7 @@ def command(
         echo("no workflows: this installation does not know its action; --action OWNER/REPO@COMMIT writes them")
     own = [name for name in (chosen.source if chosen is not None else "", suite) if name and (root / name).is_file()]
     if commit:
-        done = commit_files(root, [*made, *own], "Publish benchmarks")
+        done = commit_files(root, [*written, *wheel, *own], "Publish benchmarks")
         echo("committed" if done else "committed already")
     echo("next:")
     for step in starter.next_steps(root, site, own, made, committed=commit):
@@ -91,8 +95,14 @@ def _installation(requirement: str, action: str, folder: Path) -> adopt.Installa
     return adopt.Installation(found.requirement, found.wheel, address or found.action)
 
 
-def _write(root: Path, name: str, wanted: str, *, overwrite: bool) -> None:
-    """Write a file, or say why it stays as it is."""
+def _check_inside(root: Path, name: str) -> None:
+    """Raise UsageError where a folder on the way to a file is a link that leads out of the repository."""
+    if not (root / name).parent.resolve().is_relative_to(root.resolve()):
+        raise UsageError(f"{name} would be written outside the repository: a folder on its way is a link")
+
+
+def _write(root: Path, name: str, wanted: str, *, overwrite: bool) -> bool:
+    """Write a file, or say why it stays as it is; return whether it has the wanted contents now."""
     target = root / name
     there = target.read_bytes()[:LARGEST].decode(errors="replace") if target.is_file() else None
     if there == wanted:
@@ -103,6 +113,8 @@ def _write(root: Path, name: str, wanted: str, *, overwrite: bool) -> None:
     else:
         echo(f"kept     {name}; --overwrite would change it:")
         echo(starter.difference(name, there, wanted))
+        return False
+    return True
 
 
 def hooks_folder() -> Path:

@@ -41,10 +41,12 @@ def find_model(root: Path, wanted: str) -> Model | None:
     Raises UsageError where the file is not there, or where there are several.
     """
     if not wanted:
-        found = [path for path in sorted(root.rglob("*.gguf")) if ".git" not in path.parts][:20]
+        found = [path for path in sorted(root.rglob("*.gguf")) if ".git" not in path.parts and path.is_file()][:20]
         if len(found) > 1:
             names = ", ".join(str(path.relative_to(root)) for path in found)
-            raise UsageError(f"several models are here: {names}", hint=f"--model {found[0].relative_to(root)}")
+            raise UsageError(
+                f"several models are here: {names}", hint=f"--model {shlex.quote(str(found[0].relative_to(root)))}"
+            )
         return _of_file(root, found[0]) if found else None
     if re.match(r"(hf|https|http|git|s3|builtin|local):", wanted):
         stem = re.split(r"[/:]", wanted.removesuffix(".gguf"))[-1]

@@ -31,15 +31,16 @@ class TrustedBranch:
     def tip(self) -> str:
         """The newest commit of the branch, on the remote where there is one; UsageError where there is none."""
         if not self._tip:
-            self._tip = self._tip_on(self.remote) if self.remote else self.repository.resolve(self.name)
+            # By its whole name: a tag that is called like the branch would come first.
+            ref = f"refs/heads/{self.name.removeprefix('refs/heads/')}"
+            self._tip = self._tip_on(self.remote, ref) if self.remote else self.repository.resolve(ref)
         return self._tip
 
     def has(self, commit: str) -> bool:
         """Return whether a commit is on the branch."""
         return commit == self.tip or self.repository.is_ancestor(commit, self.tip)
 
-    def _tip_on(self, remote: str) -> str:
-        ref = f"refs/heads/{self.name.removeprefix('refs/heads/')}"
+    def _tip_on(self, remote: str, ref: str) -> str:
         tip = self.repository.remote_refs(remote, ref).get(ref)
         if tip is None:
             raise UsageError(

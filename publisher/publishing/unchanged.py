@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from publisher.config.metrics import PROGRAM
 from publisher.errors import PublisherError
 from publisher.files import canonical_json, sha256_hex
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 def same_inputs(project: Project, target: Target) -> str:
     """Return the newest kept run that measured what `target` would measure, or nothing.
 
-    Compared are model, prompt, sampling, engine options, suites and k as they are declared, and the committed files
-    that they name. A new build of the engine is no change of the commit, so it is not looked at.
+    Compared are model, prompt, sampling, engine options, suites, metrics and k as they are declared, and the committed
+    files that they and their graders name. A new build of the engine is no change of the commit: it does not count.
     """
     wanted = _inputs(project, target)
     for run in reversed(project.runs()):
@@ -36,9 +37,15 @@ def _inputs(project: Project, target: Target) -> str:
     """Return the digest of everything that a commit says about what is measured."""
     config, commit = target.config, target.commit
     suites = {name: config.suites[name] for name in config.tier(target.tier)}
-    places = [(config.model.source, commit), *((suite.source, target.policy or commit) for suite in suites.values())]
+    rules = target.policy or commit
+    places = [(config.model.source, commit), *((suite.source, rules) for suite in suites.values())]
+    # A grader is python:PATH:FUNCTION; a metric's source is a path of the commit, or a program's, python:PATH.
+    programs = [suite.grader for suite in suites.values()] + [one.source for one in config.metrics.values()]
+    named = [(source.split(":")[1], rules) for source in programs if source.startswith(PROGRAM)]
+    named += [(one.source, commit) for one in config.metrics.values() if one.source]
+    places += [(path, at) for path, at in named if path]
     blobs = [project.repository.blob(at, source) if _is_committed(source) else source for source, at in places]
-    parts = [config.model, config.prompt, config.engine, suites, config.tier(target.tier), blobs]
+    parts = [config.model, config.prompt, config.engine, suites, config.metrics, config.tier(target.tier), blobs]
     return sha256_hex(canonical_json(msgspec.to_builtins(parts)))
 
 

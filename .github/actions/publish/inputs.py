@@ -11,6 +11,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+VERDICTS = {"rejected", "inconclusive", "held", "unchanged"}
+
 
 def main() -> None:
     """Print the outputs, or one message and exit with 2."""
@@ -19,6 +21,11 @@ def main() -> None:
         sys.exit(wrong("step", "bench, gate or publish"))
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
         sys.exit(wrong("revision", "the full hash of a commit"))
+    if not re.fullmatch(r"[^\s\x00-\x20-][^\s\x00-\x20]{0,199}", os.environ["POLICY_REF"]):
+        # Without one every commit would bring its own rules.
+        sys.exit(wrong("policy-ref", "the name of the trusted branch"))
+    if not set(filter(None, re.split(r"[,\s]+", os.environ["FAIL_ON"]))) <= VERDICTS:
+        sys.exit(wrong("fail-on", f"some of {', '.join(sorted(VERDICTS))}, separated by commas"))
     if not re.fullmatch(r"[0-9]{1,20}" if step != "bench" else r"[0-9]{0,20}", artifact):
         sys.exit(wrong("artifact-id", "the number that the bench step gave as its output artifact-id"))
     flags = os.environ["CMAKE_ARGS"].split()
