@@ -211,3 +211,45 @@ def test_the_chart_can_be_read_with_the_keyboard(browser: Browser, address: str)
         browser.call("Input.dispatchKeyEvent", type="keyDown", key=key)
         browser.call("Input.dispatchKeyEvent", type="keyUp", key=key)
     assert "80.0 ± 3.7" in browser.value("document.querySelector('.readout').textContent")
+
+
+@pytest.mark.parametrize(("path", "box"), [("samples/words/", ".tiles"), ("", ".chart-wide")])
+def test_a_map_or_chart_is_one_tab_stop(browser: Browser, address: str, path: str, box: str) -> None:
+    """The tab key enters it once; arrow keys go through it, and the last mark is where the tab key comes back to."""
+    browser.open(address + path, width=1280)
+    stops = f"[...document.querySelectorAll('{box} a')].filter(one => one.tabIndex === 0)"
+    assert browser.value(f"{stops}.length") == 1
+    browser.value(f"document.querySelector('{box} a').focus()")
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key="End")
+    assert browser.value(f"{stops}.length") == 1
+    assert browser.value(f"document.activeElement === {stops}[0]")
+    assert browser.value(f"document.activeElement === [...document.querySelectorAll('{box} a')].at(-1)")
+
+
+def test_the_map_goes_by_rows(browser: Browser, address: str) -> None:
+    """In a map of problems the down key goes to the square below."""
+    browser.open(address + "samples/words/", width=390)
+    browser.value("document.querySelector('.tiles a').focus()")
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowDown")
+    places = "[document.activeElement, document.querySelector('.tiles a')].map(one => one.getBoundingClientRect())"
+    below, first = browser.value(f"{places}.map(one => [one.left, one.top])")
+    assert below[0] == first[0]
+    assert below[1] > first[1]
+
+
+def test_paper_shows_everything(browser: Browser, address: str) -> None:
+    """Printed, folded answers are open, squares are drawn by borders, nothing scrolls, and colours are those of day."""
+    browser.open(address + "samples/words/", width=718, dark=True)
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.call("Emulation.setEmulatedMedia", media="print", features=features)
+    style = "getComputedStyle(document.querySelector('{}')).{}"
+    assert browser.value(style.format(".tile.right", "borderTopWidth")) == "12px"
+    assert browser.value(style.format(".problem", "display")) == "block"
+    assert browser.value(style.format("body", "backgroundColor")) == "rgb(253, 253, 251)"
+    closed = "document.querySelectorAll('details').forEach(one => { one.open = false; })"
+    browser.value(closed)
+    assert browser.value("document.querySelector('details .read').getBoundingClientRect().height") > 40
+    scrolled = "[...document.querySelectorAll('main *')].filter(one => one.scrollHeight > one.clientHeight + 40"
+    clipped = " && one.clientHeight && getComputedStyle(one).overflowY !== 'visible').length"
+    assert browser.value(scrolled + clipped) == 0
+    browser.call("Emulation.setEmulatedMedia", media="", features=[])

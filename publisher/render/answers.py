@@ -107,7 +107,9 @@ class AnswersPage:
 
 def pages(snapshot: Snapshot) -> Iterator[Draft]:
     """Yield the pages of every suite's answers."""
-    reader = Reader(Formulas(site_folder() / "vendor/temml/temml.min.js"), len(snapshot.samples))
+    public = {suite.name for suite in snapshot.record.suites if suite.public}
+    told = sum(sample.suite in public for sample in snapshot.samples)
+    reader = Reader(Formulas(site_folder() / "vendor/temml/temml.min.js"), told)
     for result in snapshot.record.results:
         for view in answers_pages(snapshot, result, reader):
             title = f"{result.suite}: answers" + (f", page {view.number}" if view.number > 1 else "")

@@ -112,10 +112,16 @@ class Formulas:
         """Take the path of Temml's script."""
         self._script = script
         self._call: quickjs.Object | None = None
+        self._known: dict[tuple[str, bool], str] = {}
 
     def mathml(self, source: str, *, block: bool) -> str:
         """Return a formula's MathML, safe to put into a page; "" where it cannot be typeset."""
-        source = source.strip()
+        key = source.strip(), block
+        if key not in self._known:
+            self._known[key] = self._typeset(*key)
+        return self._known[key]
+
+    def _typeset(self, source: str, block: bool) -> str:
         if not source or len(source) > LONGEST or _depth(source) > DEEPEST or _DEFINES.search(source):
             return ""
         call = self._call = self._call or self._start()
@@ -168,7 +174,10 @@ def _rebuilt(node: ET.Element, depth: int) -> str:
         raise _ForeignError
     kept = {name: value for name, value in node.attrib.items() if _fits(name, value)}
     classes = [name for name in node.get("class", "").split() if name in _CLASSES]
-    classes += [name for mark, name in _DRAWN if mark.search(f"{node.get('notation', '')};{node.get('style', '')}")]
+    style = node.get("style", "")
+    drawn = f"{node.get('notation', '')};{style if 'border' in style else ''}"
+    if drawn != ";":
+        classes += [name for mark, name in _DRAWN if mark.search(drawn)]
     if classes:
         kept["class"] = " ".join(classes)
     # HTML's own checker takes these two on mstyle only, and MathML Core has no menclose.

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from publisher.render.formulas import Formulas
 
-LONGEST, SHORTEST = 3_000, 300
+LONGEST, SHORTEST = 3_000, 160
 """Characters at the end of an answer that are typeset: of each where answers are few, and where they are many."""
-MOST = 1_500_000
+MOST = 400_000
 """Characters that are typeset in one site, shared among its answers."""
 _THOUGHT = re.compile(r"\A\s*<think(?:ing)?>")
 _THOUGHT_ENDS = "</think>"
@@ -126,7 +126,7 @@ class Reader:
         """Take what typesets formulas, and among how many answers the bound is shared."""
         self.limit = max(SHORTEST, min(LONGEST, MOST // max(1, answers)))
         """Characters at the end of each answer that are typeset."""
-        self._left = 2 * MOST
+        self._left = 4 * MOST
         self._formulas = formulas
         self._known: dict[tuple[str, ...], Markup] = {}
         self._markdown = _markdown()

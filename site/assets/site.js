@@ -68,7 +68,29 @@
     });
   });
 
-  // Under a chart: the figures of the mark below the pointer or in focus. Arrow keys go from mark to mark.
+  // Maps and charts are one tab stop each: arrow keys, Home and End go from mark to mark.
+  function rove(box, selector) {
+    var marks = Array.from(box.querySelectorAll(selector));
+    function stop(mark, value) { mark.setAttribute("tabindex", value); }
+    marks.forEach(function (mark, place) { stop(mark, place ? "-1" : "0"); });
+    box.addEventListener("keydown", function (event) {
+      var place = marks.indexOf(event.target);
+      if (place < 0 || event.ctrlKey || event.altKey || event.metaKey) { return; }
+      var row = marks.filter(function (mark) { return mark.offsetTop === marks[0].offsetTop; }).length;
+      var to = {
+        ArrowLeft: place - 1, ArrowRight: place + 1, ArrowUp: place - row, ArrowDown: place + row,
+        Home: 0, End: marks.length - 1
+      }[event.key];
+      if (to === undefined || !marks[to]) { return; }
+      event.preventDefault();
+      stop(marks[place], "-1");
+      stop(marks[to], "0");
+      marks[to].focus();
+    });
+  }
+  document.querySelectorAll(".tiles").forEach(function (map) { rove(map, "a"); });
+
+  // Under a chart: the figures of the mark below the pointer or in focus.
   document.querySelectorAll("figure.trend").forEach(function (figure) {
     var readout = figure.querySelector(".readout");
     var usual = Array.from(readout.childNodes);
@@ -82,15 +104,6 @@
     function reset() { readout.replaceChildren.apply(readout, usual); }
     figure.addEventListener("pointerleave", reset);
     figure.addEventListener("focusout", reset);
-    figure.addEventListener("keydown", function (event) {
-      var chart = event.target.closest("svg.chart");
-      if (!chart) { return; }
-      var marks = Array.from(chart.querySelectorAll("a"));
-      var place = marks.indexOf(event.target);
-      var to = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: marks.length - 1 }[event.key];
-      if (to === undefined || !marks[to]) { return; }
-      event.preventDefault();
-      marks[to].focus();
-    });
+    figure.querySelectorAll("svg.chart").forEach(function (chart) { rove(chart, "a"); });
   });
 })();
