@@ -42,6 +42,17 @@ def test_a_run_can_be_read_back(repository: GitFolder) -> None:
     assert lines[0].why == "s is rejected"
 
 
+def test_a_run_of_a_commit_with_a_very_long_subject_can_be_read_back(repository: GitFolder) -> None:
+    """Nobody bounds the first line of a commit's message, and the ledger rejects lines that are too long."""
+    ledger = Ledger(repository.opened)
+    base = record(repository.git("rev-parse", "HEAD"))
+    run = msgspec.structs.replace(base, commit=msgspec.structs.replace(base.commit, subject="x" * 5000))
+    failing = [RuleResult(rule="threshold", suite="s", outcome="fail", reason="y" * 5000)]
+    decided = msgspec.structs.replace(verdict(run, "rejected"), rules=failing)
+    ledger.append(history.run_files(run, decided, b"samples"), "run\n")
+    assert [one.line.verdict for one in history.read_runs(ledger)] == ["rejected"]
+
+
 def test_the_ledger_is_an_orphan_branch_and_leaves_the_folder_alone(repository: GitFolder) -> None:
     """Nothing of the user's history, index or folder is touched."""
     enter(Ledger(repository.opened), repository.git("rev-parse", "HEAD"))

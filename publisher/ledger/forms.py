@@ -35,7 +35,9 @@ _DEPLOY = re.compile(r"[A-Za-z0-9_-]{0,64}\Z")
 _ADDRESS = re.compile(r"[!-~]{0,300}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[0-9T:.Z+-]{0,30}\Z")
-_LONGEST, _LONGEST_NAME, _MOST_SUITES = 2000, 100, 1000
+LONGEST = 2000
+"""Characters of a subject or a reason."""
+_LONGEST_NAME, _MOST_SUITES = 100, 1000
 
 
 def check_line(run_id: str, line: HistoryLine) -> None:
@@ -44,7 +46,7 @@ def check_line(run_id: str, line: HistoryLine) -> None:
     _require(line.run_id == run_id, "run_id", line.run_id)
     _require(is_full_hash(line.commit) and line.commit.startswith(commit), "commit", line.commit)
     _require(line.tier == tier, "tier", line.tier)
-    _require(len(line.subject) <= _LONGEST and len(line.why) <= _LONGEST, "subject or reason", line.subject)
+    _require(len(line.subject) <= LONGEST and len(line.why) <= LONGEST, "subject or reason", line.subject)
     short = (line.started, line.fingerprint, line.generation, line.salt, line.reset, *line.scores)
     _require(max(map(len, short)) <= _LONGEST_NAME, "name", max(short, key=len))
     _require(len(line.scores) <= _MOST_SUITES, "number of suites", str(len(line.scores)))
@@ -82,14 +84,14 @@ def check_pruned(line: HistoryLine, pruned: Pruned) -> None:
 def check_decision(line: HistoryLine, decision: Decision) -> None:
     """Raise StorageError unless a decision of a person is about this run."""
     _require(decision.run_id == line.run_id, "run_id", decision.run_id)
-    _require(len(decision.who) <= _LONGEST_NAME and len(decision.reason) <= _LONGEST, "who or reason", decision.who)
+    _require(len(decision.who) <= _LONGEST_NAME and len(decision.reason) <= LONGEST, "who or reason", decision.who)
     check_time(decision.time)
 
 
 def check_end(run_id: str, end: GivenUp | TakenDown) -> None:
     """Raise StorageError unless the entry that ended a run is about that run."""
     _require(end.run_id == run_id, "run_id", end.run_id)
-    _require(len(end.who) <= _LONGEST_NAME and len(end.why) <= _LONGEST, "who or why", end.who)
+    _require(len(end.who) <= _LONGEST_NAME and len(end.why) <= LONGEST, "who or why", end.who)
     check_time(end.time)
 
 
@@ -107,7 +109,7 @@ def check_move(move: LiveMove) -> None:
     _of_any_run(move.run_id, move.snapshot, move.commit)
     _require(bool(_DEPLOY.match(move.deploy_id)), "deploy", move.deploy_id)
     _require(not move.previous or is_full_hash(move.previous), "previous commit", move.previous)
-    _require(len(move.who) <= _LONGEST_NAME and len(move.why) <= _LONGEST, "who or why", move.who)
+    _require(len(move.who) <= _LONGEST_NAME and len(move.why) <= LONGEST, "who or why", move.who)
     check_time(move.time)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from publisher import schema
 from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
+from publisher.ledger.forms import LONGEST
 from publisher.ledger.index import Run, index_of
 from publisher.schema import (
     BuildRequest,
@@ -65,14 +66,14 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
     return HistoryLine(
         run_id=record.run_id,
         commit=record.commit.sha,
-        subject=record.commit.subject,
+        subject=record.commit.subject[:LONGEST],
         tier=record.tier,
         started=record.started,
         verdict=verdict.verdict if verdict else "inconclusive",
         fingerprint=record.fingerprint,
         generation=record.generation,
         salt=record.salt,
-        why=failing,
+        why=failing[:LONGEST],
         scores={result.suite: _score(result, suites[result.suite]) for result in record.results},
         conditions=sha256_hex(canonical_json(record.conditions)) if record.conditions else "",
         stopped_early=record.stopped_early.why if record.stopped_early else "",
