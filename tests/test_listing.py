@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 
+from publisher.ledger import history
 from publisher.ledger.history import Run
 from publisher.publishing.listing import Shown, runs_table, state_of, state_words
 from publisher.schema import GivenUp, HistoryLine, Receipt, TakenDown
 from tests import made
+from tests.shelf import Shelf, shelf
 
 RUN = "20261120T201133Z-0123456789ab-full"
 LINE = made.line(RUN, 75.0, subject="Change", snapshot="snapshot-0123456789ab")
@@ -74,3 +78,89 @@ def test_the_table_fits_80_columns_whatever_the_ledger_says() -> None:
     assert max(map(len, text.splitlines())) <= 80, text
     assert not any(ord(letter) < 32 for letter in text.replace("\n", ""))
     assert RECEIPT.address in runs_table(runs, shown, addresses=True)
+
+
+def test_a_score_on_another_version_of_a_suite_is_marked() -> None:
+    """The newest run's version counts; the legend says what the mark means, and is absent without one."""
+    (name, score), *_ = LINE.scores.items()
+    other = msgspec.structs.replace(score, suite="f" * 64)
+    old, new = Run(line(scores={name: other})), Run(LINE)
+    rows = runs_table([old, new], Shown()).splitlines()
+    assert [f"{score.stderr:.1f}*" in row for row in rows if RUN.split("-")[1] in row] == [True, False]
+    assert rows[-1].startswith("* another version")
+    assert "*" not in runs_table([new], Shown())
+
+
+@pytest.fixture(name="on", scope="module")
+def shelf_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    """Return a shelf with a kept and a rejected run of different days; only the last test publishes a third."""
+    with shelf(tmp_path_factory.mktemp("listing")) as on:
+        on.enter(started="20261118T100000Z")
+        on.enter("rejected", started="20261119T100000Z")
+        yield on
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        ([], 2),
+        (["--verdict", "kept"], 1),
+        (["--state", "unfinished"], 1),
+        (["--state", "live"], 0),
+        (["--suite", "s", "--tier", "full"], 2),
+        (["--since", "2026-11-19"], 1),
+        (["--until", "2026-11-18"], 1),
+        (["--until", "2026-11-18T09:00"], 0),
+        (["--label", "rejected"], 1),
+    ],
+)
+def test_runs_are_filtered(on: Shelf, arguments: list[str], count: int) -> None:
+    """By verdict, state, suite, tier, time and label; a date as an end means the whole day."""
+    done = on.user.run("log", "--json", *arguments)
+    assert (done.code, len(done.json)) == (0, count), done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--tier", "ful"], "did you mean full?"),
+        (["--suite", "zebra"], "there are: s"),
+        (["--branch", "main"], "no run has it"),
+        (["--label", "gold"], "no run has it"),
+        (["--verdict", "refused"], "'rejected'"),
+        (["--since", "yesterday"], "2026-11-20"),
+    ],
+)
+def test_a_filter_that_no_run_has_is_an_error(on: Shelf, arguments: list[str], words: str) -> None:
+    """A word that was mistyped must not look like an empty ledger."""
+    done = on.user.run("log", *arguments)
+    assert (done.code, words in done.err) == (2, True), done.err
+
+
+def test_a_run_remembers_its_branch() -> None:
+    """The line of history has the branch of the record; older records have none."""
+    run = made.record("a" * 40)
+    commit = msgspec.structs.replace(run.commit, branch="experiment/x")
+    assert history.summarize(msgspec.structs.replace(run, commit=commit)).branch == "experiment/x"
+    assert history.summarize(run).branch == ""
+
+
+def test_live_says_whether_it_is_locked(on: Shelf) -> None:
+    """With a token the host is asked; without one that is said."""
+    receipt = on.publish()
+    assert "not locked" in on.user.run("live").out
+    on.netlify.lock(receipt.deploy_id)
+    assert on.user.run("live", "--json").json["locked"] is True
+    assert on.user.run("live", "--unlock").out.splitlines()[-1].startswith("not locked")
+    assert "not known" in on.user.run("live", NETLIFY_AUTH_TOKEN="").out
+
+
+def test_the_branch_is_the_one_that_is_checked_out(on: Shelf) -> None:
+    """A commit that is checked out by itself has none, unless the caller says where it was pushed to."""
+    assert on.project.target("HEAD", "").branch == "main"
+    on.folder.git("checkout", "--quiet", "--detach")
+    assert (on.project.target("HEAD", "").branch, on.project.target("HEAD", "", "release/1").branch) == (
+        "",
+        "release/1",
+    )
+    on.folder.git("checkout", "--quiet", "main")

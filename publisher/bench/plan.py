@@ -57,6 +57,8 @@ class Job:
     started: dt.datetime
     policy: str = ""
     """The commit that suites and graders are read from, where they are not the measured commit's own."""
+    branch: str = ""
+    """The branch that the commit is measured on, where that is known; it decides nothing."""
 
     @property
     def minutes(self) -> float | None:

@@ -234,11 +234,22 @@ def _slices(part: PlannedSuite, right: Mapping[str, int], drawn: Mapping[str, in
     }
 
 
+_BRANCH = 200
+"""Characters of a branch's name that are kept."""
+
+
 def commit_identity(job: Job, *, dirty: bool) -> CommitIdentity:
     """Return what git says of the commit; `dirty` is of the working tree that it was measured beside."""
     commit = job.repository.commit(job.commit)
     time = dt.datetime.fromtimestamp(commit.time, dt.UTC)
-    return CommitIdentity(sha=commit.sha, subject=commit.subject, author=commit.author, time=_time(time), dirty=dirty)
+    return CommitIdentity(
+        sha=commit.sha,
+        subject=commit.subject,
+        author=commit.author,
+        time=_time(time),
+        dirty=dirty,
+        branch=job.branch[:_BRANCH],
+    )
 
 
 def _model(job: Job, facts: ModelFacts) -> ModelIdentity:

@@ -78,6 +78,7 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
         conditions=sha256_hex(canonical_json(record.conditions)) if record.conditions else "",
         stopped_early=record.stopped_early.why if record.stopped_early else "",
         reset=verdict.reset if verdict else "",
+        branch=record.commit.branch,
     )
 
 

@@ -78,6 +78,7 @@ def read_run(project: Project, target: Target, path: Path, note: Callable[[str],
         record.salt[:100],
         dt.datetime.now(dt.UTC),
         target.policy,
+        target.branch or record.commit.branch,
     )
     checked = recheck(job, record, unpack_samples(packed))
     if checked.regraded:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 """Columns of the narrowest terminal that the tables fit."""
-_TIER, _SUBJECT = 8, 26
+_TIER, _SUBJECT = 8, 24
 HEADINGS = ["commit", "subject", "tier", "score ± s.e.", "state"]
 _MARKS = {
     "published": "✓",
@@ -31,6 +31,10 @@ _MARKS = {
     "unreadable": "!",
     "unfinished": "…",
 }
+STATES = (*_MARKS, "given up", "pruned", "taken down", "live", "pinned")
+"""The words that tell runs apart."""
+OTHER_VERSION = "*"
+"""Marks a score of a suite that has other problems, or another grader, in its newest run here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,20 @@ def state_of(run: Run) -> str:
     return "published" if run.receipt else "unfinished"
 
 
+def state_names(run: Run, shown: Shown) -> list[str]:
+    """Return every word of STATES that is true of a run: its state, and whether it is live or pinned."""
+    words = [state_of(run)]
+    if run.receipt is not None:
+        words += (["live"] if run.run_id == shown.live else []) + (["pinned"] if run.run_id in shown.pins else [])
+    return words
+
+
 def state_words(run: Run, shown: Shown) -> str:
     """Return a run's state with its mark, and whether it is live or pinned where that can be seen."""
-    state = state_of(run)
+    state, *places = state_names(run, shown)
     if run.receipt is None:
         return f"{_MARKS.get(state, '–')} {state}"
-    words = (["live"] if run.run_id == shown.live else []) + (["pinned"] if run.run_id in shown.pins else [])
-    return f"{'●' if 'live' in words else '✓'} {', '.join(words) or state}"
+    return f"{'●' if 'live' in places else '✓'} {', '.join(places) or state}"
 
 
 def reason_of(run: Run) -> str:
@@ -83,26 +94,33 @@ def reason_of(run: Run) -> str:
 def runs_table(runs: Iterable[Run], shown: Shown, *, headline: str = "", addresses: bool = False) -> str:
     """Return a table of runs; below a row its reason or, with `addresses`, its permanent address and its pins."""
     listed = list(runs)
-    lines = table(HEADINGS, [_row(run, shown, headline) for run in listed]).splitlines()
+    newest = {name: score.suite for run in listed for name, score in run.line.scores.items()}
+    lines = table(HEADINGS, [_row(run, shown, headline, newest) for run in listed]).splitlines()
     below = [_below(run, shown, addresses=addresses) for run in listed]
     rows = [part for row, more in zip(lines[2:], below, strict=True) for part in (row, more) if part]
-    return "\n".join([*lines[:2], *rows])
+    marked = any(_chosen(run.line, headline, newest).endswith(OTHER_VERSION) for run in listed)
+    legend = [f"{OTHER_VERSION} another version of the suite than in its newest run here"] if marked else []
+    return "\n".join([*lines[:2], *rows, *legend])
 
 
-def _row(run: Run, shown: Shown, headline: str) -> list[str]:
+def _row(run: Run, shown: Shown, headline: str, newest: Mapping[str, str]) -> list[str]:
     line = run.line
     return [
         one_line(line.commit[:12]),
         one_line(line.subject, _SUBJECT),
         one_line(line.tier, _TIER),
-        _score(line, headline),
+        _chosen(line, headline, newest),
         state_words(run, shown),
     ]
 
 
-def _score(line: HistoryLine, headline: str) -> str:
-    score = line.scores.get(headline) or next(iter(line.scores.values()), None)
-    return f"{score.score:.1f} ± {score.stderr:.1f}" if score else "—"
+def _chosen(line: HistoryLine, headline: str, newest: Mapping[str, str]) -> str:
+    """Return the score of the suite `headline`, or of the first one, marked where it is of another version."""
+    name = headline if headline in line.scores else next(iter(line.scores), "")
+    score = line.scores.get(name)
+    if score is None:
+        return "—"
+    return f"{score.score:.1f} ± {score.stderr:.1f}{OTHER_VERSION if score.suite != newest[name] else ''}"
 
 
 def _below(run: Run, shown: Shown, *, addresses: bool) -> str:

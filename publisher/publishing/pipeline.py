@@ -222,6 +222,7 @@ def measure_target(
         salt,
         started,
         target.policy,
+        target.branch,
     )
     measurement = measure(
         job,

@@ -121,6 +121,8 @@ class Target:
     """The tiers whose fresh measurements share their seeds, so that a higher one reuses a lower one's samples."""
     recordable: bool = True
     """Whether the trusted branch lets a run of this commit into the ledger."""
+    branch: str = ""
+    """The branch that the commit was pushed to, or is checked out as; empty where that is not known."""
 
     @property
     def salted_by(self) -> str:
@@ -252,7 +254,14 @@ class Project:
         config.tier(chosen)
         policy = self.policy(commit)
         recordable = not policy or (self._is_published_branch(config, branch) and self._is_on(branch, commit))
-        return Target(commit, config.of_tier(chosen), digest, chosen, policy, recordable=recordable)
+        known = branch or self._branch_of(commit)
+        return Target(commit, config.of_tier(chosen), digest, chosen, policy, recordable=recordable, branch=known)
+
+    def _branch_of(self, commit: str) -> str:
+        """Return the branch that is checked out here, where a commit is its newest."""
+        form = "--format=%(HEAD)%(refname:short)"
+        names = self.repository.text("for-each-ref", form, "--points-at", commit, "refs/heads").splitlines()
+        return next((name[1:] for name in names if name.startswith("*")), "")
 
     def convention(self, revision: str, branch: str) -> BranchConfig:
         """Return what becomes of a commit that was pushed to `branch`, by the rules that count for it."""

@@ -22,6 +22,8 @@ class CommitIdentity(Struct, frozen=True, kw_only=True):
     time: str
     dirty: bool
     """Whether the working tree differed from HEAD while this commit was benchmarked (the commit is what was read)."""
+    branch: str = ""
+    """The branch that the commit was measured on; "" where that is not known, and in records of older publishers."""
 
 
 class ModelIdentity(Struct, frozen=True, kw_only=True):

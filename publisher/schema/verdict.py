@@ -141,6 +141,8 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
     """The commit at which the baseline of this run started anew; a run before the first of its runs is no baseline."""
     decision: Decision | None = None
     """The last word of a maintainer who overruled the gate; `verdict` is then theirs."""
+    branch: str = ""
+    """The branch that the commit was measured on; "" where that is not known."""
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
