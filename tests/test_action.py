@@ -15,18 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from publisher.files import canonical_json
-from publisher.gate.baseline import Measured
-from publisher.gate.compare import identity
 from publisher.host import HostInfo, HostOptions, running
-from publisher.ledger.history import summarize
 from publisher.publishing import pipeline
 from publisher.publishing.project import Project as Opened
-from publisher.schema import Report
-from tests import made
 from tests.project import QUICK, Project, config
 from tests.runner import ACTION, ROOT, Runner, load, with_installed
 
@@ -322,28 +315,6 @@ def test_a_pull_request_gets_one_comment(stage: tuple[Path, HostInfo], forge: Fo
     assert "rejected" in forge.comments[1]["body"]
     refs = subprocess.run([*git, "ls-remote", "origin"], check=True, capture_output=True, text=True).stdout
     assert f"snapshot-{head[:12]}" not in refs
-
-
-@pytest.mark.parametrize(
-    ("word", "no_gain", "code", "failed"),
-    [("passed", False, "0", 0), ("rejected", False, "1", 1), ("rejected", True, "0", 0), ("rejected", True, "1", 1)],
-)
-def test_the_job_fails_as_the_gate_does(tmp_path: Path, word: str, no_gain: bool, code: str, failed: int) -> None:
-    """A tier that publishes nothing has an output too; a missing gain fails the job where the policy says so."""
-    run = made.record()
-    verdict = msgspec.structs.replace(made.verdict(run, word), no_gain=no_gain)
-    told = identity(Measured(summarize(run), run))
-    report = Report(run=told, verdict=verdict, scores={}, baseline=[], blind=[], samples=1, planned=1)
-    (tmp_path / "report.json").write_bytes(canonical_json(report))
-    (tmp_path / "report.md").write_text("x")
-    # A link may lead to what has no end.
-    (tmp_path / "publisher.toml").symlink_to("/dev/zero")
-    output = tmp_path / "output"
-    environment = {"GITHUB_OUTPUT": str(output), "GITHUB_WORKSPACE": str(tmp_path), "CODE": code}
-    command = [sys.executable, "-m", "publisher.cli.github", "outcome", "report.json", "outcome.json"]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == failed, done.stderr
-    assert f"verdict={word}\n" in output.read_text()
 
 
 @pytest.mark.model
