@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from publisher.cli.progress import Watch
-from publisher.cli.shared import open_project
+from publisher.cli.shared import open_project, warn_of_changes
 from publisher.cli.terminal import echo, echo_json
 from publisher.errors import UsageError
 from publisher.ledger.drift import checks
@@ -60,6 +60,7 @@ def command(
             raise UsageError("--scheduled measures the live run as it was measured, so it takes no other options")
         _scheduled(ctx, project, as_json=as_json)
         return
+    warn_of_changes(project, revision)
     if prompts:
         if fresh or no_reuse or out is not None:
             raise UsageError("--prompt only compares, so it takes neither --fresh, --no-reuse nor --out")

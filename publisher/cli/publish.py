@@ -11,7 +11,7 @@ import msgspec
 
 from publisher.cli.gate import exit_code
 from publisher.cli.progress import Watch
-from publisher.cli.shared import check_report, open_project, report_option, write_report
+from publisher.cli.shared import check_report, open_project, report_option, warn_of_changes, write_report
 from publisher.cli.terminal import append, echo, echo_json, note
 from publisher.config import AUTO
 from publisher.errors import UsageError
@@ -67,6 +67,7 @@ def command(
     project = open_project(ctx)
     convention = project.convention(revision, branch)
     tier = tier or convention.tier
+    warn_of_changes(project, revision if archive is None else "")
     if dry_run:
         ctx.exit(_rehearse(project, revision, tier, report_path))
     more: dict[str, Any] = {"fresh": fresh, "complete": complete, "archive": archive, "branch": branch}

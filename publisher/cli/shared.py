@@ -15,6 +15,7 @@ from publisher.cli.terminal import note, write_json, write_text
 from publisher.errors import UsageError
 from publisher.publishing.markdown import report_markdown
 from publisher.publishing.project import Project
+from publisher.publishing.uncommitted import remark
 
 if TYPE_CHECKING:
     from publisher.schema import Receipt, Record, Report
@@ -69,6 +70,13 @@ def local_host(project: Project) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise UsageError("--local: what the host wrote down cannot be read", hint=hint) from error
     return dict(word.split("=", 1) for word in words if word.startswith("NETLIFY_") and "=" in word)
+
+
+def warn_of_changes(project: Project, revision: str) -> None:
+    """Say on stderr which files that decide a run have changes that no commit has."""
+    text = remark(project, revision)
+    if text:
+        note(text)
 
 
 class Notes:

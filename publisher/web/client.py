@@ -134,6 +134,10 @@ class Web:
                 return _Fault(f"the answer is larger than {limit} bytes", sent=True, final=True)
 
 
+_LOCAL = "publisher serve   in another terminal, where that host does not run; the same command then continues"
+_REMOTE = "check the network; the same command continues from here"
+
+
 @dataclass(frozen=True, slots=True)
 class _Fault:
     """Why no answer came, whether the request may have reached the server, and whether another try is pointless."""
@@ -141,6 +145,8 @@ class _Fault:
     reason: str
     sent: bool
     final: bool = False
+    hint: str = ""
+    """What to do where trying again cannot help."""
 
 
 def _fault(error: Exception) -> _Fault:
@@ -150,7 +156,8 @@ def _fault(error: Exception) -> _Fault:
     if isinstance(error, requests.Timeout | urllib3.exceptions.ReadTimeoutError):
         return _Fault("no answer in time", sent=True)
     if isinstance(error, requests.exceptions.SSLError):
-        return _Fault("the TLS certificate or connection is not valid", sent=False)
+        hint = "check this machine's clock, and its certificates: SSL_CERT_FILE or REQUESTS_CA_BUNDLE may name others"
+        return _Fault("the TLS certificate or connection is not valid", sent=False, hint=hint)
     if isinstance(error, requests.ConnectionError):
         refused = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
         return _Fault("the connection was refused" if refused else "the connection broke", sent=not refused)
@@ -210,12 +217,13 @@ def _pause(outcome: Answer | _Fault, attempt: int) -> float:
 
 def _failure(what: str, url: str | Secret, outcome: Answer | _Fault, *, ambiguous: bool) -> NetworkError:
     """Return the error for a request that came to nothing: what, which host, why."""
-    host = host_of(url.reveal() if isinstance(url, Secret) else url)
+    plain = url.reveal() if isinstance(url, Secret) else url
+    host = host_of(plain)
     if isinstance(outcome, _Fault):
         return NetworkError(
             f"{what}: {outcome.reason} ({host})",
             ambiguous=ambiguous and outcome.sent,
-            hint="check the network; the same command continues from here",
+            hint=outcome.hint or (_LOCAL if address.is_loopback(plain) else _REMOTE),
         )
     asked = asked_pause(outcome.headers)
     wait = f"; it asks to wait {asked:.0f} s" if asked is not None and asked > LONGEST_PAUSE else ""
