@@ -106,3 +106,12 @@ def majority_at(answers: Sequence[Mapping[str, int]], right: Sequence[str], k: i
         winners = [answer for answer, count in counts.items() if count == most]
         points += (key in winners) / len(winners)
     return 100 * points / len(answers)
+
+
+LEAST_P = 1e-20
+"""Below this a p-value is only known to be smaller: what the exact distributions cut off has no digits any more."""
+
+
+def p_words(p_value: float, digits: int = 3) -> str:
+    """Return a p-value as people read it; none is 0."""
+    return f"p < {LEAST_P:g}" if p_value < LEAST_P else f"p = {p_value:.{digits}g}"

@@ -46,6 +46,8 @@ def test_a_kept_run_can_be_withdrawn(on: Shelf) -> None:
     (withdrawn,) = on.project.runs()
     assert (withdrawn.line.verdict, withdrawn.receipt is not None) == ("rejected", True)
     assert on.user.run("gate").code == 1
+    assert "the suite leaked" in on.user.run("log").out
+    assert "the suite leaked" in on.user.run("publish").err
     assert on.user.run("reject", run.run_id, "--reason", "again").code == 2
     assert on.user.run("accept", run.run_id, "--reason", "a false alarm").code == 0
     (back,) = on.project.runs()

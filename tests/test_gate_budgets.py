@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from publisher.config import Budget
-from publisher.schema import Counts, Quantiles
+from publisher.gate.baseline import Measured
+from publisher.schema import Counts, MetricValue, Quantiles
 from tests.gate_cases import result_on, run_of
 
 
@@ -42,6 +43,19 @@ def test_a_budget_has_a_direction(rule: Budget, outcome: str) -> None:
 def test_a_metric_that_was_not_recorded_is_inconclusive() -> None:
     """A record without the 95th percentile says nothing about it."""
     assert result_on(run_of(20, [1] * 30, 1), [], Budget(metric="latency", limit=1.0)).outcome == "inconclusive"
+
+
+@pytest.mark.parametrize(("value", "outcome"), [(-3.0, "fail"), (-1.0, "pass"), (-2.1, "pass")])
+def test_a_number_below_zero_has_its_direction(value: float, outcome: str) -> None:
+    """A log-likelihood that falls is worse, although its size grows."""
+
+    def having(number: int, likelihood: float) -> Measured:
+        own = {"likelihood": MetricValue(value=likelihood, unit="", better="higher")}
+        return run_of(number, [1] * 30, 1, result={"metrics": own})
+
+    history = [having(number, -2.0 - number / 1000) for number in range(1, 7)]
+    found = result_on(having(20, value), history, Budget(metric="likelihood", percent=10.0))
+    assert (found.outcome, round(found.limit or 0.0, 1)) == (outcome, -2.2)
 
 
 def test_speed_is_compared_with_the_spread_on_the_same_machine() -> None:

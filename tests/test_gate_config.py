@@ -60,6 +60,7 @@ def test_rules_have_defaults() -> None:
         ('{ rule = "regression", pooled = true, suite = "t" }', "suite has no meaning"),
         ('{ rule = "regression", suite = "u" }', "no suite is called 'u'"),
         ('{ rule = "regression", m = 0 }', "runs from 1 to 100"),
+        ('{ rule = "regression", alpha = 1e-300 }', "gate.rules[0].alpha"),
         ('{ rule = "regression", effect = "warn" }', "gate.rules[0].effect"),
         ('{ rule = "budget", metric = "latency" }', "limit: missing (or percent)"),
         ('{ rule = "budget", metric = "beauty", limit = 1 }', "gate.rules[0].metric"),

@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import test_proportions_2indep as two_proporti
 
 from publisher.gate import distributions, looks, multiple, pairs, stratified, trends
 from publisher.gate.pairs import Moments
-from publisher.gate.stratified import Stratum
+from publisher.gate.stratified import Stratum, detectable_drop
 from publisher.stats import majority_at
 
 NORMAL = NormalDist()
@@ -404,3 +404,21 @@ def test_the_majoritys_answer_counts() -> None:
     answers = [{"42": 3, "41": 1}, {"7": 2, "8": 2}, {"": 4}]
     assert majority_at(answers, ["42", "8", "5"], 4) == pytest.approx(50.0)
     assert majority_at(answers, ["42", "8", "5"], 8) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "problems", "alpha", "low", "high"),
+    [
+        (Stratum(1, 1, 1, 1), 500, 0.01, 0.014, 0.018),
+        (Stratum(0, 1, 0, 1), 31, 0.05, 0.15, 0.20),
+        (Stratum(16, 16, 128, 128), 30, 0.01, 0.005, 0.008),
+    ],
+)
+def test_answers_that_are_all_alike_do_not_find_every_drop(
+    one: Stratum, problems: int, alpha: float, low: float, high: float
+) -> None:
+    """Where nothing varies, the drop that is found is the one that the exact test notices, never 0."""
+    strata = [one] * problems
+    assert low < detectable_drop(strata, alpha) < high
+    assert detectable_drop([], alpha) == 1.0
+    assert detectable_drop([one], 1e-300) == 1.0

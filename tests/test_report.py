@@ -93,6 +93,14 @@ def test_a_first_run_has_nothing_beside_it() -> None:
     assert "none" in report_markdown(record, found)
 
 
+def test_a_suite_of_one_letter_is_named_once() -> None:
+    """Its name is set as code where it is a name, not wherever the letter occurs."""
+    record, found = made([0.5] * 30, history=0)
+    (blind,) = found.blind
+    short = msgspec.structs.replace(found, blind=[msgspec.structs.replace(blind, suite="s")])
+    assert "- not seen: no rule tests `s` against earlier runs" in report_markdown(record, short)
+
+
 def test_a_report_survives_being_stored() -> None:
     """What is written is read back as it was."""
     _, found = made([rate / 2 for rate in RATES])

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from publisher.stats import estimate, pass_at, wilson
+from publisher.stats import estimate, p_words, pass_at, wilson
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,8 @@ def test_pass_at_more_than_there_are_samples_is_not_guessed() -> None:
     """Where a problem has fewer than k samples there is no estimate."""
     assert pass_at([1, 1], [4, 3], 4) is None
     assert pass_at([], [], 1) is None
+
+
+def test_no_p_value_is_zero() -> None:
+    """What the exact distributions have cut off is only known to be small."""
+    assert (p_words(0.0), p_words(3e-21), p_words(0.01234)) == ("p < 1e-20", "p < 1e-20", "p = 0.0123")

@@ -244,7 +244,7 @@ def test_runs_are_compared_and_a_flagged_sample_is_promoted(measured: tuple[Proj
     assert done.code == 0, done.err
     golden = json.loads((project.folder.path / "golden.jsonl").read_text())
     assert (golden["problem"], golden["answer"], golden["reason"]) == ("7 + 1?", "8", "off by one")
-    assert golden["origin"] == f"{new} s/7#0"
+    assert golden["origin"] == f"{new} s/7#1"
     again = project.run("suites", "promote", new, "s/7")
     assert again.code == 2
     assert "asks that question already" in again.err

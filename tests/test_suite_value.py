@@ -159,5 +159,5 @@ def test_a_verdict_says_how_the_shared_problems_compare() -> None:
     new = run_of(2, [8, 8, 2, 0], 8, result={"problem_digests": changed}, suites=suites)
     (rule,) = verdict_on(new, [old], policy(MaxDrop(points=3.0), samples=8)).rules
     assert rule.outcome == "pass"
-    assert "no kept run can be compared with, because of another problems of s" in rule.reason
+    assert "no kept run can be compared with, because these differ: problems of s" in rule.reason
     assert "on the 3 problems of s that both versions ask alike, 100.0 → 75.0 (p = " in rule.reason

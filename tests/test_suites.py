@@ -68,6 +68,7 @@ def test_numbers_are_accepted_as_ids_and_answers() -> None:
         ({"problem": "a\x00b"}, "the control character U+0000"),
         ({"answer": "4\u200b2"}, "the answer of 'p-1' has the invisible character U+200B at 2"),
         ({"problem": "abc\u202edef"}, "the invisible character U+202E at 4"),
+        ({"tags": {"topic": "a\u202eb"}}, "the tag topic of 'p-1' is not a text of at most 64 printable characters"),
     ],
 )
 def test_a_defect_is_named_with_its_line(change: dict[str, Any], said: str) -> None:

@@ -151,7 +151,10 @@ def _explain(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, click.ClickException):
         asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "publisher"
-        terminal.show_error(error.format_message(), hint=f"{asked} --help")
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            terminal.note(error.format_message())  # a group of commands without one: nothing is wrong
+        else:
+            terminal.show_error(error.format_message(), hint=f"{asked} --help")
         return error.exit_code
     if _holds(error, KeyboardInterrupt, click.exceptions.Abort):
         terminal.show_error("interrupted: the same command continues from here")

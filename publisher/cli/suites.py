@@ -259,7 +259,9 @@ def promote(ctx: click.Context, run: str, sample: str, into: Path | None, reason
     wanted = find_run(project, run)
     chosen = found(project.samples(wanted.run_id), sample)
     config, _ = project.config(wanted.line.commit)
-    section = config.suites[chosen.suite]
+    section = config.suites.get(chosen.suite)
+    if section is None:
+        raise UsageError(f"{wanted.line.commit[:12]} declares no suite {chosen.suite!r}")
     loaded = suites.load(chosen.suite, section, _inputs(project, wanted.line.commit))
     problem = next((one for one in loaded.problems if one.id == chosen.problem), None)
     if problem is None:
@@ -267,7 +269,7 @@ def promote(ctx: click.Context, run: str, sample: str, into: Path | None, reason
     if not section.public:
         note(f"the statements of {chosen.suite} are not public: keep the golden suite private, too")
     path = into or project.repository.root / "golden.jsonl"
-    origin = f"{wanted.run_id} {chosen.suite}/{chosen.problem}#{chosen.sample}"
+    origin = f"{wanted.run_id} {chosen.suite}/{chosen.problem}#{chosen.sample + 1}"
     name = promoted(path, problem, section.grader, origin=origin, reason=reason)
     echo(f"{name} is in {path}; it was {chosen.outcome} there: commit it, with its new sha256 in publisher.toml")
 

@@ -13,7 +13,9 @@ from publisher.schema.metrics import CATALOGUE
 
 EVERY = "*"
 """A rule with this suite looks at each suite that was measured."""
-Alpha = Annotated[float, Meta(gt=0, lt=1, description="a probability: above 0, below 1, such as 0.01")]
+LEAST_ALPHA = 1e-9
+"""No smaller alpha is of use: the first look of an early verdict spends a thousandth of it."""
+Alpha = Annotated[float, Meta(ge=LEAST_ALPHA, lt=1, description="a probability: above 0, below 1, such as 0.01")]
 Runs = Annotated[int, Meta(ge=1, le=100, description="a whole number of runs from 1 to 100")]
 Several = Annotated[int, Meta(ge=4, le=100, description="a whole number of runs from 4 to 100")]
 Effect = Literal["block", "alert", "note"]

@@ -105,7 +105,7 @@ class Case:
     def first(self, **figures: Any) -> RuleResult:
         """Pass a comparison that has nothing to compare with, and say so."""
         differs = self.differs()
-        why = f", because of another {', '.join(differs)}" if differs else ""
+        why = f", because these differ: {', '.join(differs)}" if differs else ""
         if self.run.reset is not None and self.run.reset.before:
             why = f", because {self.run.reset.why}"
         reason = "; ".join([f"{self.words()}: no kept run can be compared with{why}", *self._on_shared()])

@@ -24,6 +24,7 @@ from publisher.gate.stratified import (
     too_uneven,
 )
 from publisher.schema import Interval
+from publisher.stats import p_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,7 @@ def regression(rule: Regression, case: Case) -> RuleResult:
     since = f" since the last change ({found.dropped} older left out)" if found.dropped else ""
     reason = (
         f"{case.suite} {found.score:.1f} against {found.base_score:.1f} of {of}{since}: {words} "
-        f"({-found.loss:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], p = {p_value:.3g}, "
+        f"({-found.loss:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], {p_words(p_value)}, "
         f"alpha {case.level:.3g}); finds drops of {drop:.1f} points or more"
     )
     return case.finish(
@@ -196,7 +197,7 @@ def erosion(rule: Erosion, case: Case) -> RuleResult:
     reason = (
         f"{case.suite} {mean_score(recent):.1f} over the last {len(newest) + 1} runs against {mean_score(base):.1f} "
         f"(at least {bound:.1f}) of the best of {len(windows)} earlier windows, up to {window[-1][0].run_id}: "
-        f"{'it has eroded' if failed else 'no erosion is shown'} ({-loss:+.1f} points, p = {p_value:.3g}, "
+        f"{'it has eroded' if failed else 'no erosion is shown'} ({-loss:+.1f} points, {p_words(p_value)}, "
         f"alpha {level:.3g})"
     )
     return case.finish(

@@ -23,7 +23,7 @@ from publisher.gate.slides import declines, drift
 from publisher.gate.spending import budget
 from publisher.gate.stratified import difference, score_interval, score_z, too_uneven
 from publisher.schema import Interval, RuleResult
-from publisher.stats import wilson
+from publisher.stats import p_words, wilson
 
 if TYPE_CHECKING:
     from publisher.schema import HistoryLine
@@ -169,7 +169,7 @@ def _beyond_doubt(case: Case, other: HistoryLine, margin: float, words: str, fig
         "p_value": p_value,
         "level": case.level,
     }
-    doubt = f"p = {p_value:.3g}, alpha {case.level:g}"
+    doubt = f"{p_words(p_value)}, alpha {case.level:g}"
     if p_value > case.level:
         return case.finish("pass", f"{case.words()} is below {words}, but not beyond doubt ({doubt})", **figures)
     return case.finish("fail", f"{case.words()} is below {words} beyond doubt ({doubt})", **figures)

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from publisher.gate.trends import cusum, cusum_limit, mann_kendall, residuals
+from publisher.stats import p_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def _trend(case: Case, scores: list[float]) -> RuleResult:
     words = "fell steadily" if found else "shows no steady fall"
     return case.finish(
         "fail" if found else "pass",
-        f"{case.suite} {words} over {len(scores)} runs (Mann-Kendall p = {p_value:.3g}, alpha {case.level:g})",
+        f"{case.suite} {words} over {len(scores)} runs (Mann-Kendall {p_words(p_value)}, alpha {case.level:g})",
         measured=scores[-1],
         runs=len(scores) - 1,
         p_value=p_value,

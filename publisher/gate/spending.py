@@ -12,6 +12,7 @@ from publisher.gate.metrics import Metric, affected
 from publisher.gate.pairs import Moments, further_interval, mean_interval, permutation_z
 from publisher.gate.stratified import Stratum, gain_p
 from publisher.schema import Interval
+from publisher.stats import p_words
 
 if TYPE_CHECKING:
     from publisher.config import Budget
@@ -47,19 +48,21 @@ def _compare(rule: Budget, metric: Metric, case: Case, value: float) -> RuleResu
         return case.finish("pass", reason, measured=value, unit=metric.unit, runs=len(before))
     usual = statistics.fmean(known for _, _, known in before)
     sign = 1 if metric.better == "lower" else -1
-    change = 100 * sign * (value / usual - 1) if usual else math.inf if value else 0.0
+    # By the size of the usual value, which a number of the commit's own may have below 0.
+    change = sign * (value - usual)
+    change = 100 * change / abs(usual) if usual else math.copysign(math.inf, change) if change else 0.0
     p_value = _p_value(metric, case, value, before)
     failed = change > (rule.percent or 0.0) and p_value <= case.level
     reason = (
         f"{case.suite}: {metric.name} {_words(value, metric)} against {_words(usual, metric)} of {len(before)} kept "
         f"runs, {abs(change):.1f} % {'worse' if change > 0 else 'better'} (allowed {rule.percent:g} %, "
-        f"p = {p_value:.3g}, alpha {case.level:g})"
+        f"{p_words(p_value)}, alpha {case.level:g})"
     )
     return case.finish(
         "fail" if failed else "pass",
         reason,
         measured=value,
-        limit=usual * (1 + sign * (rule.percent or 0.0) / 100),
+        limit=usual + sign * abs(usual) * (rule.percent or 0.0) / 100,
         difference=value - usual,
         unit=metric.unit,
         runs=len(before),

@@ -167,8 +167,30 @@ def score_interval(strata: Sequence[Stratum], level: float = 0.95) -> tuple[floa
 def detectable_drop(strata: Sequence[Stratum], alpha: float, power: float = 0.8) -> float:
     """Return the smallest loss, as a share, that a one-sided test at `alpha` finds with probability `power`.
 
-    (z₁₋α + z_power) times the standard error under equal rates: the usual normal approximation; 1 where nothing is.
+    (z₁₋α + z_power) times the standard error under equal rates: the usual normal approximation. But where answers
+    hardly vary that error is near 0 and the approximation fails, so it is never less than what the exact test needs
+    where nothing else differs (`_least_drop`); 1 where nothing is found.
     """
-    if not 0 < alpha < 1:
+    known = usable(strata)
+    if not known or not 0 < alpha < 1:
         return 1.0
-    return min(1.0, (NORMAL.inv_cdf(1 - alpha) + NORMAL.inv_cdf(power)) * null_error(strata))
+    usual = (NORMAL.inv_cdf(power) - NORMAL.inv_cdf(alpha)) * null_error(known)
+    return min(1.0, max(usual, _least_drop(known, alpha, power)))
+
+
+def _least_drop(strata: Sequence[Stratum], alpha: float, power: float) -> float:
+    """Return the share of samples that must turn wrong for the exact test to notice, where all others are right.
+
+    A wrong answer is one of the new ones with probability q = n₁ / (n₁ + n₂), so x of them, each to another problem,
+    have the mid-p value qˣ / 2, and x must be at least log(2α) / log q. Where a share of the samples turns wrong, their
+    number is nearly a Poisson variable.
+    """
+    drawn = sum(stratum.drawn for stratum in strata)
+    share = drawn / (drawn + sum(stratum.base_drawn for stratum in strata))
+    fewest = max(1, math.ceil(math.log(2 * alpha) / math.log(share)))
+
+    def surplus(mean: float) -> float:
+        terms = (math.exp(x * math.log(mean) - mean - math.lgamma(x + 1)) for x in range(fewest))
+        return 1 - math.fsum(terms) - power
+
+    return root(surplus, 1e-9, 10.0 * fewest + 10.0, precision=1e-6) / drawn

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from publisher.gate.baseline import Tally, mean_score, result_of, strata, tallies
 from publisher.gate.distributions import NORMAL
 from publisher.gate.stratified import cmh
+from publisher.stats import p_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,5 +74,5 @@ def words(old: Record, new: Record, suites: Sequence[str]) -> Iterator[str]:
         if found.problems:
             yield (
                 f"on the {found.problems} problems of {suite} that both versions ask alike, "
-                f"{found.old:.1f} → {found.new:.1f} (p = {found.p:.3g})"
+                f"{found.old:.1f} → {found.new:.1f} ({p_words(found.p)})"
             )

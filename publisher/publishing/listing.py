@@ -84,10 +84,13 @@ def state_words(run: Run, shown: Shown) -> str:
 
 
 def reason_of(run: Run) -> str:
-    """Return why a run is not published: the entry that ended it, the failing rule, or what is unreadable."""
+    """Return why a run is not published: what ended it, a decision, the failing rule, or what is unreadable."""
     entry = run.taken_down or run.given_up
     if entry is not None:
         return f"by {entry.who or 'somebody'}: {entry.why}"
+    decision = run.line.decision
+    if decision is not None and decision.verdict == "rejected":
+        return f"by {decision.who or 'somebody'}: {decision.reason}"
     return run.line.why
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from publisher.publishing.report import (
     MEANINGS,
     WORDS,
@@ -16,6 +18,7 @@ from publisher.publishing.report import (
     one_line,
     saved_words,
 )
+from publisher.stats import p_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,7 +84,7 @@ def _against(suite: SuiteComparison | None) -> list[str]:
         return ["none", "", "", ""]
     runs = f" ({len(suite.runs)} runs)" if len(suite.runs) > 1 else ""
     change = f"{suite.difference:+.1f} [{suite.interval.low:+.1f}, {suite.interval.high:+.1f}]"
-    return [f"{suite.base_score:.1f}{runs}", change, f"{suite.p_value:.2g}", MEANINGS[suite.meaning]]
+    return [f"{suite.base_score:.1f}{runs}", change, _p(suite.p_value), MEANINGS[suite.meaning]]
 
 
 def _turned(report: Report) -> Iterator[list[str]]:
@@ -96,6 +99,11 @@ def _turned(report: Report) -> Iterator[list[str]]:
                 "",
                 "</details>",
             ]
+
+
+def _p(p_value: float) -> str:
+    """Return a p-value for a column that is called p."""
+    return p_words(p_value, 2).removeprefix("p ").removeprefix("= ")
 
 
 def _flips(suite: SuiteComparison) -> Iterator[list[str]]:
@@ -121,7 +129,7 @@ def _rules(rules: Sequence[RuleResult]) -> list[str]:
             _figure(rule.measured, rule.unit),
             _figure(rule.limit, rule.unit),
             _interval(rule),
-            "" if rule.p_value is None else f"{rule.p_value:.2g}",
+            "" if rule.p_value is None else _p(rule.p_value),
             _figure(rule.detectable),
             code(rule.reason, 600),
         ]
@@ -161,7 +169,7 @@ def _remarks(record: Record, report: Report) -> Iterator[str]:
         yield f"{report.reused} of {report.samples} samples were taken over from earlier runs"
     if report.verdict.rules:
         for blind in report.blind:
-            yield blind_words(blind).replace(blind.suite, code(blind.suite))
+            yield blind_words(msgspec.structs.replace(blind, suite=code(blind.suite)))
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -24,6 +24,7 @@ from publisher.publishing.deliver import Desk, check_settings, deliver, remove_d
 from publisher.publishing.extend import extended, extension, has
 from publisher.publishing.project import Project, Target, now
 from publisher.publishing.reconcile import finish_others, show_newest
+from publisher.publishing.report import one_line
 from publisher.publishing.resets import reset_of
 from publisher.publishing.watching import watch_for_rejection
 from publisher.schema import Receipt, Record, Verdict
@@ -140,6 +141,9 @@ def _handed_over(project: Project, target: Target, archive: Path, note: Note, *,
 def publish_entry(desk: Desk, entry: Entry) -> tuple[Receipt | None, News]:
     """Publish a run that is in the ledger, if it is kept, and show it live; return its receipt and what is new."""
     known, word = entry.known, entry.verdict.verdict
+    decision = known.line.decision if known else None
+    if decision is not None:
+        desk.note(f"{decision.verdict} by {decision.who or 'somebody'}: {one_line(decision.reason, 200)}")
     if word in {"inconclusive", "held", "passed"}:
         return None, word
     if word == "unchanged":

@@ -19,6 +19,7 @@ from publisher.gate.distributions import NORMAL
 from publisher.gate.multiple import holm
 from publisher.gate.pairs import mcnemar
 from publisher.gate.stratified import cmh, difference
+from publisher.stats import p_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -177,5 +178,5 @@ def lines(measured: Sequence[tuple[str, Record]]) -> Iterator[str]:
         sign = "+" if one.difference >= 0 else "−"
         yield (
             f"{one.suite}: {one.other} {sign}{abs(one.difference):.1f} points against {one.first} "
-            f"(p = {one.p_value:.3g}, {one.test})"
+            f"({p_words(one.p_value)}, {one.test})"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from publisher.stats import p_words
 from publisher.visible import visible
 
 if TYPE_CHECKING:
@@ -97,9 +98,8 @@ def difference_words(suite: SuiteComparison) -> str:
     if suite.interval is None or suite.p_value is None:
         return f"{suite.difference:+.1f} points, {MEANINGS[suite.meaning]}"
     low, high = suite.interval.low, suite.interval.high
-    return (
-        f"{suite.difference:+.1f} points [{low:+.1f}, {high:+.1f}], p = {suite.p_value:.2g}, {MEANINGS[suite.meaning]}"
-    )
+    chance = p_words(suite.p_value, 2)
+    return f"{suite.difference:+.1f} points [{low:+.1f}, {high:+.1f}], {chance}, {MEANINGS[suite.meaning]}"
 
 
 def flip_words(flips: Sequence[Flip], most: int = 8) -> str:

@@ -81,7 +81,7 @@ def key(sample: Sample) -> tuple[str, str, int]:
 
 def name(sample: Sample) -> str:
     """Return a sample's name for people."""
-    return f"{sample.suite}/{sample.problem} sample {sample.sample}"
+    return f"{sample.suite}/{sample.problem} sample {sample.sample + 1}"
 
 
 def _equal(known: Sample, again: Sample | None, secret: bytes) -> bool:

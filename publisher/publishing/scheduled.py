@@ -23,6 +23,7 @@ from publisher.publishing.project import now
 from publisher.publishing.report import one_line
 from publisher.publishing.reproduce import remeasured
 from publisher.schema import DriftCheck, DriftScore
+from publisher.stats import p_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,7 @@ def _tell(project: Project, found: DriftCheck, again: Record, observer: Observer
 def lines(found: DriftCheck) -> Iterator[str]:
     """Yield what a person reads of a check."""
     for suite, one in found.scores.items():
-        yield f"{suite}: {one.now:.1f}, was {one.then:.1f} (p = {one.p_value:.3g} of a loss)"
+        yield f"{suite}: {one.now:.1f}, was {one.then:.1f} ({p_words(one.p_value)} of a loss)"
     yield f"{found.different} of {found.same + found.different} answers differ from the run {found.run_id}"
     for suite in found.dropped:
         why = "; ".join(found.changed) or "nothing that is recorded has changed: look at the hardware"

@@ -21,11 +21,11 @@ _SAMPLE = re.compile(r"(?:([^/#]{1,64})/)?([^/#]{1,64})(?:#(\d{1,6}))?")
 
 
 def found(samples: Iterable[Sample], wanted: str) -> Sample:
-    """Return the sample that SUITE/PROBLEM#NUMBER stands for, the number being 0 where it is left out; UsageError."""
+    """Return the sample that SUITE/PROBLEM#NUMBER stands for, counted from 1 as on the pages; UsageError."""
     match = _SAMPLE.fullmatch(wanted)
     if not match:
-        raise UsageError(f"{wanted!r} names no sample", hint="SUITE/PROBLEM#NUMBER, such as aime25/aime25-3#0")
-    suite, problem, number = match[1], match[2], int(match[3] or 0)
+        raise UsageError(f"{wanted!r} names no sample", hint="SUITE/PROBLEM#NUMBER, such as aime25/aime25-3#1")
+    suite, problem, number = match[1], match[2], int(match[3] or 1) - 1
     chosen = [one for one in samples if one.problem == problem and one.sample == number and suite in {None, one.suite}]
     if len(chosen) != 1:
         said = "is in several suites of the run" if chosen else "is not in the run"

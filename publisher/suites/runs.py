@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from publisher.gate.versions import on_shared
+from publisher.stats import p_words
 
 if TYPE_CHECKING:
     from publisher.schema import Record
@@ -77,5 +78,5 @@ def lines(found: list[SuiteComparison]) -> list[str]:
                 f" that both versions ask alike (of {one.old_problems} and {one.new_problems}): "
                 "the scores of the whole suites cannot be compared"
             )
-        said.append(f"{one.suite}: {one.old:.1f} → {one.new:.1f} points (p = {one.p:.3g}), on {of}")
+        said.append(f"{one.suite}: {one.old:.1f} → {one.new:.1f} points ({p_words(one.p)}), on {of}")
     return said or ["the runs share no suite"]

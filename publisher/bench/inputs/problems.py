@@ -208,8 +208,12 @@ def _tag_mistakes(tags: Any, label: str) -> Iterator[str]:
     for name, value in tags.items():
         if not _ID.fullmatch(name):
             yield f"the tag {name[:80]!r}{label} is not made of a-z 0-9 . _ - (at most 64)"
-        elif isinstance(value, bool) or not isinstance(value, str | int) or not _TAG.fullmatch(str(value)):
+        elif isinstance(value, bool) or not isinstance(value, str | int) or not _is_plain(str(value)):
             yield f"the tag {name}{label} is not a text of at most 64 printable characters"
+
+
+def _is_plain(text: str) -> bool:
+    return bool(_TAG.fullmatch(text)) and not _HIDDEN.search(text)
 
 
 def _odd_characters(text: str, what: str, *, public: bool) -> Iterator[str]:
