@@ -203,7 +203,7 @@ def record(
 
 def verdict(of: schema.Record, word: str = "kept") -> schema.Verdict:
     """Return a verdict of a record, with one rule that says so."""
-    outcome = {"kept": "pass", "rejected": "fail", "inconclusive": "inconclusive"}[word]
+    outcome = {"kept": "pass", "passed": "pass", "rejected": "fail", "inconclusive": "inconclusive"}[word]
     return msgspec.convert(
         {
             "run_id": of.run_id,
