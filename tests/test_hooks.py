@@ -100,3 +100,26 @@ def test_hooks_go_where_git_looks(tmp_path: Path) -> None:
     assert project.run("hooks", "status").out.count("installed") == 2
     assert project.run("hooks", "remove").out.count("absent") == 2
     assert list(place.iterdir()) == []
+
+
+def test_a_script_of_others_that_calls_publisher_stays(tmp_path: Path) -> None:
+    """Who followed the advice to add a line to their own script keeps that script, whatever is installed or removed."""
+    project = Project.create(tmp_path)
+    script = project.folder.path / ".git" / "hooks" / "pre-push"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text("#!/bin/sh\nmake lint || exit 1\npublisher hooks before-push\n")
+    before = script.read_text()
+    assert "shared" in project.run("hooks", "install").out
+    assert script.read_text() == before
+    assert project.run("hooks", "remove").code == 0
+    assert script.read_text() == before
+    assert not script.with_name("post-commit").exists()
+
+
+def test_hooks_go_to_a_folder_of_the_home(tmp_path: Path) -> None:
+    """Git reads `~` in `core.hooksPath` as the home folder, and so do we."""
+    project = Project.create(tmp_path)
+    project.folder.git("config", "core.hooksPath", "~/my hooks")
+    done = project.run("hooks", "install", HOME=str(tmp_path))
+    assert done.code == 0, done.err
+    assert (tmp_path / "my hooks" / "pre-push").is_file()

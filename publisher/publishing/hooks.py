@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 NAMES = ("post-commit", "pre-push")
 MARK = "publisher hooks"
-"""What our scripts contain, and what tells them from others."""
+"""What a script contains that calls us."""
+_OURS = re.compile(
+    r"#!/bin/sh\n# git calls this [^\n]*\n(?:command -v publisher [^\n]*\n)?exec publisher hooks [a-z-]+\n"
+)
+"""A whole script that `install` wrote: a file with another line is somebody's own, which must not be lost."""
 LARGEST = 1 << 16
 QUICK = "quick"
 OWN_REFS = re.compile(r"refs/heads/(ledger|live|snapshot-.*)|refs/tags/.*")
@@ -34,7 +38,7 @@ NOTHING = re.compile(r"0{40}|0{64}")
 
 @dataclass(frozen=True, slots=True)
 class HookState:
-    """One hook as it is: `installed`, `absent`, or `foreign`, where somebody else's script is in its place."""
+    """One hook as it is: `installed`, `absent`, `foreign` (somebody else's script), or `shared`: that calls us."""
 
     name: str
     path: Path
@@ -49,7 +53,7 @@ def states(project: Project) -> list[HookState]:
 def hooks_folder(project: Project) -> Path:
     """Return where git looks for hooks here: `core.hooksPath`, or the repository's own folder."""
     # Our own git runs no hooks: of these values the one of its command line is not the user's.
-    lines = project.repository.text("config", "--show-scope", "--get-all", "core.hooksPath").splitlines()
+    lines = project.repository.text("config", "--show-scope", "--type=path", "--get-all", "core.hooksPath").splitlines()
     own = [value for scope, _, value in (line.partition("\t") for line in lines) if scope != "command"]
     told = own[-1] if own else ""
     return (project.repository.root / told if told else project.repository.git_folder / "hooks").resolve()
@@ -69,6 +73,8 @@ def install(project: Project, source: Path) -> list[HookState]:
                 hint=f"add to it: publisher hooks {'after-commit' if name == 'post-commit' else 'before-push'}",
             )
     for name in NAMES:
+        if _state(name, folder / name).state == "shared":
+            continue
         atomic_write(folder / name, (source / name).read_bytes(), mode=0o755)
     return states(project)
 
@@ -84,12 +90,14 @@ def remove(project: Project) -> list[HookState]:
 def _state(name: str, path: Path) -> HookState:
     try:
         with path.open("rb") as stream:
-            ours = MARK in stream.read(LARGEST).decode(errors="replace")
+            text = stream.read(LARGEST).decode(errors="replace")
     except FileNotFoundError:
         return HookState(name, path, "absent")
     except OSError as error:
         raise storage_error(error, path) from error
-    return HookState(name, path, "installed" if ours else "foreign")
+    if _OURS.fullmatch(text):
+        return HookState(name, path, "installed")
+    return HookState(name, path, "shared" if MARK in text else "foreign")
 
 
 def _manager(project: Project, folder: Path) -> tuple[str, str] | None:
