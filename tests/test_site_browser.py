@@ -33,6 +33,7 @@ PATHS = (
     "pin/",
     "rollback/",
     "about/",
+    "cite/",
 )
 
 DEPLOY = "5f" * 12

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from publisher.schema import HistoryLine
 
 FEED_ENTRIES = 30
-OPEN = ("snapshot.json", "history.json", "manifest.json", "deploy.json", "badge.json", "badge.svg", "feed.xml")
+OPEN = (
+    "snapshot.json",
+    "history.json",
+    "manifest.json",
+    "deploy.json",
+    "badge.json",
+    "badge.svg",
+    "feed.xml",
+    "metrics.txt",
+    "every_eval_ever.json",
+)
 """What other sites may read."""
 _GREEN, _RED, _GREY = "#2d6a8f", "#a8480b", "#5f6368"
 _COLOURS = {"kept": _GREEN, "rejected": _RED}
@@ -160,7 +170,7 @@ def headers(snapshot: Snapshot) -> dict[str, dict[str, str]]:
             "Cross-Origin-Opener-Policy": "same-origin",
         },
         "/assets/*": {"Cache-Control": "public, max-age=31536000, immutable"},
-        **{f"/{name}": {"Access-Control-Allow-Origin": "*"} for name in OPEN},
+        **{f"/{name}": {"Access-Control-Allow-Origin": "*"} for name in (*OPEN, "schemas/*")},
     }
 
 

@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
     from publisher.render.parts import Link
 
-DATA = ("snapshot.json", "history.json", "manifest.json", "badge.json", "feed.xml")
+DATA = (
+    "snapshot.json",
+    "history.json",
+    "manifest.json",
+    "badge.json",
+    "feed.xml",
+    "metrics.txt",
+    "every_eval_ever.json",
+)
 """The files for programs that every page links to."""
 
 

@@ -11,7 +11,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher.errors import ConfigError
-from publisher.render import answers, feeds, text
+from publisher.render import answers, feeds, machines, text
 from publisher.render.assets import fingerprinted
 from publisher.render.frame import site_view
 from publisher.render.markdown import content
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 _TEMPLATES = "site/templates/"
+_MARKS = re.compile(r"[^\w .,:()/+±-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Site:
             "robots.txt": b"User-agent: *\nAllow: /\n",
             "_headers": feeds.headers_file(feeds.headers(self.snapshot)),
             "_redirects": feeds.redirects(self.snapshot),
-        }
+        } | machines.files(self.snapshot)
         return Files(self.files, answers.texts(self.snapshot))
 
     def _drafts(self) -> Iterator[tuple[str, str, Draft]]:
@@ -150,6 +151,12 @@ def _content(snapshot: Snapshot) -> list[Content]:
         "snapshot": snapshot.commit,
         "suite": snapshot.headline.suite,
         "tier": text.line(record.tier, 40),
+        # What BibTeX, YAML and Markdown give a meaning to is not part of a name in a citation.
+        "cited": _MARKS.sub("", text.line(record.model.name, 80)).strip() or "Model",
+        "score": _MARKS.sub("", site_view(snapshot, (), ()).headline),
+        "record_digest": snapshot.record_sha256,
+        "date": text.machine_time(record.finished)[:10],
+        "year": text.machine_time(record.finished)[:4],
     }
     files = _part(snapshot, "content/").items()
     names = {name.removesuffix(".md"): data for name, data in files if name.endswith(".md") and "/" not in name}
