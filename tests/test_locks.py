@@ -281,3 +281,15 @@ def test_a_push_of_unknown_outcome_is_said_and_found_later(repository: GitFolder
     again, _ = opened(repository, "origin")
     assert again.append({"place": b"mine"}, "m\n")
     assert origin.git("rev-list", "--count", "ledger") == "1"
+
+
+def test_a_branch_that_somebody_else_deleted_is_deleted(repository: GitFolder, tmp_path: Path) -> None:
+    """Of two who delete the same one at once the slower has what it wanted; a branch that moved stays."""
+    origin = repository.with_remote(tmp_path / "origin.git")
+    first = repository.git("rev-parse", "HEAD")
+    second = repository.commit({"a": "b"}, "Second")
+    repository.git("push", "-q", "origin", "HEAD:refs/heads/old")
+    with pytest.raises(LostRaceError):
+        repository.opened.delete_remote("origin", "refs/heads/old", first)
+    origin.git("branch", "-D", "old")
+    repository.opened.delete_remote("origin", "refs/heads/old", second)

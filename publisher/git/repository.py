@@ -331,9 +331,13 @@ class Repository:
         )
 
     def delete_remote(self, remote: str, name: str, old: str) -> None:
-        """Delete a ref on `remote` that is at `old` there; LostRaceError when it is elsewhere."""
-        lease = f"--force-with-lease={name}:{checked(old)}"
-        self._push(remote, ["--porcelain", lease], [f":{name}"], {name: None})
+        """Delete a ref on `remote` that is at `old` there, or gone by now; LostRaceError when it is elsewhere."""
+        wanted: dict[str, str | None] = {name: None}
+        try:
+            self._push(remote, ["--porcelain", f"--force-with-lease={name}:{checked(old)}"], [f":{name}"], wanted)
+        except LostRaceError:
+            if not self._arrived(remote, wanted):
+                raise
 
     def _push(self, remote: str, options: list[str], refspecs: list[str], wanted: Mapping[str, str | None]) -> None:
         always = ["--quiet", "--no-follow-tags", "--recurse-submodules=no"]
