@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from publisher.errors import LostRaceError, StorageError, UsageError
+from publisher.errors import LostRaceError, RemoteRejectedError, StorageError, UsageError
 from publisher.gate.baseline import Measured
 from publisher.gate.compare import compare, identity
 from publisher.ledger import history, snapshots
@@ -246,6 +246,44 @@ def test_two_machines_make_one_snapshot(repository: GitFolder, tmp_path: Path) -
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         made = list(pool.map(lambda where: make_snapshot(where, run_id), (ledger, second)))
     assert made[0] == made[1]
+
+
+def test_a_snapshot_branch_and_its_name_arrive_in_one_push(repository: GitFolder, tmp_path: Path) -> None:
+    """A remote that rejects one of them gets neither; later both come at once."""
+    bare = repository.with_remote(tmp_path / "origin.git")
+    ledger = Ledger(repository.opened, "origin")
+    run_id = enter(ledger, repository.git("rev-parse", "HEAD"))
+    before = bare.git("for-each-ref")
+    hook = bare.path / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\ncat >> pushed\necho >> pushed\nif [ -e closed ]; then exit 1; fi\n")
+    hook.chmod(0o755)
+    (bare.path / "closed").touch()
+    with pytest.raises(RemoteRejectedError):
+        make_snapshot(ledger, run_id)
+    assert bare.git("for-each-ref") == before
+    (bare.path / "closed").unlink()
+    (bare.path / "pushed").unlink()
+    made = make_snapshot(ledger, run_id)
+    (push,) = (bare.path / "pushed").read_text().split("\n\n")[:-1]
+    names = sorted(line.split(" ")[2] for line in push.splitlines())
+    assert names == ["refs/heads/ledger", f"refs/heads/{made.branch}"]
+    assert ledger.has(f"runs/{run_id}/snapshot.json")
+
+
+def test_a_branch_that_was_deleted_comes_back_to_a_clone_that_has_not_seen_its_name(
+    repository: GitFolder, tmp_path: Path
+) -> None:
+    """The name is in the remote's ledger by then, and the branch is made all the same."""
+    bare = repository.with_remote(tmp_path / "origin.git")
+    ledger = Ledger(repository.opened, "origin")
+    run_id = enter(ledger, repository.git("rev-parse", "HEAD"))
+    repository.git("clone", "--quiet", str(bare.path), str(tmp_path / "other"))
+    other = Ledger(GitFolder(tmp_path / "other").opened, "origin")
+    other.sync()
+    made = make_snapshot(ledger, run_id)
+    bare.git("update-ref", "-d", f"refs/heads/{made.branch}")
+    again = make_snapshot(other, run_id)
+    assert bare.git("rev-parse", again.branch) == again.commit == made.commit
 
 
 def test_a_second_kept_run_of_a_commit_gets_its_own_branch(repository: GitFolder) -> None:

@@ -77,22 +77,23 @@ def candidates(run: Measured, history: Iterable[HistoryLine], suites: Sequence[s
     """
     history = list(history)
     fallen = {line.commit for line in history if line.verdict in {"rejected", "inconclusive", "held"}}
-    own = [run.line.scores[suite].suite for suite in suites]
+    own = [(suite, run.line.scores[suite].suite) for suite in suites]
     before = run.reset.before if run.reset else frozenset()
     lines: list[HistoryLine] = []
     other, began = None, ""
     for line in history:
-        scores = [line.scores[suite] for suite in suites if suite in line.scores]
-        passed = line.verdict == "passed" and line.tier == run.line.tier and line.commit not in fallen
-        if not (line.verdict == "kept" or passed) or len(scores) < len(suites) or line.run_id == run.line.run_id:
+        if line.verdict != "kept":
+            passed = line.verdict == "passed" and line.tier == run.line.tier and line.commit not in fallen
+            if not passed:
+                continue
+        if line.run_id == run.line.run_id or line.run_id in before:
             continue
         if line.stopped_early:
             continue  # its score is biased: it was looked at until something decided
-        if line.run_id in before:
+        alike = _measured_alike(line, own)
+        if alike is None:
             continue
-        if not all(0 <= score.score <= 100 for score in scores):
-            continue  # NaN and infinity are no scores, whoever wrote them
-        if [score.suite for score in scores] != own or line.conditions != run.line.conditions:
+        if not alike or line.conditions != run.line.conditions:
             other = line
             continue
         other = None
@@ -103,6 +104,19 @@ def candidates(run: Measured, history: Iterable[HistoryLine], suites: Sequence[s
             lines, began = [], line.reset
         lines.append(line)
     return Candidates(tuple(lines), other)
+
+
+def _measured_alike(line: HistoryLine, own: Sequence[tuple[str, str]]) -> bool | None:
+    """Return whether a run measured the suites `own`, (name, digest), in the same version; None for no such scores."""
+    alike = True
+    # A plain loop: this runs once per rule for every run of the history.
+    for suite, digest in own:
+        score = line.scores.get(suite)
+        # NaN and infinity are no scores, whoever wrote them.
+        if score is None or not 0 <= score.score <= 100:
+            return None
+        alike = alike and score.suite == digest
+    return alike
 
 
 def distinct(run: Measured, lines: Sequence[HistoryLine], suites: Sequence[str]) -> list[HistoryLine]:

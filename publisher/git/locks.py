@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from publisher.git.process import Output, Patience
 
 _LOCKED = re.compile(r"Unable to create '([^'\n]+\.lock)': File exists")
-_OURS = re.compile(r"(?:refs/.+|packed-refs|HEAD|worktrees/[^/]+/HEAD|config|shallow)\.lock\Z")
-"""The locks that can be removed, relative to the repository: those of refs, and not the user's index."""
+_OURS = re.compile(r"(?:refs/.+|packed-refs|HEAD|worktrees/[^/]+/HEAD|config|shallow|objects/info/[a-z-]+)\.lock\Z")
+"""The locks that can be removed, relative to the repository: those of refs and of caches, and not the user's index."""
 _READERS = frozenset(
     {"blame", "cat-file", "credential-cache--daemon", "diff", "fsmonitor--daemon", "grep", "log", "ls-remote"}
     | {"rev-list", "rev-parse", "show", "status", "upload-pack"}

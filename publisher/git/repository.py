@@ -66,9 +66,9 @@ class Repository:
         self._objects = ObjectReader(self.root)
         self._settings: dict[str, str] | None = None
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+    def run(self, *arguments: str, stdin: bytes = b"", settings: Sequence[str] = ()) -> bytes:
         """Run one git command and return what it printed; GitError, with the command in full, when it fails."""
-        output = self._locked(arguments, stdin=stdin)
+        output = self._locked(arguments, stdin=stdin, settings=settings)
         if output.code != 0:
             raise answers.local_error(output, f"git {arguments[0]} failed in {self.root}")
         return output.stdout
@@ -245,7 +245,9 @@ class Repository:
             *(f"M 100644 inline {import_path(path)}\n".encode() + import_data(data) for path, data in files.items()),
             f"get-mark :1\nreset {scratch}\nfrom {self.zero}\n\ndone\n".encode(),
         ]
-        return checked(self.run("fast-import", "--quiet", "--done", stdin=b"".join(parts)).decode().strip())
+        # Its pack is unpacked again at once, so compressing it well would only take time.
+        made = self.run("fast-import", "--quiet", "--done", stdin=b"".join(parts), settings=["pack.compression=1"])
+        return checked(made.decode().strip())
 
     def move_refs(self, moves: Mapping[str, tuple[str, str | None]]) -> None:
         """Move refs, {name: (new, old)}, all or none; an `old` of None demands that the ref does not exist.

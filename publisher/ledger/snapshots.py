@@ -7,6 +7,7 @@ publishers on two machines make the same commit and cannot publish a run twice.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import msgspec
 from publisher.errors import GitError, LostRaceError, RemoteRejectedError, StorageError, UsageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.ledger.drift import checks
-from publisher.ledger.history import REPORT, folder, read_part, read_runs
+from publisher.ledger.history import REPORT, folder, read_part, read_runs, snapshot_file
 from publisher.ledger.store import Ledger, author
 from publisher.samples import FILE as SAMPLES
 from publisher.schema import History, HistoryLine, Record, Report, SnapshotName, Verdict
@@ -48,7 +49,7 @@ def branch_name(commit: str, number: int = 1) -> str:
 
 
 def ensure_snapshot(ledger: Ledger, run_id: str, *, site: str, address: Callable[[str], str]) -> SnapshotBranch:
-    """Return the snapshot branch of a kept run, made and pushed if it is not there yet.
+    """Return the snapshot branch of a kept run, made and pushed, together with its name, if it is not there yet.
 
     `site` is the site's main address and `address` turns a branch name into its permanent address. Raises GitError
     when the remote rejects the branch, StorageError when the run's files cannot be read.
@@ -57,7 +58,10 @@ def ensure_snapshot(ledger: Ledger, run_id: str, *, site: str, address: Callable
     for number in range(1, MOST):
         branch = branch_name(record.commit.sha, number)
         ref = f"refs/heads/{branch}"
-        there = _existing(ledger, ref) or _claim(ledger, ref, _build(ledger, record, branch, site, address))
+        there = _existing(ledger, ref)
+        if there is None:
+            made = _build(ledger, record, branch, site, address)
+            there = _claim(ledger, SnapshotName(run_id=run_id, branch=branch, commit=made, address=address(branch)))
         shown = trailers(ledger.repository.commit(there).message)
         if shown.get("Run") == run_id:
             return SnapshotBranch(branch, there, shown.get("Record-digest", "").removeprefix("sha256:"))
@@ -78,21 +82,39 @@ def _existing(ledger: Ledger, ref: str) -> str | None:
     return theirs
 
 
-def _claim(ledger: Ledger, ref: str, commit: str) -> str:
-    """Create a branch, here and on the remote, unless somebody else was first; return the commit that it has."""
-    repository = ledger.repository
+def _claim(ledger: Ledger, name: SnapshotName) -> str:
+    """Create a branch, here and on the remote, unless somebody else was first; return the commit that it has.
+
+    The remote takes the branch and its name in the ledger in one push: both or neither.
+    """
+    repository, ref = ledger.repository, f"refs/heads/{name.branch}"
     try:
-        if ledger.remote:
-            repository.push(ledger.remote, {ref: (commit, None)})
+        if ledger.remote and not _push_named(ledger, name, ref):
+            return _existing(ledger, ref) or name.commit
         here = repository.ref(ref)
-        if here != commit:
-            repository.move_refs({ref: (commit, here)})
+        if here != name.commit:
+            repository.move_refs({ref: (name.commit, here)})
     except LostRaceError:
         there = _existing(ledger, ref)
         if there is None:
             raise
         return there
-    return commit
+    return name.commit
+
+
+def _push_named(ledger: Ledger, name: SnapshotName, ref: str) -> bool:
+    """Push a new branch and its name; return whether that created the branch, False where it is there already."""
+    files, attempts = snapshot_file(name), itertools.count()
+    if any(map(ledger.has, files)):
+        # A branch that was deleted and comes back has its name already.
+        ledger.repository.push(ledger.remote or "", {ref: (name.commit, None)})
+        return True
+
+    def taken() -> bool:
+        # The first push tells by itself whether the branch is there; after a lost race it has to be looked for.
+        return next(attempts) > 0 and _existing(ledger, ref) is not None
+
+    return ledger.append(files, f"Name {name.branch}\n", unless=taken, beside={ref: name.commit})
 
 
 def trailers(message: str) -> dict[str, str]:

@@ -75,12 +75,22 @@ class Ledger:
         """Return whether the local branch holds a file."""
         return self.read(path) is not None
 
-    def append(self, files: Mapping[str, bytes], message: str, *, unless: Callable[[], bool] = _never) -> bool:
+    def append(
+        self,
+        files: Mapping[str, bytes],
+        message: str,
+        *,
+        unless: Callable[[], bool] = _never,
+        beside: Mapping[str, str] | None = None,
+    ) -> bool:
         """Add `files` in one commit, here and on the remote at once; return whether they are in the ledger now.
 
         `unless` is asked each time before the files are added, and what it sees is the newest state: the push goes
         through only from exactly that state, and otherwise the remote is fetched and `unless` is asked again. So two
         writers cannot both find a place free. When it says true, nothing is added, and the answer is False.
+
+        `beside` are branches, {full ref name: commit}, that the remote creates together with the entry, or neither:
+        where one of them exists there already, that is a lost race.
 
         Files that are there already, byte for byte, make no commit and are never somebody else's: an entry that
         carries a writer's own word is that writer's, whatever became of the command that pushed it. Raises
@@ -92,6 +102,9 @@ class Ledger:
             self._require_own(head)
             held = self._held(files, head)
             if head and len(held) == len(files) and all(held.values()):
+                if beside and self.remote:
+                    # Whoever brought the files may have lost the branches since.
+                    self.repository.push(self.remote, {ref: (sha, None) for ref, sha in beside.items()})
                 self.sync()
                 return True
             if unless():
@@ -100,7 +113,7 @@ class Ledger:
             missing = self._missing(files, head)
             signed = order.message(message, order.brought(self.repository, head, missing))
             try:
-                self._advance(self._commit(missing, head, signed), head)
+                self._advance(self._commit(missing, head, signed), head, beside or {})
             except LostRaceError:
                 _pause(attempt)
                 self.sync()
@@ -108,7 +121,7 @@ class Ledger:
             return True
         raise LostRaceError(f"other writers won {ATTEMPTS} times", hint="run the same command again")
 
-    def _advance(self, commit: str, head: str | None) -> None:
+    def _advance(self, commit: str, head: str | None, beside: Mapping[str, str]) -> None:
         """Move the branch from `head` to `commit`: first on the remote, which decides who was first, then here.
 
         Once the remote has the commit, the entry is made, whatever happens to the local branch: another process on
@@ -119,7 +132,8 @@ class Ledger:
             self.repository.move_refs({BRANCH: (commit, head)})
             return
         try:
-            self.repository.push(self.remote, {BRANCH: (commit, head)})
+            created = {ref: (sha, None) for ref, sha in beside.items()}
+            self.repository.push(self.remote, {BRANCH: (commit, head), **created})
         except GitError:
             # The answer may have been lost after the push took effect, and others may have built on it since.
             if not self._has_arrived(commit):

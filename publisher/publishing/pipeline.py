@@ -17,6 +17,7 @@ from publisher.bench.workspace import end_fresh, end_trimmed, fresh_salt
 from publisher.errors import LostRaceError, UsageError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
+from publisher.git import graph
 from publisher.ledger import history
 from publisher.publishing import notify
 from publisher.publishing.compare import compared, new_report
@@ -118,6 +119,8 @@ def publish_target(
     desk = Desk(project, project.netlify(target.config), target.config.netlify, observer.note)
     check_settings(desk.netlify)
     project.ledger.sync()
+    if len(project.runs()) >= graph.FEWEST:
+        graph.refresh(project.repository)
     finish_others(project, target.commit, observer.note, patient=False)
     until: Until = "complete" if complete else "decided"
     if archive is None:
