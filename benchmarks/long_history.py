@@ -93,6 +93,8 @@ def make(path: Path, count: int) -> Project:
     folder.git("update-ref", "refs/heads/live", commits[-1])
     folder.git("pack-refs", "--all")
     folder.git("clone", "--quiet", "--bare", ".", str(path / "origin.git"))
+    # As the remote's own `receive.autogc` leaves it after so many pushes.
+    folder.git("-C", str(path / "origin.git"), "commit-graph", "write", "--reachable", "--no-progress")
     folder.git("remote", "add", "origin", str(path / "origin.git"))
     folder.git("fetch", "--quiet", "origin", "+refs/heads/ledger:refs/publisher/origin/ledger")
     _fill_host(path / "host", names, commits, deploys)

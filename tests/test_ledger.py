@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import time
 from pathlib import Path
 
 import msgspec
@@ -282,6 +283,7 @@ def test_a_branch_that_was_deleted_comes_back_to_a_clone_that_has_not_seen_its_n
     other.sync()
     made = make_snapshot(ledger, run_id)
     bare.git("update-ref", "-d", f"refs/heads/{made.branch}")
+    time.sleep(1.1)  # in the same second both would make the same commit of the ledger
     again = make_snapshot(other, run_id)
     assert bare.git("rev-parse", again.branch) == again.commit == made.commit
 
