@@ -245,3 +245,26 @@ def test_an_answer_says_what_was_taken_out_of_it(own: Path) -> None:
     site = build(source(own))
     assert b"2 passages replaced before this answer was stored" in site["samples/words/index.html"]
     assert b"passages replaced" not in site["samples/hard/index.html"]
+
+
+def test_a_suite_of_classes_shows_what_was_answered_for_what(own: Path) -> None:
+    """The confusion matrix is on the first page, answers of no class included; that of a private suite is not."""
+    path = own / "ledger/record.json"
+    record = json.loads(path.read_bytes())
+    for found in record["results"]:
+        found["classes"] = {"cat<b>": {"cat<b>": 7, "dog": 2, "": 1}, "dog": {"dog": 9}}
+    path.write_bytes(canonical_json(record))
+    page = build(source(own))["index.html"].decode()
+    assert page.count('<table class="matrix">') == 1
+    row = page.split('<th scope="row">cat&lt;b&gt;</th>')[1].split("</tr>")[0]
+    assert re.findall(r">(\d+)</td>", row) == ["7", "2", "1"]
+    assert ">no class</th>" in page
+
+
+def test_the_engine_says_how_it_was_confined(own: Path) -> None:
+    """What the kernel kept from the model's processes stands with the engine; what it could not keep is said too."""
+    path = own / "ledger/record.json"
+    record = json.loads(path.read_bytes())
+    record["engine"]["confinement"] = {"user": 65534, "landlock": 4, "calls": True, "missing": ["the network is open"]}
+    path.write_bytes(canonical_json(record))
+    assert b"files (Landlock 4) and system calls confined; the network is open" in build(source(own))["index.html"]

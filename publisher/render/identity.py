@@ -9,7 +9,7 @@ from publisher.render.parts import Command, Fact, Facts
 
 if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
-    from publisher.schema import GpuIdentity, Sampling
+    from publisher.schema import EngineIdentity, GpuIdentity, Sampling
 
 
 def facts(snapshot: Snapshot) -> list[Facts]:
@@ -69,6 +69,7 @@ def facts(snapshot: Snapshot) -> list[Facts]:
             *[(f"GPU {gpu.name}", _gpu(gpu), 0) for gpu in engine.gpus],
             ("schedule", f"{engine.mode}: {slots}, {text.plural(engine.threads, 'thread')}", 0),
             ("context", f"{text.count(engine.context)} tokens", 0),
+            ("confinement", _confined(engine), 0),
         ],
         "Machine": [
             ("processor", f"{machine.cpu}, {text.plural(machine.cores, 'core')}", 0),
@@ -91,6 +92,16 @@ def _gpu(gpu: GpuIdentity) -> str:
     """Return a GPU's driver and memory as a reader sees them."""
     sizes = f"{text.size(gpu.allocated)} of {text.size(gpu.memory)} allocated"
     return ", ".join([gpu.description, f"driver {gpu.driver or 'unknown'}", sizes])
+
+
+def _confined(engine: EngineIdentity) -> str:
+    """Return what the kernel kept from the processes that ran the model; nothing where the record does not say."""
+    kept = engine.confinement
+    if kept is None:
+        return ""
+    parts = [f"files (Landlock {kept.landlock})" if kept.landlock else "", "system calls" if kept.calls else ""]
+    said = " and ".join(part for part in parts if part)
+    return "; ".join([f"{said} confined" if said else "none", *kept.missing])
 
 
 def _or_off(value: float) -> str:

@@ -20,9 +20,20 @@ if TYPE_CHECKING:
 
 MOST_TILES = 1200
 MOST_METRICS = 60
+MOST_CLASSES = 20
+"""Rows of a confusion matrix, and columns."""
 OUTCOMES = ("right", "wrong", "unanswered", "truncated", "error")
 
 MOST_SLICES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A confusion matrix: the answered classes, and per expected class its counts, each with whether it is right."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[str, bool], ...]], ...]
+    left_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,8 @@ class SuiteView:
     kinds: tuple[tuple[str, str, Markup], ...]
     speed: tuple[Fact, ...]
     metrics: tuple[Fact, ...]
+    classes: Matrix | None
+    """What was answered for what, where a public suite's answers are classes."""
     score_words: str
     public: bool
     grader: str
@@ -75,6 +88,7 @@ def suite_view(snapshot: Snapshot, result: SuiteResult) -> SuiteView:
         ),
         speed=tuple(_speed(result)),
         metrics=tuple(_metrics(result)),
+        classes=_matrix(result) if suite.public and result.classes else None,
         score_words=text.line(suite.score, 100),
         public=suite.public,
         grader=text.line(f"{suite.grader}, version {suite.grader_version.partition('+')[0]}", 100),
@@ -100,6 +114,25 @@ def _slices(result: SuiteResult) -> list[tuple[str, float]]:
         for value, one in values.items()
     ]
     return [*sorted(result.kinds.items()), *tagged][:MOST_SLICES]
+
+
+def _matrix(result: SuiteResult) -> Matrix:
+    """Return the confusion matrix, of as many classes as a page shows, each row with the samples of one class."""
+    expected = sorted(result.classes)[:MOST_CLASSES]
+    named = sorted({name for row in result.classes.values() for name in row if name} | set(expected))[:MOST_CLASSES]
+    columns = [*named, ""]
+    rows = tuple(
+        (
+            text.line(name, 40),
+            tuple((text.count(result.classes[name].get(other, 0)), other == name) for other in columns),
+        )
+        for name in expected
+    )
+    more = max(0, len(result.classes) - len(expected))
+    left_out = (
+        f"{text.plural(more, 'more class')} not shown." if more == 1 else f"{text.count(more)} more classes not shown."
+    )
+    return Matrix(tuple(text.line(name, 40) or "no class" for name in columns), rows, left_out if more else "")
 
 
 def _by_k(pass_at: dict[str, float]) -> list[tuple[str, float]]:
