@@ -56,6 +56,9 @@ def test_a_number_below_zero_has_its_direction(value: float, outcome: str) -> No
     history = [having(number, -2.0 - number / 1000) for number in range(1, 7)]
     found = result_on(having(20, value), history, Budget(metric="likelihood", percent=10.0))
     assert (found.outcome, round(found.limit or 0.0, 1)) == (outcome, -2.2)
+    assert f"likelihood {value:.3g} against" in found.reason, "a number without a unit has no blank for it"
+    least = result_on(having(20, 5.0), history, Budget(metric="likelihood", limit=1.0))
+    assert "likelihood 5 is at least the limit 1" in least.reason
 
 
 def test_speed_is_compared_with_the_spread_on_the_same_machine() -> None:

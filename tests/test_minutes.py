@@ -63,6 +63,27 @@ def test_a_run_ends_with_its_minutes_and_continues(tmp_path: Path) -> None:
     assert len(done.samples) == 2 * len(SUITE.splitlines())
 
 
+class Stuck(Slow):
+    """An engine that finishes no answer before it is stopped."""
+
+    def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
+        """Finish none of them."""
+        yield from Parrot.generate(self, requests[:0])
+        assert self.stopped.wait(20), "nobody stopped it"
+        raise ModelError("the engine was ended")
+
+
+def test_minutes_in_which_nothing_was_finished_are_too_few(tmp_path: Path) -> None:
+    """The same command would come no further, so that is not what the message says."""
+    folder = GitFolder.create(tmp_path / "work")
+    text = CONFIG.format(**DEFAULTS) + '[tiers.full]\nsuites = ["few"]\npublish = true\nminutes = 0.001\n'
+    commit = folder.commit({"publisher.toml": text, "few.jsonl": SUITE})
+    job = Job(folder.opened, commit, parse(text.encode()), sha256_hex(text.encode()), "full", False, "", STARTED)
+    with pytest.raises(OutOfTimeError) as caught:
+        measure(job, start=Stuck("42"), workspace=tmp_path, reusable=lambda _: (), observer=Notes())
+    assert caught.value.hint.startswith("raise tiers.full.minutes")
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project with a recorded run of two samples per problem."""

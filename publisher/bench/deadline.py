@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from publisher.errors import ModelError, OutOfTimeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from publisher.engine.protocol import InferenceEngine
@@ -20,9 +21,15 @@ class Deadline:
     Only stopping the engine ends a long answer in time; what it had generated of it is lost.
     """
 
-    def __init__(self, engine: InferenceEngine, *, minutes: float | None, begun: float, tier: str) -> None:
-        """Take the moment `begun` from the monotonic clock; without minutes a run may take for ever."""
+    def __init__(
+        self, engine: InferenceEngine, *, minutes: float | None, begun: float, tier: str, finished: Callable[[], int]
+    ) -> None:
+        """Take the moment `begun` from the monotonic clock, and what says how many samples the run has by now.
+
+        Without minutes a run may take for ever.
+        """
         self._engine, self._minutes, self._tier = engine, minutes, tier
+        self._finished, self._before = finished, finished()
         self._over = threading.Event()
         left = 0.0 if minutes is None else max(0.0, begun + 60 * minutes - time.monotonic())
         # Far beyond any run, and below what a timer can wait for.
@@ -39,9 +46,11 @@ class Deadline:
     ) -> None:
         self._timer.cancel()
         if self._over.is_set() and isinstance(error, ModelError):
+            hint = f"the same command continues from here; tiers.{self._tier}.minutes says how long it may take"
+            if self._finished() == self._before:  # so the same command would come no further
+                hint = f"raise tiers.{self._tier}.minutes: not one answer was finished in them"
             raise OutOfTimeError(
-                f"the tier {self._tier} has used up its {self._minutes:g} minutes, so nothing is decided",
-                hint=f"the same command continues from here; tiers.{self._tier}.minutes says how long it may take",
+                f"the tier {self._tier} has used up its {self._minutes:g} minutes, so nothing is decided", hint=hint
             ) from error
 
     def _end(self) -> None:

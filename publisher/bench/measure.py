@@ -169,7 +169,7 @@ def measure(
 
         stop = _Stop(Tracker(parts, run.done if watch else ()), watch, run, record_of)
         if not stop.reached():
-            deadline = Deadline(engine, minutes=job.minutes, begun=begun, tier=job.tier)
+            deadline = Deadline(engine, minutes=job.minutes, begun=begun, tier=job.tier, finished=lambda: len(run.done))
             with contextlib.closing(generated(run.scorer, engine, missing, requests, threads)) as coming, deadline:
                 _take(run, coming, requests, engine, journal, observer, stop)
         samples = [run.done[wanted.key] for wanted in planned.wanted if stop.counts(wanted.key)]

@@ -31,7 +31,9 @@ def budget(rule: Budget, metric: Metric, case: Case) -> RuleResult:
         return case.finish("fail", reason, measured=value, limit=rule.limit, unit=metric.unit)
     if rule.percent is not None:
         return _compare(rule, metric, case, value)
-    reason = f"{case.suite}: {metric.name} {_words(value, metric)} is within {_words(rule.limit or 0.0, metric)}"
+    side = "at most" if metric.better == "lower" else "at least"
+    limit = _words(rule.limit or 0.0, metric)
+    reason = f"{case.suite}: {metric.name} {_words(value, metric)} is {side} the limit {limit}"
     return case.finish("pass", reason, measured=value, limit=rule.limit, unit=metric.unit)
 
 
@@ -155,4 +157,4 @@ def _values(result: SuiteResult, metric: Metric) -> dict[str, tuple[int, float, 
 
 
 def _words(value: float, metric: Metric) -> str:
-    return f"{value:.3g} {metric.unit}"
+    return f"{value:.3g} {metric.unit}".rstrip()
