@@ -86,7 +86,8 @@ class Engine:
             self._model.ends = frozenset()
         self._prompts = _prompts(header, options, bos=self._model.bos, eos=self._model.eos)
         offloaded, _ = self._log.offloaded()
-        left = library.free(self._gpus) if offloaded else 0
+        # Each layer's cache is where the layer is: a GPU with half the layers needs room for half the cache.
+        left = library.free(self._gpus) * (self._model.layers + 1) // offloaded if offloaded else 0
         self._size = sizing.choose(options, header, self._model, gpu=offloaded > 0, gpu_memory=left)
         self._experts = bool(header.values.get(f"{header.architecture}.expert_count"))
         self._context = self._fitting_context()

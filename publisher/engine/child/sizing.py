@@ -81,17 +81,32 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool, g
     slots = max(1, min(wanted, room // whole)) if apart and not options.slots else wanted
     shared = options.mode == "fast" and (not apart or slots * whole > room or slots < min(wanted, FEW))
     slots = wanted if shared else slots
+    cells = options.cells or min(room, whole * (slots + 1))
+    if gpu:
+        _check_fit((cells if shared else whole * slots) * cost, memory)
     return Size(
         slots=slots,
         rows=max(2, slots),
         context=context,
-        cells=options.cells or min(room, whole * (slots + 1)),
+        cells=cells,
         threads=options.threads or (1 if header.parameters < SMALL else machine.cores()),
         batch=options.batch or BATCH,
         gpu=gpu,
         flash=flash,
         shared=shared,
     )
+
+
+def _check_fit(wanted: float, memory: int) -> None:
+    """Raise ModelError where a cache takes more than a GPU has left.
+
+    A backend is not asked: some take memory of the host then, and slow down instead of failing.
+    """
+    if wanted > memory:
+        raise ModelError(
+            f"a cache of {int(wanted) >> 20} MiB does not fit into the {memory >> 20} MiB that the GPU has left",
+            hint='lower model.context or engine.slots, or set  [engine] kv_type = "q8_0"',
+        )
 
 
 def _flash(options: EngineOptions, *, gpu: bool) -> bool:
