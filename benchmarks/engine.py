@@ -189,12 +189,12 @@ def main() -> None:
     parser.add_argument("--only", choices=["0.5b", "builtin"], help="measure one model only")
     parser.add_argument("--part", choices=["decode", "jobs"], help="measure one part only")
     parser.add_argument(
-        "--gpu", action="store_true", help="offload everything; a 1.5B shape at 32, 64 and 128 sequences"
+        "--gpu", action="store_true", help="offload everything; shapes of 0.5B and 1.5B, 1 to 128 sequences"
     )
     parser.add_argument("--json", type=Path, help="write the figures there")
     options = parser.parse_args()
     if options.gpu:
-        options.sequences, options.server_slots, options.slots = [32, 64, 128], [32, 64], 64
+        options.sequences, options.server_slots, options.slots = [1, 8, 32, 64, 128], [32, 64], 64
     table = Table()
     for title, setting, tokens, size in _models(options):
         if options.part != "jobs":
@@ -210,9 +210,9 @@ def _models(options: argparse.Namespace) -> list[tuple[str, Setting, int, tuple[
     layers = 99 if options.gpu else 0
     chosen = []
     if options.only != "builtin":
-        name = "qwen2.5-1.5b" if options.gpu else "qwen2.5-0.5b"
-        setting = Setting(str(model(name, options.models)), 512, options.threads, layers, options.flash)
-        chosen.append((name, setting, 32, (8, 4, 64)))
+        for name in ("qwen2.5-0.5b", "qwen2.5-1.5b")[: 2 if options.gpu else 1]:
+            setting = Setting(str(model(name, options.models)), 512, options.threads, layers, options.flash)
+            chosen.append((name, setting, 32, (8, 4, 64)))
     if options.only != "0.5b":
         setting = Setting(str(BUILTIN), 512, options.threads, layers, options.flash)
         chosen.append(("builtin", setting, 128, (64, 4, 64)))

@@ -88,6 +88,8 @@ class Project:
 
     folder: GitFolder
     environment: dict[str, str] = field(default_factory=dict)
+    seconds: float = 240
+    """How long a command may take."""
 
     @classmethod
     def create(cls, path: Path, *, remote: bool = True) -> Project:
@@ -119,7 +121,7 @@ class Project:
         """Run `publisher` here as a user would; without `traceback` there must be none."""
         command = [str(PUBLISHER), "--repo", str(self.folder.path), *arguments]
         variables = {**os.environ, **self.environment, **environment}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=240)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=self.seconds)
         assert traceback or "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -212,11 +212,10 @@ def test_doctor_names_backend_device_and_driver(gpu: str) -> None:
 def test_a_run_on_the_device_is_not_reused_on_the_processor(tmp_path: Path) -> None:
     """`publisher bench` writes the device into the record; without the device the same commit is measured anew."""
     project = Project.create(tmp_path, remote=False)
-    suite = project.folder.path.joinpath("small.jsonl").read_text().splitlines()[:3]
-    changed = (
-        config().replace("max_tokens = 200", "max_tokens = 24").replace("[model.sampling]", "{}\n[model.sampling]")
-    )
-    more = "[engine]\ntimeout = 600\n"
+    project.seconds = 1500
+    suite = project.folder.path.joinpath("small.jsonl").read_text().splitlines()[:2]
+    changed = config().replace("max_tokens = 200", "max_tokens = 8").replace("[model.sampling]", "{}\n[model.sampling]")
+    more = "[engine]\ntimeout = 600\nslots = 2\n"
     project.folder.commit({"small.jsonl": "\n".join(suite) + "\n", "publisher.toml": changed.format("") + more}, "GPU")
     first = project.run("bench", "--json")
     assert first.code == 0, first.err
