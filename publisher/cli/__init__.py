@@ -103,15 +103,21 @@ class _Lazy(click.Group):
     metavar="BRANCH",
     help="The trusted branch, whose rules and suites count for commits that are not on it.",
 )
+@click.option(
+    "--as-fetched",
+    is_flag=True,
+    envvar="PUBLISHER_AS_FETCHED",
+    help="Do not ask the remote: take its branches as this clone last fetched them (bench, changed and gate).",
+)
 @click.option("--local", is_flag=True, help="Use the host that `publisher serve` runs here, instead of Netlify.")
 @click.pass_context
-def group(ctx: click.Context, repo: str, remote: str | None, policy_ref: str, local: bool) -> None:
+def group(ctx: click.Context, repo: str, remote: str | None, policy_ref: str, as_fetched: bool, local: bool) -> None:
     """Benchmark the model that a git commit describes; publish every kept result as an immutable site.
 
     Exit codes: 0 done · 1 the gate rejected · 2 usage or configuration · 3 the machinery failed ·
     4 inconclusive · 130 interrupted.
     """
-    ctx.obj = {"repo": repo, "remote": remote, "policy_ref": policy_ref, "local": local}
+    ctx.obj = {"repo": repo, "remote": remote, "policy_ref": policy_ref, "as_fetched": as_fetched, "local": local}
 
 
 def main() -> NoReturn:

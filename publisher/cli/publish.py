@@ -62,8 +62,7 @@ def command(
 ) -> None:
     """Measure commit REV (default: HEAD) and record the gate's verdict; publish a kept result and show it live."""
     check_report(report_path)
-    if archive is not None and (complete or dry_run):
-        raise UsageError("--run takes a run that is measured already: not with --complete or --dry-run")
+    _check_options(ctx, archive, measuring=complete or dry_run)
     project = open_project(ctx)
     convention = project.convention(revision, branch)
     tier = tier or convention.tier
@@ -95,6 +94,14 @@ def command(
     if convention.pin:
         _pin(project, outcome, branch)
     ctx.exit(exit_code(outcome.verdict, config))
+
+
+def _check_options(ctx: click.Context, archive: Path | None, *, measuring: bool) -> None:
+    """Raise UsageError for options that contradict each other."""
+    if ctx.find_root().obj["as_fetched"]:
+        raise UsageError("--as-fetched: publishing needs the remote as it is now")
+    if archive is not None and measuring:
+        raise UsageError("--run takes a run that is measured already: not with --complete or --dry-run")
 
 
 def _pin(project: Project, outcome: Outcome, branch: str) -> None:

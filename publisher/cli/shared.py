@@ -55,7 +55,14 @@ def write_report(path: Path | None, record: Record, report: Report, receipt: Rec
 def open_project(ctx: click.Context) -> Project:
     """Open the repository that the command was pointed at."""
     options = ctx.find_root().obj
-    project = Project.open(Path(options["repo"]), os.environ, options["remote"], note, options["policy_ref"])
+    project = Project.open(
+        Path(options["repo"]),
+        os.environ,
+        options["remote"],
+        note,
+        options["policy_ref"],
+        as_fetched=options["as_fetched"],
+    )
     return replace(project, environment={**os.environ, **local_host(project)}) if options["local"] else project
 
 

@@ -53,6 +53,8 @@ class Ledger:
 
     repository: Repository
     remote: str | None = None
+    as_fetched: bool = False
+    """Whether the remote is not asked: its ledger is where it was when this clone last fetched."""
 
     @property
     def head(self) -> str | None:
@@ -160,6 +162,9 @@ class Ledger:
         """
         if self.remote is None:
             return
+        if self.as_fetched:
+            self._take_fetched(self.remote)
+            return
         for attempt in range(ATTEMPTS):
             ours = self.head
             try:
@@ -173,6 +178,12 @@ class Ledger:
                 continue
             return
         raise LostRaceError(f"other writers on {self.remote} won {ATTEMPTS} times", hint="run the same command again")
+
+    def _take_fetched(self, remote: str) -> None:
+        """Move the local branch to where the remote's was when this clone last fetched, where that is ahead."""
+        ours, theirs = self.head, self.repository.ref(f"refs/remotes/{remote}/ledger")
+        if theirs and theirs != ours and (ours is None or self.repository.is_ancestor(ours, theirs)):
+            self.repository.move_refs({BRANCH: (theirs, ours)})
 
     def _fetch(self, ours: str | None) -> str | None:
         """Bring the remote's ledger here, unless it is `ours`, and return its commit, None where it has none."""

@@ -160,11 +160,14 @@ class Project:
         remote: str | None = None,
         note: Callable[[str], None] = lambda _: None,
         policy_ref: str = "",
+        *,
+        as_fetched: bool = False,
     ) -> Project:
         """Open the repository around `folder`; UsageError when it has no remote called `remote`.
 
         Where no remote is named, `origin` counts, and without an `origin` everything stays in this repository. `note`
-        is told what git had to mend. `policy_ref` names the trusted branch, where one is to count.
+        is told what git had to mend. `policy_ref` names the trusted branch, where one is to count. With
+        `as_fetched` the remote is not asked: its branches are where they were when this clone last fetched.
         """
         repository = Repository(folder, note=note)
         names = repository.remotes()
@@ -175,8 +178,10 @@ class Project:
             )
         known = remote or ("origin" if "origin" in names else None)
         own = repository.git_folder / "publisher"
-        trusted = TrustedBranch(repository, known, policy_ref) if policy_ref else None
-        return cls(repository, Ledger(repository, known), Pending(own / "runs"), environment, trusted=trusted)
+        trusted = TrustedBranch(repository, known, policy_ref, as_fetched) if policy_ref else None
+        return cls(
+            repository, Ledger(repository, known, as_fetched), Pending(own / "runs"), environment, trusted=trusted
+        )
 
     @property
     def who(self) -> str:

@@ -25,6 +25,8 @@ class TrustedBranch:
     repository: Repository
     remote: str | None
     name: str
+    as_fetched: bool = False
+    """Whether the remote is not asked: the branch is where it was when this clone last fetched."""
     _tip: str = field(default="", repr=False)
 
     @property
@@ -41,7 +43,10 @@ class TrustedBranch:
         return commit == self.tip or self.repository.is_ancestor(commit, self.tip)
 
     def _tip_on(self, remote: str, ref: str) -> str:
-        tip = self.repository.remote_refs(remote, ref).get(ref)
+        if self.as_fetched:
+            tip = self.repository.ref(f"refs/remotes/{remote}/{ref.removeprefix('refs/heads/')}")
+        else:
+            tip = self.repository.remote_refs(remote, ref).get(ref)
         if tip is None:
             raise UsageError(
                 f"{remote} has no branch {self.name!r}, whose rules were to count",
