@@ -340,3 +340,31 @@ def test_a_line_of_history_names_what_failed_and_how_many_samples_it_took() -> N
     early = StoppedEarly(look=1, share=0.0625, samples=31, planned=500, why="worse")
     stopped = msgspec.structs.replace(run, stopped_early=early)
     assert history.summarize(stopped, decided).why == "after 31 of 500 samples: worse"
+
+
+def test_a_branch_that_moves_while_it_is_asked_for_is_read_where_it_was_fetched(
+    repository: GitFolder, tmp_path: Path
+) -> None:
+    """`live` moves between unrelated snapshots: the one that was listed may never come here."""
+    origin = tmp_path / "origin.git"
+    repository.with_remote(origin)
+    made = []
+    for name in ("one", "two"):
+        repository.git("checkout", "-q", "--orphan", name)
+        made.append(repository.commit({name: name}, f"Snapshot\n\nRun: {name}"))
+        repository.git("push", "-q", "origin", f"{name}:refs/heads/{name}")
+    repository.git("push", "-q", "origin", f"{made[0]}:refs/heads/live", ":refs/heads/one", ":refs/heads/two")
+    other = GitFolder(tmp_path / "other")
+    repository.git("clone", "-q", "--no-tags", "--single-branch", "--branch", "main", str(origin), str(other.path))
+    # Between the listing, which is the first question, and the fetch somebody moves the branch.
+    script = tmp_path / "upload-pack"
+    asked = tmp_path / "asked"
+    moves = f"git -C {origin} update-ref refs/heads/live {made[1]}"
+    lines = ["#!/bin/sh", f"[ -e {asked} ] && {moves}", f"touch {asked}", 'exec git-upload-pack "$@"', ""]
+    script.write_text("\n".join(lines))
+    script.chmod(0o755)
+    other.git("config", "remote.origin.uploadpack", str(script))
+    ledger = Ledger(other.opened, "origin")
+    there = snapshots.live_at(ledger)
+    assert there == made[1]
+    assert snapshots.live_commit(ledger) == made[1]

@@ -73,9 +73,10 @@ def watched() -> Iterator[set[str]]:
 
     def look() -> None:
         while not stop.wait(0.02):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
+            # Not by a pattern: processes end while it is matched, which is an error then.
+            for process in Path("/proc").iterdir():
                 try:
-                    arguments = path.read_bytes().decode(errors="replace")
+                    arguments = (process / "cmdline").read_bytes().decode(errors="replace")
                 except OSError:
                     continue
                 # Git hands the remote's address, as its configuration has it, to its own transport.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from publisher import schema
 from publisher.cli import main_of
-from publisher.cli.terminal import append, harmless, note
+from publisher.cli.terminal import append, harmless, note, run_command
 from publisher.config import FILE
 from publisher.errors import NetworkError, UsageError
 from publisher.schema import Receipt, Report
@@ -62,7 +62,7 @@ def outcome(report_path: Path, outcome_path: Path, environment: Mapping[str, str
         stream.writelines(f"{name}={value}\n" for name, value in values.items())
         stream.write(f"report={report_path.resolve()}\n")
     for line in failures(report, Path(environment["GITHUB_WORKSPACE"]) / FILE):
-        sys.stdout.write(f"{line}\n")
+        run_command(line)
     failing = set(re.split(r"[,\s]+", environment.get("FAIL_ON", "rejected")))
     # A rejection that only lacks a gain ended with 0, unless the policy says that it fails.
     lenient = report.verdict.no_gain and environment.get("CODE") != "1"

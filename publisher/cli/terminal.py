@@ -94,6 +94,11 @@ def note(text: str) -> None:
     _write(sys.stderr, f"{harmless(text)}\n")
 
 
+def run_command(line: str) -> None:
+    """Give a command to GitHub's runner; whatever comes from outside is escaped in it already."""
+    _write(sys.stdout, f"{line}\n")
+
+
 def show_error(message: str, *, hint: str = "", detail: str = "") -> None:
     """Say on stderr what went wrong: what and where, its log indented, and what to type next."""
     lines = [f"error: {harmless(message)}", *(f"    {line}" for line in harmless(detail).splitlines())]

@@ -79,6 +79,8 @@ def _existing(ledger: Ledger, ref: str) -> str | None:
         stays = ref in repository.checked_out([ref]) or _is_foreign(repository, repository.ref(ref))
         target = f"refs/publisher/{ledger.remote}/{ref.rsplit('/', 1)[-1]}" if stays else ref
         repository.fetch(ledger.remote, f"+{ref}:{target}")
+        # Somebody may have moved it since it was listed: what was fetched is here, what was listed perhaps is not.
+        theirs = repository.ref(target) or theirs
     return theirs
 
 
