@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from rich.console import Console
@@ -17,7 +18,7 @@ from tests.made import GitFolder
 from tests.measuring import Notes, job, model, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from publisher.schema import Sample
 
@@ -91,12 +92,22 @@ def test_the_live_lines_fit_80_columns() -> None:
 def test_tokens_are_counted_before_the_first_sample_ends(repository: GitFolder, tmp_path: Path) -> None:
     """The engine tells the length of its longest running sample while it generates; the record has no such figure."""
     heard: list[Mapping[str, float]] = []
+    over = threading.Event()
 
     class Listening(Notes):
-        def sampled(self, sample: Any, statistics: Mapping[str, float]) -> None:
-            super().sampled(sample, statistics)
-            heard.append(self.figures())
+        def generating(self, figures: Callable[[], Mapping[str, float]]) -> None:
+            super().generating(figures)
+            thread.start()
 
-    done = run(job(repository), tmp_path, Listening())
+    def listen() -> None:
+        while not over.wait(0.002):
+            heard.append(listening.figures())
+
+    listening, thread = Listening(), threading.Thread(target=listen)
+    try:
+        done = run(job(repository, samples=8), tmp_path, listening)
+    finally:
+        over.set()
+        thread.join()
     assert any(figures.get(LONGEST_RUNNING, 0.0) > 0 for figures in heard)
     assert LONGEST_RUNNING not in done.record.statistics

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.errors import UsageError
+from publisher.ledger.labels import read_labels
 from publisher.publishing.labels import OWN, labels_of
 from publisher.publishing.listing import STATES, state_names
 
@@ -53,7 +54,9 @@ def chosen(project: Project, runs: Sequence[Run], shown: Shown, by: Filters) -> 
     _known("--branch", by.branch, {run.line.branch for run in runs if run.line.branch})
     _known("--state", by.state, STATES)
     if by.label and not OWN.fullmatch(by.label):
-        _known("--label", by.label, {name for names in labels.values() for name in names})
+        # A word that was taken off everywhere is known, and no run has it.
+        used = {entry.name for entry in read_labels(project.ledger)}
+        _known("--label", by.label, used | {name for names in labels.values() for name in names})
     return [
         run
         for run in runs
