@@ -86,13 +86,9 @@ def read_run(project: Project, target: Target, path: Path, note: Callable[[str],
     if checked.believed:
         note(f"{checked.believed} outcomes cannot be graded here: their words were withheld or redacted")
     known = project.run(record.run_id)
-    if known is not None and known.line.identity != _identity(checked.record):
+    if known is not None and known.line.identity != checked.record.identity:
         raise StorageError(f"the ledger has another run called {record.run_id}", hint="measure the commit again")
     return checked
-
-
-def _identity(record: Record) -> tuple[str, str, str, str]:
-    return record.commit.sha, record.tier, record.fingerprint, record.salt
 
 
 def _member(name: str, data: bytes) -> bytes:

@@ -368,8 +368,7 @@ def _measured_and_entered(project: Project, target: Target, observer: Observer, 
 
 def equal_run(project: Project, record: Record) -> Run | None:
     """Return the ledger's run that measured the same commit in the same way, where there is one."""
-    wanted = (record.commit.sha, record.tier, record.fingerprint, record.salt)
-    return next((run for run in project.runs() if run.line.identity == wanted), None)
+    return next((run for run in project.runs() if run.line.identity == record.identity), None)
 
 
 def _is_overtaken(project: Project, record: Record, verdict: Verdict, beside: list[str], head: str | None) -> bool:

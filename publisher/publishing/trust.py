@@ -28,6 +28,7 @@ class TrustedBranch:
     as_fetched: bool = False
     """Whether the remote is not asked: the branch is where it was when this clone last fetched."""
     _tip: str = field(default="", repr=False)
+    _known: dict[str, bool] = field(default_factory=dict, repr=False)
 
     @property
     def tip(self) -> str:
@@ -40,7 +41,10 @@ class TrustedBranch:
 
     def has(self, commit: str) -> bool:
         """Return whether a commit is on the branch."""
-        return commit == self.tip or self.repository.is_ancestor(commit, self.tip)
+        if commit not in self._known:
+            # The tip stays as it was asked for once, and each question would start git.
+            self._known[commit] = commit == self.tip or self.repository.is_ancestor(commit, self.tip)
+        return self._known[commit]
 
     def _tip_on(self, remote: str, ref: str) -> str:
         if self.as_fetched:

@@ -302,6 +302,11 @@ class Record(Struct, frozen=True, kw_only=True):
     conditions: dict[str, str] = msgspec.field(default_factory=dict)
     """The parts of the generation that are neither model nor prompt, by name: a baseline must share them."""
 
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What tells whether two runs measured the same commit in the same way, as a history line has it."""
+        return self.commit.sha, self.tier, self.fingerprint, self.salt
+
 
 class Sample(Struct, frozen=True, kw_only=True):
     """One generated answer; a line of `samples.jsonl.gz`."""
