@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from publisher.cli.shared import check_report, open_project, report_option, write_report
+from publisher.cli.shared import check_reports, open_project, report_option, write_reports
 from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import UsageError
 from publisher.publishing import pipeline
@@ -52,7 +52,7 @@ def command(
     tier: str,
     archive: Path | None,
     as_json: bool,
-    report_path: Path | None,
+    report_paths: tuple[Path, ...],
     simulate: bool,
     histories: int,
     suggest: float | None,
@@ -61,7 +61,7 @@ def command(
     minutes: float | None,
 ) -> None:
     """Say whether commit REV (default: HEAD) is kept, with each rule's reason. Writes nothing."""
-    check_report(report_path)
+    check_reports(report_paths)
     project = open_project(ctx)
     commit = project.repository.resolve(revision)
     config, _ = project.config(commit)
@@ -86,7 +86,7 @@ def command(
         return
     verdict = pipeline.verdict_of(project, record)
     report = report_of(project, record, verdict)
-    write_report(report_path, record, report)
+    write_reports(report_paths, record, report)
     if as_json:
         echo_json({**msgspec.to_builtins(verdict), "report": msgspec.to_builtins(report)})
     else:

@@ -11,7 +11,7 @@ import msgspec
 
 from publisher.cli.gate import exit_code
 from publisher.cli.progress import Watch
-from publisher.cli.shared import check_report, open_project, report_option, warn_of_changes, write_report
+from publisher.cli.shared import check_reports, open_project, report_option, warn_of_changes, write_reports
 from publisher.cli.terminal import append, echo, echo_json, note
 from publisher.config import AUTO
 from publisher.errors import UsageError
@@ -58,17 +58,17 @@ def command(
     branch: str,
     dry_run: bool,
     as_json: bool,
-    report_path: Path | None,
+    report_paths: tuple[Path, ...],
 ) -> None:
     """Measure commit REV (default: HEAD) and record the gate's verdict; publish a kept result and show it live."""
-    check_report(report_path)
+    check_reports(report_paths)
     _check_options(ctx, archive, measuring=complete or dry_run)
     project = open_project(ctx)
     convention = project.convention(revision, branch)
     tier = tier or convention.tier
     warn_of_changes(project, revision if archive is None else "")
     if dry_run:
-        ctx.exit(_rehearse(project, revision, tier, report_path))
+        ctx.exit(_rehearse(project, revision, tier, report_paths))
     more: dict[str, Any] = {"fresh": fresh, "complete": complete, "archive": archive, "branch": branch}
     with Watch() as watch:
         if tier == AUTO:
@@ -81,7 +81,7 @@ def command(
         for one, report in zip(outcomes, reports, strict=True):
             append(Path(summary), report_markdown(one.record, report, one.receipt))
     outcome = outcomes[-1]
-    write_report(report_path, outcome.record, reports[-1], outcome.receipt)
+    write_reports(report_paths, outcome.record, reports[-1], outcome.receipt)
     if as_json:
         told = [_as_json(one, report) for one, report in zip(outcomes, reports, strict=True)]
         echo_json(msgspec.to_builtins(told[-1] | ({"tiers": told} if tier == AUTO else {})))
@@ -127,7 +127,7 @@ def _show(outcomes: list[Outcome], reports: list[Report]) -> None:
     echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
 
 
-def _rehearse(project: Project, revision: str, tier: str, report_path: Path | None) -> int:
+def _rehearse(project: Project, revision: str, tier: str, report_paths: tuple[Path, ...]) -> int:
     """Measure a commit, say its verdict and what publishing would do, and return the exit code that it would have."""
     project.ledger.sync()
     with Watch() as watch:
@@ -138,7 +138,7 @@ def _rehearse(project: Project, revision: str, tier: str, report_path: Path | No
             done = [(measured, pipeline.verdict_of(project, measured))]
     for one, said in done:
         report = report_of(project, one, said)
-        write_report(report_path, one, report)
+        write_reports(report_paths, one, report)
         echo("\n".join(report_lines(one, report)))
     record, verdict = done[-1]
     then = "snapshot branch, build hook, verification, live site" if verdict.verdict == "kept" else "no build"

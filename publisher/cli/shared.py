@@ -18,38 +18,39 @@ from publisher.publishing.project import Project
 from publisher.publishing.uncommitted import remark
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from publisher.schema import Receipt, Record, Report
 
 REPORT_KINDS = (".md", ".json")
 
 report_option = click.option(
     "--report",
-    "report_path",
+    "report_paths",
+    multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Also write the report to FILE.md or FILE.json.",
+    help="Also write the report to FILE.md or FILE.json; may be given for each.",
 )
 """The option of the commands that end in a verdict."""
 
 
-def check_report(path: Path | None) -> None:
+def check_reports(paths: Sequence[Path]) -> None:
     """Raise UsageError where a report could not be written to a file, before anything else is done."""
-    if path is None:
-        return
-    if path.suffix not in REPORT_KINDS:
-        raise UsageError(f"--report {path}: a report is Markdown or JSON", hint="--report FILE.md or FILE.json")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"--report {path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}")
+    for path in paths:
+        if path.suffix not in REPORT_KINDS:
+            raise UsageError(f"--report {path}: a report is Markdown or JSON", hint="--report FILE.md or FILE.json")
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"--report {path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}")
 
 
-def write_report(path: Path | None, record: Record, report: Report, receipt: Receipt | None = None) -> None:
-    """Write a report to a file, as its name asks for."""
-    if path is None:
-        return
-    if path.suffix == ".json":
-        write_json(path, msgspec.to_builtins(report))
-    else:
-        write_text(path, report_markdown(record, report, receipt))
+def write_reports(paths: Sequence[Path], record: Record, report: Report, receipt: Receipt | None = None) -> None:
+    """Write a report to each file, as its name asks for."""
+    for path in paths:
+        if path.suffix == ".json":
+            write_json(path, msgspec.to_builtins(report))
+        else:
+            write_text(path, report_markdown(record, report, receipt))
 
 
 def open_project(ctx: click.Context) -> Project:
