@@ -14,7 +14,7 @@ from publisher.cli.init import hooks_folder
 from publisher.config import parse
 from publisher.errors import UsageError
 from publisher.graders import mistake_in
-from publisher.publishing import adopt, starter
+from publisher.publishing.adoption import adopt, starter
 from tests.made import GitFolder
 from tests.project import Project
 

@@ -13,7 +13,8 @@ from publisher.cli.init import hooks_folder
 from publisher.cli.shared import Notes, open_project
 from publisher.cli.terminal import echo, note
 from publisher.config import FILE
-from publisher.publishing import hooks, pipeline
+from publisher.publishing import pipeline
+from publisher.publishing.adoption import hooks
 from publisher.publishing.compare import report_of
 from publisher.publishing.report import report_lines
 

@@ -19,7 +19,7 @@ from publisher.config import SITE_NAME
 from publisher.errors import UsageError
 from publisher.files import atomic_write
 from publisher.git.working import commit_files
-from publisher.publishing import adopt, starter
+from publisher.publishing.adoption import adopt, starter
 
 EXECUTABLE = {"hooks/netlify-build"}
 LARGEST = 1 << 20

@@ -13,7 +13,7 @@ from publisher.config import FILE, parse
 from publisher.errors import UsageError
 from publisher.files import sha256_file
 from publisher.graders import mistake_in
-from publisher.publishing import adopt
+from publisher.publishing.adoption import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
