@@ -176,6 +176,23 @@ def test_headers_and_redirects(files: dict[str, bytes], tree: Path) -> None:
     assert f"http://{BRANCH}--demo.localhost:8888/".encode() in plain["index.html"]
 
 
+def test_each_file_has_one_policy_and_only_the_card_may_be_framed(files: dict[str, bytes]) -> None:
+    """No two rules of `_headers` give one path a policy, since a host might join them; `/card/` alone may be framed."""
+    blocks = (block.splitlines() for block in files["_headers"].decode().split("\n\n"))
+    policies = {
+        block[0]: line for block in blocks for line in block[1:] if line.startswith("  Content-Security-Policy: ")
+    }
+    for path in {""} | set(files) - {"_headers", "_redirects", "manifest.json", "deploy.json"}:
+        rules = [
+            rule
+            for rule in policies
+            if rule == f"/{path}" or (rule.endswith("/*") and f"/{path}".startswith(rule[:-1]))
+        ]
+        assert len(rules) == 1, path
+        assert ("frame-ancestors *" in policies[rules[0]]) == path.startswith("card/"), path
+        assert ("frame-ancestors 'none'" in policies[rules[0]]) != path.startswith("card/"), path
+
+
 def test_assets_are_named_by_their_contents(files: dict[str, bytes]) -> None:
     """Each asset's name holds its digest, and the pages use that name."""
     for name in (name for name in files if name.startswith("assets/")):

@@ -46,7 +46,7 @@ def _files(source: Source) -> Files:
     """Return the same, each file with the whole texts of answers made when it is asked for."""
     snapshot = gather(source)
     files = Site(snapshot).render()
-    ready = {MANIFEST: manifest(files, feeds.headers(snapshot)), DEPLOY: feeds.deploy_json(snapshot, source)}
+    ready = {MANIFEST: manifest(files, feeds.headers(snapshot, files)), DEPLOY: feeds.deploy_json(snapshot, source)}
     return files.with_files(ready)
 
 

@@ -10,10 +10,11 @@ from publisher.render import text
 from publisher.render.gather import prefixed
 from publisher.render.svg import number
 from publisher.render.tables import permanent
+from publisher.render.write import CONFIGURATION
 from publisher.schema import SiteDeploy, SiteSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from publisher.render.gather import Snapshot, Source
     from publisher.schema import HistoryLine
@@ -157,13 +158,20 @@ def policy() -> str:
     )
 
 
-def headers(snapshot: Snapshot) -> dict[str, dict[str, str]]:
-    """Return headers by path: the policy, what other sites may read, and what a browser may keep for ever."""
-    # Asking for upgrades on a plain http host would make its own pages unreachable.
-    upgrade = "; upgrade-insecure-requests" if snapshot.main.startswith("https:") else ""
-    return {
+FRAMED = frozenset({"card/*"})
+"""The pages that other sites may show in a frame of theirs."""
+
+
+def headers(snapshot: Snapshot, files: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return headers by path: the policy, what other sites may read, and what a browser may keep for ever.
+
+    Two rules for one header are joined by one host and the later counts on another, and two joined policies allow only
+    what both do. So each path has a single rule that names a policy: the one for its first folder, or for its file.
+    The page of a missing address is left with the policy that it carries itself.
+    """
+    served = (path for path in files if path not in CONFIGURATION)
+    rules: dict[str, dict[str, str]] = {
         "/*": {
-            "Content-Security-Policy": f"{policy()}; frame-ancestors 'none'{upgrade}",
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -172,6 +180,17 @@ def headers(snapshot: Snapshot) -> dict[str, dict[str, str]]:
         "/assets/*": {"Cache-Control": "public, max-age=31536000, immutable"},
         **{f"/{name}": {"Access-Control-Allow-Origin": "*"} for name in (*OPEN, "schemas/*")},
     }
+    for place in sorted({f"{path.partition('/')[0]}/*" if "/" in path else path for path in served} | {""}):
+        rules.setdefault(f"/{place}", {})["Content-Security-Policy"] = _policy_header(snapshot, place)
+    return rules
+
+
+def _policy_header(snapshot: Snapshot, place: str) -> str:
+    """Return the policy of the files at a place, with who may frame them, which a page cannot say itself."""
+    # Asking for upgrades on a plain http host would make its own pages unreachable.
+    upgrade = "; upgrade-insecure-requests" if snapshot.main.startswith("https:") else ""
+    ancestors = "*" if place in FRAMED else "'none'"
+    return f"{policy()}; frame-ancestors {ancestors}{upgrade}"
 
 
 def headers_file(rules: Mapping[str, Mapping[str, str]]) -> bytes:

@@ -74,10 +74,10 @@ class Site:
             "history.json": self.snapshot.history_bytes,
             "badge.json": feeds.badge_json(self.snapshot),
             "robots.txt": b"User-agent: *\nAllow: /\n",
-            "_headers": feeds.headers_file(feeds.headers(self.snapshot)),
             "_redirects": feeds.redirects(self.snapshot),
         } | machines.files(self.snapshot)
-        return Files(self.files, answers.texts(self.snapshot))
+        files = Files(self.files, answers.texts(self.snapshot))
+        return files.with_files({"_headers": feeds.headers_file(feeds.headers(self.snapshot, files))})
 
     def _drafts(self) -> Iterator[tuple[str, str, Draft]]:
         """Yield (template, section, draft) of every page."""
