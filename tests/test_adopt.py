@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from publisher import __version__
+from publisher.bench.inputs.builtin_files import BUILTIN
 from publisher.cli.init import hooks_folder
 from publisher.config import parse
 from publisher.errors import UsageError
@@ -18,6 +20,7 @@ from publisher.publishing.adoption import adopt, starter
 from tests.made import GitFolder
 from tests.project import Project
 
+GOOD = '{"id": "a", "problem": "x", "answer": "1"}\n'
 COMMIT = "0123456789" * 4
 GITHUB = f"example/publisher/.github/actions/publish@{COMMIT}"
 
@@ -91,15 +94,21 @@ def test_every_configuration_that_is_written_is_valid(suite: str, model: starter
     assert config.netlify.site == "s"
 
 
+def gguf(path: Path) -> Path:
+    """Copy the builtin model, a real GGUF that was trained with 1,024 tokens, to a path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(BUILTIN / "abacus-early-q8_0.gguf", path)
+    return path
+
+
 def test_the_model_is_found_or_asked_for(tmp_path: Path) -> None:
     """The only GGUF of a repository is taken; of several one has to be named; one outside is named by its digest."""
     assert starter.find_model(tmp_path, "") is None
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "a.gguf").write_bytes(b"a")
+    gguf(tmp_path / "models" / "a.gguf")
     found = starter.find_model(tmp_path, "")
     assert found is not None
-    assert (found.name, found.source) == ("a", "models/a.gguf")
-    (tmp_path / "b.gguf").write_bytes(b"b")
+    assert (found.name, found.source, found.context) == ("a", "models/a.gguf", 1024)
+    gguf(tmp_path / "b.gguf")
     with pytest.raises(UsageError, match="several models"):
         starter.find_model(tmp_path, "")
     outside = starter.find_model(tmp_path / "models", "../b.gguf")
@@ -107,6 +116,55 @@ def test_the_model_is_found_or_asked_for(tmp_path: Path) -> None:
     assert (outside.source, len(outside.sha256)) == ("local:b.gguf", 64)
     with pytest.raises(UsageError, match="no such file"):
         starter.find_model(tmp_path, "c.gguf")
+
+
+def test_a_model_is_checked_before_anything_is_written(tmp_path: Path) -> None:
+    """A file that is no GGUF is named; what is fetched from elsewhere needs its digest; a Git LFS pointer is fine."""
+    (tmp_path / "a.gguf").write_bytes(b"<html>")
+    with pytest.raises(UsageError, match="not a GGUF file"):
+        starter.find_model(tmp_path, "a.gguf")
+    with pytest.raises(UsageError, match="sha256"):
+        starter.find_model(tmp_path, "hf:o/r@main/m.gguf")
+    elsewhere = starter.find_model(tmp_path, "hf:o/r@main/m.gguf", "a" * 64)
+    assert elsewhere is not None
+    assert elsewhere.sha256 == "a" * 64
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12345\n"
+    (tmp_path / "a.gguf").write_text(pointer)
+    assert starter.find_model(tmp_path, "a.gguf") is not None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "words"),
+    [
+        ("nothing.jsonl", "", "no such file"),
+        ("aime52", "", "did you mean 'aime25'"),
+        ("../outside.jsonl", GOOD, "outside the repository"),
+        ("table.csv", GOOD, "NAME.jsonl"),
+        ("own.jsonl", '{"id": "a", "problem": "x"}', "line 1: the answer of 'a' is missing"),
+    ],
+)
+def test_a_suite_is_checked_before_anything_is_written(tmp_path: Path, wanted: str, text: str, words: str) -> None:
+    """A suite that no commit could have, or that is no suite, ends `init` with one message and no file."""
+    folder = GitFolder.create(tmp_path / "work")
+    if text:
+        (folder.path / wanted).write_text(text)
+    done = Project(folder).run("init", "--site", "my-site", "--suite", wanted, "--requirement", "x==1", "--commit")
+    assert (done.code, words in done.err) == (2, True), done.err
+    assert not (folder.path / "publisher.toml").exists()
+
+
+def test_files_are_named_as_the_user_sees_them(tmp_path: Path) -> None:
+    """From a folder of the repository a path counts from there; publisher.toml counts from the root."""
+    here = tmp_path / "data"
+    here.mkdir()
+    (here / "own.jsonl").write_text(GOOD)
+    gguf(here / "own.gguf")
+    assert starter.find_suite(tmp_path, "own.jsonl", here) == "data/own.jsonl"
+    assert starter.find_suite(tmp_path, "data/own.jsonl", here) == "data/own.jsonl"
+    found = starter.find_model(tmp_path, "own.gguf", "", here)
+    assert found is not None
+    assert found.source == "data/own.gguf"
+    assert starter.find_suite(tmp_path, "aime25", here) == "aime25"
 
 
 def test_a_commit_of_init_holds_what_was_written_and_nothing_else(tmp_path: Path) -> None:
@@ -163,8 +221,8 @@ def test_init_writes_nothing_outside_the_repository(tmp_path: Path) -> None:
 def test_a_hint_of_init_can_be_pasted(tmp_path: Path) -> None:
     """The name of a model may hold anything that a shell would run."""
     (tmp_path / "a b").mkdir()
-    (tmp_path / "a b" / "$(id).gguf").write_text("x")
-    (tmp_path / "z.gguf").write_text("x")
+    gguf(tmp_path / "a b" / "$(id).gguf")
+    gguf(tmp_path / "z.gguf")
     with pytest.raises(UsageError) as raised:
         starter.find_model(tmp_path, "")
     assert raised.value.hint == "--model 'a b/$(id).gguf'"

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +18,9 @@ import pytest
 from publisher.bench.inputs.builtin_files import BUILTIN
 from publisher.web import Web
 from tests.project import PUBLISHER
+from tests.readme import adoption
 
 pytestmark = pytest.mark.model
-COMMANDS = """
-git init --quiet
-publisher init --site my-site --model ../mine.gguf --suite mine.jsonl --commit
-publisher serve --port 0 &
-publisher --local publish
-"""
 IDENTITY = "[user]\n    name = Ada\n    email = ada@example.org\n"
 
 
@@ -48,7 +44,7 @@ class Newcomer:
 
     def serve(self, command: str) -> subprocess.Popen[str]:
         """Start a host in the background and return once it says that it serves."""
-        words = shlex.split(command.removesuffix("&"))
+        words = shlex.split(command)
         host = subprocess.Popen(
             words,
             cwd=self.path / "work",
@@ -74,10 +70,10 @@ def newcomer(tmp_path: Path) -> Newcomer:
     (tmp_path / "work").mkdir()
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / ".gitconfig").write_text(IDENTITY, encoding="utf-8")
-    shutil.copyfile(BUILTIN / "abacus-final-q8_0.gguf", tmp_path / "mine.gguf")
+    shutil.copyfile(BUILTIN / "abacus-final-q8_0.gguf", tmp_path / "model-q8_0.gguf")
     lines = (BUILTIN / "abacus.jsonl").read_text(encoding="utf-8").splitlines()[:12]
     text = "\n".join(lines).replace('"id": "', '"id": "mine-') + "\n"
-    (tmp_path / "work" / "mine.jsonl").write_text(text, encoding="utf-8")
+    (tmp_path / "work" / "problems.jsonl").write_text(text, encoding="utf-8")
     return Newcomer(tmp_path)
 
 
@@ -92,25 +88,22 @@ def hosts() -> Iterator[list[subprocess.Popen[str]]]:
         host.communicate()
 
 
-def typed(text: str) -> list[str]:
-    """Return what has to be typed, one command per entry."""
-    return [part.strip() for line in text.strip().splitlines() for part in line.split("&&")]
-
-
 def test_a_page_of_ones_own_takes_at_most_five_commands(newcomer: Newcomer, hosts: list[subprocess.Popen[str]]) -> None:
-    """An empty repository, a GGUF outside it and a suite of one's own become a page; the host then stops with 0."""
-    commands = typed(COMMANDS)
+    """What README says, `git init` included, makes a page of a GGUF outside the repository and a suite of one's own."""
+    commands = ["git init --quiet", *adoption()]
     assert len(commands) <= 5
     for command in commands:
+        if command.startswith("pip install"):
+            continue  # it is what these tests run
         if command.endswith("&"):
-            hosts.append(newcomer.serve(command))
+            hosts.append(newcomer.serve(f"{command.removesuffix('&')} --port 0"))  # other tests' hosts are here, too
             continue
-        done = newcomer.run(command)
+        done = newcomer.run(command.replace("YOUR-SITE", "my-site"))
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     address = re.search(r"published: (http://\S+)", done.stdout)
     assert address is not None, done.stdout
-    page = Web().request("GET", f"{address[1]}/", what="the page").body.decode()
-    assert "mine" in page
+    page = Web().request("GET", f"{address[1]}/samples/problems/", what="the page").body.decode()
+    assert "mine-" in page
     assert newcomer.run("git status --porcelain").stdout == ""
     hosts[0].send_signal(signal.SIGINT)
     _, err = hosts[0].communicate(timeout=30)
@@ -128,7 +121,9 @@ def test_a_missing_identity_of_git_has_a_hint(newcomer: Newcomer) -> None:
     """`init --commit` writes its files, and says which two settings git lacks."""
     (newcomer.path / "home" / ".gitconfig").write_text("[user]\n    useConfigOnly = true\n", encoding="utf-8")
     assert newcomer.run("git init --quiet").returncode == 0
-    done = newcomer.run("publisher init --site my-site --suite mine.jsonl --requirement snapshot-publisher --commit")
+    done = newcomer.run(
+        "publisher init --site my-site --suite problems.jsonl --requirement snapshot-publisher --commit"
+    )
     assert (done.returncode, "hint: git config user.name" in done.stderr) == (2, True), done.stderr
     assert (newcomer.path / "work" / "publisher.toml").is_file()
 
@@ -146,3 +141,11 @@ def test_serve_stops_with_exit_code_0(
     _, err = hosts[0].communicate(timeout=30)
     assert (hosts[0].returncode, "error" in err) == (0, False), err
     assert not connection.exists()
+
+
+def test_a_port_that_is_taken_is_the_users_to_choose(newcomer: Newcomer) -> None:
+    """Another host on the usual port is no failure of the machinery; the message names the option."""
+    assert newcomer.run("git init --quiet").returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = newcomer.run(f"publisher serve --site my-site --port {taken.getsockname()[1]}")
+    assert (done.returncode, "hint: --port 0" in done.stderr) == (2, True), done.stderr

@@ -30,6 +30,7 @@ _ACTION = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 @click.option("--site", required=True, help="The Netlify site's name: SITE in SITE.netlify.app.")
 @click.option("--model", default="", help="A GGUF file or a source (default: the one .gguf that is here, or a demo's).")
 @click.option("--suite", default="", help="A .jsonl of this repository, or a benchmark's name (publisher suites list).")
+@click.option("--sha256", default="", metavar="DIGEST", help="The model's, where it is fetched from elsewhere.")
 @click.option("--requirement", default="", help="What pip installs on Netlify (default: what is installed here).")
 @click.option("--action", default="", metavar="OWNER/REPO@COMMIT", help="Where workflows take the action from.")
 @click.option("--commit", is_flag=True, help="Commit what was written, and nothing else.")
@@ -40,6 +41,7 @@ def command(
     site: str,
     model: str,
     suite: str,
+    sha256: str,
     requirement: str,
     action: str,
     commit: bool,
@@ -56,7 +58,8 @@ def command(
     if action and not _ACTION.fullmatch(action):
         raise UsageError(f"--action {action!r} is not OWNER/REPO@COMMIT, with a full commit")
     root = open_project(ctx).repository.root
-    chosen = starter.find_model(root, model)
+    chosen = starter.find_model(root, model, sha256, Path.cwd())
+    suite = starter.find_suite(root, suite, Path.cwd())
     text = (hooks_folder() / "starter" / "publisher.toml").read_text(encoding="utf-8")
     config = starter.configuration(text, site=site, model=chosen, suite=suite)
     with tempfile.TemporaryDirectory() as folder:

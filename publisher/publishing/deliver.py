@@ -56,7 +56,8 @@ def check_settings(netlify: Netlify) -> None:
     if not netlify.settings.hook:
         raise UsageError(
             "NETLIFY_BUILD_HOOK is not set, so a kept run could not be published",
-            hint="set NETLIFY_BUILD_HOOK; publisher bench and gate need none",
+            hint="export NETLIFY_BUILD_HOOK=ADDRESS, or without an account: publisher serve, and in another terminal "
+            "publisher --local publish",
         )
 
 

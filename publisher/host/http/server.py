@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import uvicorn
 
-from publisher.errors import NetworkError
+from publisher.errors import UsageError
 from publisher.files import atomic_write, canonical_json
 from publisher.host.http.app import create_app
 from publisher.host.options import HostInfo, HostOptions
@@ -134,8 +134,8 @@ def _listen(port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise NetworkError(
-            f"cannot listen on {_ADDRESS}:{port}: {error.strerror}", hint="use another port, or 0 for any free one"
+        raise UsageError(
+            f"cannot listen on {_ADDRESS}:{port}: {error.strerror}", hint="--port 0   takes any free one"
         ) from error
     return listener
 

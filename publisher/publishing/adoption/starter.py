@@ -7,21 +7,31 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from publisher.bench.inputs import problems
 from publisher.config import FILE, parse
-from publisher.errors import UsageError
+from publisher.config.section import suggest
+from publisher.engine.gguf import read_header
+from publisher.errors import ModelError, UsageError
 from publisher.files import sha256_file
+from publisher.git import pointer_of
+from publisher.git.elsewhere import MOST
 from publisher.graders import mistake_in
 from publisher.publishing.adoption import adopt
+from publisher.registry import elsewhere, suite_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 WORKFLOWS = ("publish.yml", "pull-request.yml", "verify.yml", "rollback.yml", "doctor.yml", "nightly.yml")
 MAXIMUM = 100 << 20
 """Bytes of a file that a forge takes without Git LFS."""
+GRADER = "math"
+"""What scores a suite of one's own until its section names another grader."""
+CONTEXT = 4096
+"""Tokens of prompt and answer that a starter asks for, where the model was trained with that many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +43,15 @@ class Model:
     sha256: str = ""
     path: Path | None = None
     """Where a file outside the repository lies."""
+    context: int = CONTEXT
+    """Tokens of prompt and answer."""
 
 
-def find_model(root: Path, wanted: str) -> Model | None:
+def find_model(root: Path, wanted: str, sha256: str = "", here: Path = Path()) -> Model | None:
     """Return the model that `wanted` names, or the only GGUF file of the repository; None for the builtin one.
 
-    Raises UsageError where the file is not there, or where there are several.
+    A path counts from the folder `here` or from the repository's root. Raises UsageError where the file is not there,
+    where there are several, where a source from elsewhere lacks its digest, or where the file is no GGUF.
     """
     if not wanted:
         found = [path for path in sorted(root.rglob("*.gguf")) if ".git" not in path.parts and path.is_file()][:20]
@@ -49,19 +62,68 @@ def find_model(root: Path, wanted: str) -> Model | None:
             )
         return _of_file(root, found[0]) if found else None
     if re.match(r"(hf|https|http|git|s3|builtin|local):", wanted):
+        if elsewhere(wanted) and not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise UsageError(
+                f"--model {wanted}: what is fetched from elsewhere is named by its sha256 as well",
+                hint="--sha256 DIGEST   from `sha256sum FILE`; Hugging Face shows it on the file's page",
+            )
         stem = re.split(r"[/:]", wanted.removesuffix(".gguf"))[-1]
-        return Model(_name(stem), wanted)
-    path = (root / wanted).resolve()
-    if not path.is_file():
+        return Model(_name(stem), wanted, sha256)
+    path = _located(root, here, wanted)
+    if path is None:
         raise UsageError(f"--model {wanted}: there is no such file", hint="find . -name '*.gguf'")
     return _of_file(root, path)
 
 
+def find_suite(root: Path, wanted: str, here: Path = Path()) -> str:
+    """Return how publisher.toml names a suite: by its path in the repository, or as a benchmark; empty for neither.
+
+    Raises UsageError where it is neither, or where the file is not in the repository; SuiteError for its mistakes.
+    """
+    if not wanted or wanted in suite_names():
+        return wanted
+    path = _located(root, here, wanted)
+    if path is None:
+        raise UsageError(
+            f"--suite {wanted}: there is no such file, and no benchmark of that name{suggest(wanted, suite_names())}",
+            hint=f'a file has a line per problem, {{"id": …, "problem": …, "answer": …}}; benchmarks: '
+            f"{', '.join(suite_names())}",
+        )
+    if not path.is_relative_to(root):
+        raise UsageError(
+            f"--suite {wanted}: it is outside the repository, and a suite is a part of the commit that it measures",
+            hint=f"cp {shlex.quote(str(path))} {shlex.quote(str(root))}   and name the copy",
+        )
+    if path.suffix != ".jsonl":
+        raise UsageError(f"--suite {wanted}: a suite's file is named NAME.jsonl", hint="see docs/graders.md")
+    with path.open("rb") as stream:
+        problems.parse(stream, f"--suite {wanted}", GRADER, public=True)
+    return str(path.relative_to(root))
+
+
+def _located(root: Path, here: Path, wanted: str) -> Path | None:
+    """Return the file that a path names as seen from the user's folder, or from the repository's root."""
+    there = ((folder / wanted).resolve() for folder in (here, root))
+    return next((path for path in there if path.is_file()), None)
+
+
 def _of_file(root: Path, path: Path) -> Model:
     """Return a file as a source: by its path inside the repository, by name and digest outside it."""
+    context = _context(path)
     if path.is_relative_to(root):
-        return Model(_name(path.stem), str(path.relative_to(root)))
-    return Model(_name(path.stem), f"local:{path.name}", sha256_file(path), path)
+        return Model(_name(path.stem), str(path.relative_to(root)), context=context)
+    return Model(_name(path.stem), f"local:{path.name}", sha256_file(path), path, context)
+
+
+def _context(path: Path) -> int:
+    """Return the tokens to ask a model for; UsageError where the file is no GGUF."""
+    with path.open("rb") as stream:
+        if pointer_of(stream.read(MOST)):
+            return CONTEXT  # what Git LFS has not fetched yet
+        try:
+            return min(CONTEXT, read_header(stream.fileno()).context_trained) or CONTEXT
+        except ModelError as error:
+            raise UsageError(f"--model {path}: {error.message}", hint=error.hint) from error
 
 
 def _name(stem: str) -> str:
@@ -77,7 +139,8 @@ def configuration(text: str, *, site: str, model: Model | None, suite: str) -> s
         text = re.sub(
             r'source = "builtin:abacus".*', lambda _: f"source = {json.dumps(model.source)}{digest}", text, count=1
         )
-        text = text.replace("context = 1024", "context = 4096").replace("max_tokens  = 200", "max_tokens  = 2048")
+        text = text.replace("context = 1024", f"context = {model.context}")
+        text = text.replace("max_tokens  = 200", f"max_tokens  = {model.context // 2}")
         text = re.sub(r"min = 50\.0 \},.*", "min = 1.0 },                   # raise it once you know the score", text)
     if suite:
         text = _with_suite(text, suite)
@@ -89,7 +152,9 @@ def _with_suite(text: str, suite: str) -> str:
     """Return the configuration with a suite of the repository, or with a benchmark by its name."""
     own = suite.endswith(".jsonl")
     name = re.sub("[^a-z0-9._-]+", "-", suite.rpartition("/")[2].removesuffix(".jsonl").lower()).strip("-._") or "suite"
-    section = f'source = {json.dumps(suite)}\ngrader = "math"\npublic = true' if own else f"use = {json.dumps(suite)}"
+    section = (
+        f'source = {json.dumps(suite)}\ngrader = "{GRADER}"\npublic = true' if own else f"use = {json.dumps(suite)}"
+    )
     text = re.sub(r"\[suites\.abacus\]\n.*?\n\n", lambda _: f"[suites.{name}]\n{section}\n\n", text, flags=re.DOTALL)
     return text.replace('["abacus"]', f"[{json.dumps(name)}]").replace(
         'headline = "abacus"', f"headline = {json.dumps(name)}"
@@ -124,7 +189,7 @@ def difference(path: str, there: str, wanted: str) -> str:
 NETLIFY = """\
 netlify sites:create --name SITE   # or by hand; then, under Site configuration, Build & deploy:
     connect this repository; production branch: live; branch deploys: all; deploy previews: none
-netlify api createSiteBuildHook --data
+netlify api createSiteBuildHook --data \\
     '{"site_id": "SITE.netlify.app", "body": {"title": "publisher", "branch": "live"}}'
 export NETLIFY_BUILD_HOOK=…   # the address that it answers with; with NETLIFY_AUTH_TOKEN live moves without a build
 publisher publish"""
