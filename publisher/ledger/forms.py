@@ -48,7 +48,7 @@ def check_line(run_id: str, line: HistoryLine) -> None:
     _require(line.tier == tier, "tier", line.tier)
     longest = max(line.subject, line.why, line.branch, key=len)
     _require(len(longest) <= LONGEST, "subject, reason or branch", longest)
-    short = (line.started, line.fingerprint, line.generation, line.salt, line.reset, *line.scores)
+    short = (line.started, line.fingerprint, line.generation, line.salt, line.reset, line.model, *line.scores)
     _require(max(map(len, short)) <= _LONGEST_NAME, "name", max(short, key=len))
     _require(len(line.scores) <= _MOST_SUITES, "number of suites", str(len(line.scores)))
 

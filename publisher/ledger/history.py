@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from publisher import schema
 from publisher.errors import StorageError
 from publisher.files import canonical_json, sha256_hex
@@ -21,6 +23,7 @@ from publisher.schema import (
     Receipt,
     Record,
     Report,
+    Rollback,
     SnapshotName,
     TakenDown,
     Verdict,
@@ -29,9 +32,11 @@ from publisher.schema import (
 __all__ = ["Run"]
 
 if TYPE_CHECKING:
+    from publisher.ledger.index import Index
     from publisher.ledger.store import Ledger
 
 T = TypeVar("T", bound=schema.Struct)
+MOST_ROLLBACKS = 100
 REPORT = "report.json"
 """What a run's verdict was reported with; runs of older publishers have none."""
 
@@ -43,7 +48,7 @@ def folder(run_id: str) -> str:
 
 def run_files(record: Record, verdict: Verdict, samples: bytes, report: Report | None = None) -> dict[str, bytes]:
     """Return the ledger files of a run that the gate has just decided on."""
-    line = summarize(record, verdict)
+    line = with_moved(summarize(record, verdict), report)
     place = folder(record.run_id)
     files = {
         f"{place}/record.json": canonical_json(record),
@@ -79,7 +84,18 @@ def summarize(record: Record, verdict: Verdict | None = None) -> HistoryLine:
         stopped_early=record.stopped_early.why if record.stopped_early else "",
         reset=verdict.reset if verdict else "",
         branch=record.commit.branch,
+        model=record.model.sha256[:12],
     )
+
+
+def with_moved(line: HistoryLine, report: Report | None) -> HistoryLine:
+    """Return a line with what the report says of each suite that the run clearly moved from its baseline."""
+    scores = dict(line.scores)
+    for one in report.baseline if report else ():
+        if one.suite in scores and one.meaning in {"better", "worse"} and one.interval is not None:
+            moved = (one.difference, one.interval.low, one.interval.high)
+            scores[one.suite] = msgspec.structs.replace(scores[one.suite], moved=moved)
+    return msgspec.structs.replace(line, scores=scores)
 
 
 def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistoryScore:
@@ -93,6 +109,8 @@ def _score(result: schema.SuiteResult, suite: schema.SuiteIdentity) -> HistorySc
         k=suite.samples,
         suite=sha256_hex(f"{suite.sha256} {grader}".encode()),
         sampling=result.stderr_sampling,
+        tokens=result.tokens / max(1, result.counts.scored + result.counts.error),
+        latency=result.latency.p50,
     )
 
 
@@ -172,3 +190,19 @@ def live_file(move: LiveMove, number: int) -> dict[str, bytes]:
 def live_moves(ledger: Ledger) -> list[LiveMove]:
     """Return every move of the live site, oldest first."""
     return [move for _, move in sorted(index_of(ledger).moves.items())]
+
+
+def rollbacks(index: Index) -> list[Rollback]:
+    """Return the moves of the live site back to an older snapshot, oldest first, as many of the newest as are shown.
+
+    Older is what came into the ledger before: no clock decides it.
+    """
+    places = {run.run_id: place for place, run in enumerate(index.ordered())}
+    found, shown = [], ""
+    for _, move in sorted(index.moves.items()):
+        if places.get(move.run_id, len(places)) < places.get(shown, -1):
+            found.append(
+                Rollback(run_id=move.run_id, previous=shown, time=move.time, who=move.who, why=move.why[:LONGEST])
+            )
+        shown = move.run_id
+    return found[-MOST_ROLLBACKS:]

@@ -16,7 +16,9 @@ import msgspec
 from publisher.errors import GitError, LostRaceError, RemoteRejectedError, StorageError, UsageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.ledger.drift import checks
-from publisher.ledger.history import REPORT, folder, read_part, read_runs, snapshot_file
+from publisher.ledger.history import REPORT, folder, read_part, read_runs, rollbacks, snapshot_file
+from publisher.ledger.index import index_of
+from publisher.ledger.lessons import lessons
 from publisher.ledger.store import Ledger, author
 from publisher.samples import FILE as SAMPLES
 from publisher.schema import History, HistoryLine, Record, Report, SnapshotName, Verdict
@@ -30,6 +32,8 @@ LIVE = "refs/heads/live"
 FOLDER = "ledger"
 COMPARED = "compared"
 """The folder below it with the answers of the runs that stand beside the snapshot's in its report."""
+LESSONS = "lessons"
+"""The folder below it with what the rejected runs since the last kept one teach."""
 MOST = 99
 """How many kept runs of one commit can have a snapshot each."""
 
@@ -137,7 +141,8 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     there = repository.below(entered, place)
     names = ("record.json", "verdict.json", REPORT, SAMPLES)
     parts = {name: there[f"{place}/{name}"] for name in names if f"{place}/{name}" in there}
-    lines = [run.line for run in read_runs(ledger, at=entered)]
+    index = index_of(ledger, entered)
+    lines = [run.line for run in index.ordered()]
     report = _report(ledger, record.run_id)
     if report is None:
         parts.pop(REPORT, None)  # a page could not be made of it
@@ -147,10 +152,18 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     verdict = read_part(ledger, record.run_id, "verdict.json", Verdict)
     digest = sha256_hex(repository.read(entered, f"{place}/record.json") or b"")
     own = SnapshotName(run_id=record.run_id, branch=branch, commit="", address=address(branch))
-    history = History(site=site, headline=verdict.headline, lines=_named(lines, own), drift=checks(ledger, entered))
+    history = History(
+        site=site,
+        headline=verdict.headline,
+        lines=_named(lines, own),
+        drift=checks(ledger, entered),
+        rollbacks=rollbacks(index),
+    )
+    taught = lessons(repository, entered, lines, record, verdict.headline)
+    made = {"history.json": canonical_json(history)} | {f"{LESSONS}/{name}.json": taught[name] for name in taught}
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
     return repository.write_commit(
-        {f"{FOLDER}/history.json": canonical_json(history)},
+        {f"{FOLDER}/{name}": data for name, data in made.items()},
         blobs={f"{FOLDER}/{name}": blob for name, blob in parts.items()},
         message=_message(record, verdict, entered, digest),
         author=author(moment),

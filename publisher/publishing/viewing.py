@@ -13,6 +13,7 @@ import msgspec
 from publisher.errors import UsageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.ledger import history, snapshots
+from publisher.ledger.lessons import lessons
 from publisher.netlify.client import Settings
 from publisher.publishing import pipeline
 from publisher.publishing.compare import lines_before, report_of
@@ -102,8 +103,10 @@ def write_tree(project: Project, found: Found, folder: Path) -> Source:
     settings = Settings.of(config.netlify.site or "not-published", {})
     own = found.run.line if found.run else history.summarize(record, verdict)
     own = msgspec.structs.replace(own, snapshot=branch, address=own.address or settings.address_of(branch))
-    lines = [*lines_before(project, record.run_id), own]
-    report = report_of(project, record, verdict)
+    before, report = lines_before(project, record.run_id), report_of(project, record, verdict)
+    lines = [*before, history.with_moved(own, report)]
+    head = project.ledger.head
+    taught = lessons(project.repository, head, before, record, verdict.headline) if head else {}
     files = {
         "record.json": canonical_json(record),
         "verdict.json": canonical_json(verdict),
@@ -113,6 +116,7 @@ def write_tree(project: Project, found: Found, folder: Path) -> Source:
     }
     for base in filter(None, (report.previous, report.best)):
         files[f"{snapshots.COMPARED}/{base.base.run_id}/{SAMPLES}"] = project.packed_samples(base.base.run_id)
+    files |= {f"{snapshots.LESSONS}/{name}.json": data for name, data in taught.items()}
     files = {f"{snapshots.FOLDER}/{name}": data for name, data in files.items()}
     for name, data in {**files, **_own_site(project, record.commit.sha)}.items():
         target = folder / name

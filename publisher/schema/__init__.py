@@ -22,6 +22,7 @@ from publisher.schema.comparison import (
     RunIdentity,
     SuiteComparison,
 )
+from publisher.schema.lesson import LESSON_SCHEMA, Lesson
 from publisher.schema.published import (
     RECEIPT_SCHEMA,
     BuildAnswer,
@@ -80,6 +81,7 @@ from publisher.schema.verdict import (
     History,
     HistoryLine,
     HistoryScore,
+    Rollback,
     RuleResult,
     Verdict,
     VerdictWord,
@@ -89,6 +91,7 @@ __all__ = [
     "COMPARISON_SCHEMA",
     "DECISION_SCHEMA",
     "HISTORY_SCHEMA",
+    "LESSON_SCHEMA",
     "MANIFEST_SCHEMA",
     "RECEIPT_SCHEMA",
     "RECORD_SCHEMA",
@@ -117,6 +120,7 @@ __all__ = [
     "HistoryScore",
     "Interval",
     "Label",
+    "Lesson",
     "LiveEvidence",
     "LiveMove",
     "MachineIdentity",
@@ -136,6 +140,7 @@ __all__ = [
     "Receipt",
     "Record",
     "Report",
+    "Rollback",
     "RuleResult",
     "RunIdentity",
     "Sample",

@@ -107,6 +107,13 @@ class HistoryScore(Struct, frozen=True, kw_only=True):
     """Digest of the suite's problems and its grader: only scores with equal ones can be compared."""
     sampling: float | None = None
     """Standard error of drawing k samples for exactly these problems; None where it is not known (k = 1)."""
+    tokens: float | None = None
+    """Mean tokens of an answer; None in lines of older publishers, as the two below."""
+    latency: float | None = None
+    """Median seconds that an answer took."""
+    moved: tuple[float, float, float] | None = None
+    """Where the gate's comparison with the baseline found a clear difference: this, and the ends of its 95 % interval,
+    in points."""
 
 
 class HistoryLine(Struct, frozen=True, kw_only=True):
@@ -143,11 +150,25 @@ class HistoryLine(Struct, frozen=True, kw_only=True):
     """The last word of a maintainer who overruled the gate; `verdict` is then theirs."""
     branch: str = ""
     """The branch that the commit was measured on; "" where that is not known."""
+    model: str = ""
+    """The first 12 digits of the model file's digest, which tell two models apart; "" in lines of older publishers."""
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
         """Return what makes two runs the same measurement of the same commit; an unreadable run equals none."""
         return (self.commit, self.tier, self.fingerprint, self.salt)
+
+
+class Rollback(Struct, frozen=True, kw_only=True):
+    """The site was moved back to an older snapshot."""
+
+    run_id: str
+    """The run that it shows from then on."""
+    previous: str
+    """The run that it showed before."""
+    time: str
+    who: str
+    why: str
 
 
 class History(Struct, frozen=True, kw_only=True):
@@ -159,3 +180,5 @@ class History(Struct, frozen=True, kw_only=True):
     lines: list[HistoryLine]
     drift: list[DriftCheck] = msgspec.field(default_factory=list)
     """The checks of live commits without a change, oldest first."""
+    rollbacks: list[Rollback] = msgspec.field(default_factory=list)
+    """The moves of the live site to an older snapshot, oldest first."""
