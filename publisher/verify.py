@@ -22,6 +22,9 @@ from publisher.web import Web
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from publisher.schema import ManifestEntry
+    from publisher.web import Answer
+
 PARALLEL = 8
 LARGEST = 64 << 20
 """Bytes of one file."""
@@ -131,6 +134,35 @@ def require(report: Verification) -> Verification:
     )
 
 
+def fetch_manifest(web: Web, address: str, *, manifest_sha256: str = "") -> tuple[Manifest, str]:
+    """Return the manifest that `address` serves, and its digest.
+
+    Raises DeployError where there is none, or another than `manifest_sha256` where that is given; NetworkError where
+    the host cannot be reached.
+    """
+    report = Verification(address)
+    manifest = _manifest(web, address, report, manifest_sha256)
+    if manifest is None:
+        raise DeployError(f"{address} is private: it asks for a login")
+    if report.changed:
+        raise DeployError(
+            f"{address} serves another manifest than the one that was asked for",
+            detail=f"asked for  {manifest_sha256}\nserved     {report.manifest_sha256}",
+        )
+    return manifest, report.manifest_sha256
+
+
+def fetch(web: Web, address: str, path: str, manifest: Manifest) -> bytes:
+    """Return a file that the manifest lists; DeployError where `address` serves other bytes, or none."""
+    entry = manifest.files[path]
+    answer = _ask(web, address, path, entry)
+    if answer.status != 200:
+        raise DeployError(f"{address}/{path} answered {answer.status}")
+    if not _is_listed(answer.body, entry):
+        raise DeployError(f"{address}/{path} is not what the manifest lists")
+    return answer.body
+
+
 def _manifest(web: Web, address: str, report: Verification, wanted: str) -> Manifest | None:
     """Fetch and check the manifest; None where the address is private."""
     answer = web.request("GET", f"{address}/manifest.json", what="the manifest", limit=LARGEST_MANIFEST)
@@ -166,10 +198,8 @@ def _look(web: Web, address: str, path: str, manifest: Manifest) -> tuple[str, l
     Raises NetworkError where not even the manifest comes any more: then it is the host, not the file.
     """
     entry = manifest.files[path]
-    url = f"{address}/{urllib.parse.quote(path, safe=_SAFE)}"
-    limit = min(LARGEST, max(0, entry.size) + (1 << 20))
     try:
-        answer = web.request("GET", url, what=path, limit=limit)
+        answer = _ask(web, address, path, entry)
     except NetworkError as error:
         if error.status is None:
             web.request("GET", f"{address}/manifest.json", what="the manifest", limit=LARGEST_MANIFEST)
@@ -180,8 +210,20 @@ def _look(web: Web, address: str, path: str, manifest: Manifest) -> tuple[str, l
     expected = {200, 404} if path == "404.html" else {200}
     if answer.status not in expected:
         return "missing", []
-    same = len(answer.body) == entry.size and sha256_hex(answer.body) == entry.sha256
-    return "" if same else "changed", _wrong_headers(path, _headers_of(manifest, path), answer.headers)
+    return "" if _is_listed(answer.body, entry) else "changed", _wrong_headers(
+        path, _headers_of(manifest, path), answer.headers
+    )
+
+
+def _ask(web: Web, address: str, path: str, entry: ManifestEntry) -> Answer:
+    """Ask for a file, and read little more than the manifest says that it has."""
+    url = f"{address}/{urllib.parse.quote(path, safe=_SAFE)}"
+    return web.request("GET", url, what=path, limit=min(LARGEST, max(0, entry.size) + (1 << 20)))
+
+
+def _is_listed(body: bytes, entry: ManifestEntry) -> bool:
+    """Return whether bytes are those that the manifest lists."""
+    return len(body) == entry.size and sha256_hex(body) == entry.sha256
 
 
 def _wrong_headers(path: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:

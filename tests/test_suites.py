@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from publisher.bench.inputs import registered
 from publisher.bench.inputs.kind import Inputs
 from publisher.bench.inputs.problems import MAX_LINE, parse
 from publisher.bench.inputs.suites import load
@@ -140,7 +141,7 @@ def test_a_large_suite_is_refused_by_its_size(
     repository: GitFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Git is asked for the size first: a small pack may hold a file that fills the memory."""
-    monkeypatch.setattr("publisher.bench.inputs.registered.MAX_FILE", 50)
+    monkeypatch.setattr(registered, "MAX_FILE", 50)
     inputs = Inputs(repository.opened, repository.commit({"a.jsonl": lines(GOOD)}), tmp_path / "cache", print)
     with pytest.raises(SuiteError, match=f"has {len(lines(GOOD))} bytes; a suite may have 50"):
         load("a", SuiteConfig(source="a.jsonl"), inputs)

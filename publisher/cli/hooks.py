@@ -10,12 +10,13 @@ import click
 
 from publisher.cli.gate import exit_code
 from publisher.cli.init import hooks_folder
-from publisher.cli.shared import Notes, open_project
+from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, note
 from publisher.config import FILE
 from publisher.publishing import pipeline
 from publisher.publishing.adoption import hooks
 from publisher.publishing.compare import report_of
+from publisher.publishing.quiet import Quiet
 from publisher.publishing.report import report_lines
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def work(ctx: click.Context) -> None:
     project = open_project(ctx)
     with hooks.next_wanted(project) as commit:
         if commit:
-            record = pipeline.bench(project, commit, hooks.tier_of(project, commit), Notes())
+            record = pipeline.bench(project, commit, hooks.tier_of(project, commit), Quiet(note))
             _say(project, record, pipeline.verdict_of(project, record))
 
 
@@ -85,7 +86,7 @@ def before_push(ctx: click.Context, from_environment: bool) -> None:
         if project.repository.blob(commit, FILE) is None:
             note(f"{commit[:12]} has no {FILE}, so there is nothing to measure")  # such as a branch of pages
             continue
-        record = pipeline.bench(project, commit, hooks.tier_of(project, commit), Notes())
+        record = pipeline.bench(project, commit, hooks.tier_of(project, commit), Quiet(note))
         verdict = pipeline.verdict_of(project, record)
         _say(project, record, verdict)
         config, _ = project.config(commit)

@@ -1,4 +1,4 @@
-"""What several commands need: opening the project, and an observer that passes notes on."""
+"""What several commands need: opening the project, reports, and a remark on uncommitted changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -84,24 +84,4 @@ def warn_of_changes(project: Project, revision: str) -> None:
     """Say on stderr which files that decide a run have changes that no commit has."""
     text = remark(project, revision)
     if text:
-        note(text)
-
-
-class Notes:
-    """An observer that only passes notes on."""
-
-    def planned(self, model: str, suites: list[tuple[str, int]], total: int) -> None:
-        """Do nothing: no samples are made here."""
-
-    def generating(self, figures: Any) -> None:
-        """Do nothing: no samples are made here."""
-
-    def generated(self) -> None:
-        """Do nothing: no samples are made here."""
-
-    def sampled(self, sample: Any, statistics: Any) -> None:
-        """Do nothing: no samples are made here."""
-
-    def note(self, text: str) -> None:
-        """Say it on stderr."""
         note(text)

@@ -58,6 +58,11 @@ def lines_before(project: Project, run_id: str) -> list[HistoryLine]:
 def diff(project: Project, before: Found, after: Found) -> Comparison:
     """Return a run beside an earlier one, whatever their order in time."""
     lengths = (lengths_of(project, before.record.run_id), lengths_of(project, after.record.run_id))
+    return side_by_side(before, after, lengths)
+
+
+def side_by_side(before: Found, after: Found, lengths: tuple[Lengths, Lengths]) -> Comparison:
+    """Return a run beside an earlier one, with the tokens of each of their samples by suite."""
     found = compare(after.measured, before.measured, lengths)
     run, base = (
         msgspec.structs.replace(shown, verdict=shown.verdict if known.run else "")
