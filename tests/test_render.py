@@ -84,6 +84,7 @@ def test_every_documented_file_is_there(files: dict[str, bytes]) -> None:
         "rollback/",
         "about/",
         "cite/",
+        "card/",
     )
     named = {
         "metrics.txt",

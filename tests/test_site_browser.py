@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from publisher.host.rules.matching import headers_for
+from publisher.host.rules.routing import parse_headers
 from publisher.render import render
 from tests.chromium import Browser, chromium
 from tests.trees import add_report, snapshot_tree, source
@@ -34,6 +36,7 @@ PATHS = (
     "rollback/",
     "about/",
     "cite/",
+    "card/",
 )
 
 DEPLOY = "5f" * 12
@@ -47,13 +50,12 @@ INERT = {*_PROSE.split(","), *_MATHS.split(",")}
 
 
 class Host(http.server.SimpleHTTPRequestHandler):
-    """Serve a folder with the headers that its `_headers` has for every path."""
+    """Serve a folder with the headers that its `_headers` has for each path."""
 
     def end_headers(self) -> None:
-        """Add the headers of the first block of `_headers`."""
-        block = (Path(self.directory) / "_headers").read_text().split("\n\n")[0]
-        for line in block.splitlines()[1:]:
-            name, value = line.strip().split(": ", 1)
+        """Add the headers of every rule of `_headers` that fits."""
+        rules, _ = parse_headers((Path(self.directory) / "_headers").read_text())
+        for name, value in headers_for(tuple(rules), self.path.partition("?")[0]).items():
             self.send_header(name, value.removesuffix("; upgrade-insecure-requests"))
         super().end_headers()
 
@@ -254,3 +256,17 @@ def test_paper_shows_everything(browser: Browser, address: str) -> None:
     clipped = " && one.clientHeight && getComputedStyle(one).overflowY !== 'visible').length"
     assert browser.value(scrolled + clipped) == 0
     browser.call("Emulation.setEmulatedMedia", media="", features=[])
+
+
+def test_the_card_alone_can_be_shown_in_a_frame_of_another_site(browser: Browser, address: str) -> None:
+    """Under the headers of the site a page of another origin frames the card, and no other page."""
+    other = address.replace("127.0.0.1", "localhost")
+    browser.open(f"{other}nothing", width=800)  # the host's own page, without a policy
+    for path, shown in (("card/", True), ("cite/", False)):
+        browser.complaints.clear()
+        browser.value(
+            "new Promise(done => { const frame = document.createElement('iframe'); frame.onload = done;"
+            f" frame.src = '{address}{path}'; document.body.replaceChildren(frame) }})"
+        )
+        assert any("frame-ancestors" in said for said in browser.complaints) is not shown, browser.complaints
+    browser.complaints.clear()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import text
+from publisher.render.card import PREVIEW, SIZE
 
 if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
@@ -21,6 +22,15 @@ DATA = (
     "every_eval_ever.json",
 )
 """The files for programs that every page links to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The picture that a link to the site is shared with, and its size in pixels."""
+
+    path: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ class SiteView:
     nav: tuple[Link, ...]
     more: tuple[Link, ...]
     data: tuple[str, ...]
+    preview: Preview
 
 
 def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...]) -> SiteView:
@@ -61,4 +72,5 @@ def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...])
         nav=nav,
         more=more,
         data=DATA,
+        preview=Preview(PREVIEW, *SIZE),
     )

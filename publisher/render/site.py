@@ -11,7 +11,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher.errors import ConfigError
-from publisher.render import answers, feeds, machines, text
+from publisher.render import answers, card, feeds, machines, text
 from publisher.render.assets import fingerprinted
 from publisher.render.frame import site_view
 from publisher.render.markdown import content
@@ -69,6 +69,7 @@ class Site:
             self.files[page.file] = self._template(template, page=page, view=draft.view)
         self.files |= {
             "badge.svg": self._template("badge.svg", view=feeds.badge(self.snapshot)),
+            card.PREVIEW: card.picture(self._template("preview.svg", view=card.card(self.snapshot))),
             "feed.xml": self._template("feed.xml", view=feeds.feed(self.snapshot)),
             "snapshot.json": feeds.snapshot_json(self.snapshot),
             "history.json": self.snapshot.history_bytes,
