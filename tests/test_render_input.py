@@ -106,6 +106,9 @@ def test_names_of_a_teams_pages_follow_from_the_table_of_pages(own: Path) -> Non
         ("<script>1</script>", "inline script"),
         ('<p onclick="x()">x</p>', "inline handler"),
         ('<p id="a"></p><p id="a"></p>', "twice"),
+        ('<p id="a"></p><i class="x" id=a></i>', "twice"),
+        ("<A title='>' HREF=nowhere/>x</A>", "there is no such file"),
+        ('<!-- <a href="gone/">x</a> --><iframe hidden></iframe>', "<iframe>"),
     ],
 )
 def test_what_would_not_work_fails_before_anything_is_written(own: Path, tmp_path: Path, page: str, fault: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +56,12 @@ class Source:
     deploy_url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Everything that the pages of one snapshot show."""
+    """Everything that the pages of one snapshot show.
+
+    It equals only itself, so that what follows from it can be kept.
+    """
 
     record: Record
     record_sha256: str
@@ -78,7 +82,7 @@ class Snapshot:
     site: Mapping[str, bytes]
     """What the site is made of, by path: `templates/…`, `assets/…`, `content/…`."""
 
-    @property
+    @functools.cached_property
     def headline(self) -> SuiteResult:
         """The result whose score stands for the run: the verdict's headline, or the first where it was not measured."""
         chosen = (result for result in self.record.results if result.suite == self.verdict.headline)
@@ -105,10 +109,11 @@ class Snapshot:
 
     def score(self, line: HistoryLine) -> HistoryScore | None:
         """Return a line's score on the headline suite; None where it has none or the suite was another then."""
-        mine, theirs = (run.scores.get(self.headline.suite) for run in (self.own, line))
+        suite = self.headline.suite
+        mine, theirs = self.own.scores.get(suite), line.scores.get(suite)
         return theirs if mine and theirs and mine.suite == theirs.suite else None
 
-    @property
+    @functools.cached_property
     def older(self) -> list[HistoryLine]:
         """The kept runs before this one that can be compared with it, oldest first."""
         lines = self.history.lines

@@ -6,6 +6,7 @@ The files are trusted, but a table of allowed tags costs nothing and keeps a pas
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from html import unescape
@@ -90,8 +91,9 @@ def content(name: str, source: bytes, values: Mapping[str, str]) -> Content:
         raise ConfigError(f"{where} has no title", hint="its first line has to be: # Title")
     filled = _fill(written[title.end() :], values, where)
     try:
-        html = markdown.markdown(filled, extensions=list(_EXTENSIONS), output_format="html")
+        html = _parser(_EXTENSIONS).reset().convert(filled)
     except RecursionError as error:
+        _parser.cache_clear()  # it stopped halfway, and would not begin anew
         raise ConfigError(
             f"{where} is nested too deeply", hint=f"make the lists and quotations of {where} flatter"
         ) from error
@@ -99,9 +101,15 @@ def content(name: str, source: bytes, values: Mapping[str, str]) -> Content:
         html, tags=set(_TAGS), attributes=_ATTRIBUTES, url_schemes={"http", "https"}, link_rel="noopener noreferrer"
     )
     paragraph = next((part for part in filled.split("\n\n") if part.strip() and part.strip()[0] not in "#|`-"), "")
-    plain = unescape(nh3.clean(markdown.markdown(paragraph), tags=set()))
+    plain = unescape(nh3.clean(_parser(()).reset().convert(paragraph), tags=set()))
     summary = " ".join(plain.split())
     return Content(name, title[1].strip(), Markup(clean), summary)  # noqa: S704 - sanitised on the line above
+
+
+@functools.cache
+def _parser(extensions: tuple[str, ...]) -> markdown.Markdown:
+    """Return a parser, which takes longer to make than to parse a page."""
+    return markdown.Markdown(extensions=list(extensions), output_format="html")
 
 
 def _fill(written: str, values: Mapping[str, str], where: str) -> str:

@@ -105,6 +105,19 @@ class Site:
             raise _mistake(*_place(error, name), said if known else f"{type(error).__name__}: {said}") from error
 
 
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox, which decides about an attribute of a view by its name alone.
+
+    A view is frozen and holds values only: nothing of it but names with an underscore leads out of the sandbox.
+    """
+
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
+        """Return whether a template may read `attr` of `obj`."""
+        if type(obj).__module__.startswith("publisher.render."):
+            return not attr.startswith("_")
+        return super().is_safe_attribute(obj, attr, value)
+
+
 def _environment(snapshot: Snapshot) -> jinja2.Environment:
     """Return the environment of the templates: a team's own ones are a commit's code, so they run in a sandbox."""
     sources = {name: _utf8(name, data) for name, data in _part(snapshot, "templates/").items()}
@@ -112,7 +125,7 @@ def _environment(snapshot: Snapshot) -> jinja2.Environment:
     def load(name: str) -> tuple[str, str, None] | None:
         return (sources[name], f"{_TEMPLATES}{name}", None) if name in sources else None
 
-    return ImmutableSandboxedEnvironment(
+    return _Sandbox(
         loader=jinja2.FunctionLoader(load),
         autoescape=True,
         undefined=jinja2.StrictUndefined,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -136,6 +137,7 @@ def _basis(snapshot: Snapshot, line: HistoryLine) -> str:
 _SHAPES: dict[str, Shape] = {"kept": "kept", "rejected": "rejected", "unreadable": "unreadable"}
 
 
+@functools.lru_cache(maxsize=1)
 def marks(snapshot: Snapshot) -> list[Mark]:
     """Return a mark for each run of this tier on this version of the headline suite, and for each tombstone."""
     found = ((line, snapshot.score(line)) for line in snapshot.history.lines if line.tier == snapshot.record.tier)
