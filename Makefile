@@ -8,7 +8,7 @@ SERVE ?= 1
 # A folder with gsm8k_test.jsonl and humaneval.jsonl, which may not be copied into this repository.
 DATA ?= ../shared/data
 
-.PHONY: help demo demo-llm test test-gpu check audit install install-dev system chaos conformance clean
+.PHONY: help demo demo-llm test test-gpu check audit install install-dev system chaos conformance site-check clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,5 +64,8 @@ test-gpu: ## the tests marked gpu, on this machine's GPU or on Mesa's software d
 conformance: install-dev ## the official Netlify clients against the local host
 	$(BIN)/pytest -m conformance tests/conformance
 
+site-check: install-dev system ## rendered sites as readers, browsers and attackers meet them (npm, minutes; ARGS=--again)
+	$(BIN)/python -m tests.site_check $(ARGS)
+
 clean: ## remove what these commands made here
-	rm -rf .venv .gpu .demo .demo-llm dist .mypy_cache .ruff_cache
+	rm -rf .venv .gpu .demo .demo-llm .site-check tests/site_check/node_modules dist .mypy_cache .ruff_cache
