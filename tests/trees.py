@@ -13,6 +13,7 @@ from publisher.config import parse
 from publisher.files import canonical_json
 from publisher.gate.baseline import Measured
 from publisher.gate.report import report
+from publisher.ledger.lessons import since_kept
 from publisher.render import Source
 from publisher.samples import answer_lengths, pack_samples, unpack_samples
 from publisher.schema import HistoryLine, HistoryScore, Record, Sample, Verdict
@@ -211,8 +212,18 @@ def history_line(number: int, runs: int) -> HistoryLine:
     when = datetime(2026, 11, 20, 8 + number % 11, 11, 33, tzinfo=UTC) - timedelta(2 * (runs - number))
     day = f"{when:%Y-%m-%dT%H:%M:%SZ}"
     name = f"snapshot-{commit[:12]}"
+    change = score - (34 + 44 * growth**0.7)
     words = HistoryScore(
-        score=score, low=100 * low, high=100 * high, stderr=(high - low) * 25, n=120, k=1, suite="d" * 64
+        score=score,
+        low=100 * low,
+        high=100 * high,
+        stderr=(high - low) * 25,
+        n=120,
+        k=1,
+        suite="d" * 64,
+        tokens=180 + 60 * chance("tokens", number) - 40 * growth,
+        latency=0.3 + 0.2 * chance("latency", number),
+        moved=(change, change - 6, change + 6) if abs(change) > 8 else None,
     )
     return HistoryLine(
         run_id=f"{day.replace('-', '').replace(':', '')}-{commit[:12]}-full",
@@ -223,6 +234,7 @@ def history_line(number: int, runs: int) -> HistoryLine:
         verdict=verdict,
         fingerprint=sha("print", number),
         scores={"words": words, "hard": msgspec.structs.replace(words, score=score * 0.6, suite="e" * 64)},
+        model=sha("model", number // 9)[:12],
         why=f"words scored {score:.1f}, over 3.0 points below the previous kept run" if verdict == "rejected" else "",
         snapshot=name if verdict == "kept" else "",
         address=f"https://{name}--word-problems.netlify.app" if verdict == "kept" else "",
@@ -352,6 +364,49 @@ def add_report(folder: Path) -> Path:
     place.mkdir(parents=True)
     (place / "samples.jsonl.gz").write_bytes(pack_samples(old))
     (ledger / "report.json").write_bytes(canonical_json(found))
+    return folder
+
+
+def add_lessons(folder: Path) -> Path:
+    """Add what the rejected runs since the last kept one teach, and a rollback, to a tree that has a report."""
+    ledger = folder / "ledger"
+    found = schema.decode((ledger / "report.json").read_bytes(), schema.Report, "report.json")
+    history = schema.decode((ledger / "history.json").read_bytes(), schema.History, "history.json")
+    wrong = [
+        item
+        for item in unpack_samples((ledger / "samples.jsonl.gz").read_bytes())
+        if item.outcome != "right" and item.suite == "words"
+    ]
+    for line in since_kept(history.lines, history.lines[-1].run_id):
+        lesson = schema.Lesson(
+            run=msgspec.structs.replace(
+                found.run, run_id=line.run_id, commit=line.commit, subject=line.subject, started=line.started
+            ),
+            verdict=msgspec.structs.replace(
+                found.verdict,
+                run_id=line.run_id,
+                verdict="rejected",
+                rules=[msgspec.structs.replace(found.verdict.rules[1], outcome="fail", reason=line.why)],
+            ),
+            scores=line.scores,
+            baseline=found.previous.suites if found.previous else [],
+            beside=found.previous.base if found.previous else None,
+            changes=found.previous.changes if found.previous else [],
+            wrong=wrong[:12],
+            wrong_more=max(0, len(wrong) - 12),
+        )
+        path = ledger / f"lessons/{line.run_id}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(canonical_json(lesson))
+    kept = [line for line in history.lines if line.verdict == "kept"]
+    back = schema.Rollback(
+        run_id=kept[-5].run_id,
+        previous=kept[-3].run_id,
+        time="2026-11-10T09:00:00Z",
+        who="Ada Example",
+        why="Answers were too terse",
+    )
+    (ledger / "history.json").write_bytes(canonical_json(msgspec.structs.replace(history, rollbacks=[back])))
     return folder
 
 

@@ -137,7 +137,7 @@ def beside(snapshot: Snapshot, found: Comparison) -> Beside:
         turned=tuple(turned[:MOST_ROWS]),
         unlisted=f"{text.plural(more, 'more problem')} turned." if more else "",
         pairs=tuple(_pairs(snapshot, found)),
-        changes=tuple(_change(change) for change in found.changes),
+        changes=tuple(change_row(change) for change in found.changes),
         figures=tuple(row for suite in found.suites for row in _figures(suite)),
     )
 
@@ -179,7 +179,8 @@ def _of(right: int, drawn: int) -> str:
     return f"{text.count(right)} of {text.count(drawn)} right"
 
 
-def _change(change: Change) -> ChangeRow:
+def change_row(change: Change) -> ChangeRow:
+    """Return a setting that differs as a row."""
     return ChangeRow(
         part=change.part,
         name=text.line(change.name, 80),

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import msgspec
+
 from publisher import schema
 from publisher.errors import StorageError, UsageError
 from publisher.files import sha256_hex, walk_files
@@ -19,6 +21,7 @@ from publisher.schema import (
     History,
     HistoryLine,
     HistoryScore,
+    Lesson,
     Record,
     Report,
     Sample,
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 FOLDER = "ledger"
 COMPARED = "compared"
 """The folder below it with the answers of the runs that the report compares this one with."""
+LESSONS = "lessons"
+"""The folder below it with what the rejected runs since the last kept one teach."""
+LARGEST_LESSON = 1 << 20
 PARTS = ("templates", "assets", "content")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}\Z")
@@ -75,6 +81,8 @@ class Snapshot:
     """What the verdict was reported with; None in snapshots of older publishers."""
     compared: Mapping[str, tuple[Sample, ...]]
     """Of the runs in the report, by run id: the samples of problems that turned and may be shown."""
+    lessons: Mapping[str, Lesson]
+    """What the rejected runs since the last kept one teach, by run id, as far as the snapshot carries it."""
     commit: str
     branch: str
     main: str
@@ -157,6 +165,7 @@ def gather(source: Source) -> Snapshot:
         samples=tuple(_shown(samples, record)),
         report=report,
         compared=_compared(folder, report, record) if report else {},
+        lessons=_lessons(folder, record, history),
         commit=source.commit,
         branch=branch,
         main=main,
@@ -196,6 +205,26 @@ def _compared(folder: Path, report: Report, record: Record) -> dict[str, tuple[S
             for sample in unpack_samples(_read(path))
             if (sample.suite, sample.problem) in wanted and not sample.withheld
         )
+    return found
+
+
+def _lessons(folder: Path, record: Record, history: History) -> dict[str, Lesson]:
+    """Return what the rejected runs of the history teach, by run id; without a word of a suite that is private here."""
+    private = {suite.name for suite in record.suites if not suite.public}
+    there = {path.stem: path for path in (folder / LESSONS).glob("*.json") if path.is_file()}
+    found = {}
+    for line in history.lines:
+        path = there.get(line.run_id)
+        if path is None or line.verdict != "rejected" or line.taken_down:
+            continue
+        where = f"{FOLDER}/{LESSONS}/{path.name}"
+        if path.stat().st_size > LARGEST_LESSON:
+            raise StorageError(f"{where} has more than {LARGEST_LESSON} bytes")
+        lesson = schema.decode(_read(path), Lesson, where)
+        if {lesson.run.run_id, lesson.verdict.run_id} != {line.run_id}:
+            raise StorageError(f"{where} is about another run than {line.run_id}")
+        wrong = [one for one in lesson.wrong if one.suite not in private and not one.withheld]
+        found[line.run_id] = msgspec.structs.replace(lesson, wrong=wrong)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from publisher.render import text
 from publisher.render.beside import MOST_ROWS, suite_row, turn_rows
 from publisher.render.identity import facts, pinning, reproducing
+from publisher.render.lessons import MOST_LISTED, listed
 from publisher.render.parts import Draft
 from publisher.render.runs import chart
 from publisher.render.suites import basis, gauge, suite_view
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from publisher.render.beside import SuiteRow, TurnRow
     from publisher.render.gather import Snapshot
+    from publisher.render.lessons import LessonRow
     from publisher.render.parts import Command, Facts
     from publisher.render.runs import ChartView
     from publisher.render.suites import SuiteView
@@ -82,6 +84,9 @@ class HomeView:
     chart: ChartView | None
     history: tuple[HistoryRow, ...]
     history_more: int
+    lessons: tuple[LessonRow, ...]
+    """The newest runs that were rejected since the last kept one."""
+    lessons_more: str
     facts: tuple[Facts, ...]
     reproduce: tuple[Command, ...]
     pinning: tuple[Command, ...]
@@ -105,6 +110,7 @@ def home(snapshot: Snapshot) -> HomeView:
     _, change, error, _, meaning = changes[0] if changes else ("",) * 5
     beside = snapshot.report.baseline if snapshot.report else []
     turned = [row for suite in beside for row in turn_rows(suite)]
+    taught = listed(snapshot)
     more = len(turned[MOST_ROWS:]) + sum(suite.unlisted for suite in beside)
     passed = sum(rule.outcome == "pass" for rule in rules)
     return HomeView(
@@ -135,6 +141,8 @@ def home(snapshot: Snapshot) -> HomeView:
         chart=chart(snapshot),
         history=tuple(history_rows(snapshot, lines[:RECENT_ROWS])),
         history_more=max(0, len(lines) - RECENT_ROWS),
+        lessons=tuple(taught[:MOST_LISTED]),
+        lessons_more=text.plural(len(taught) - MOST_LISTED, "more rejected run") if len(taught) > MOST_LISTED else "",
         facts=tuple(facts(snapshot)),
         reproduce=tuple(reproducing(snapshot)),
         pinning=tuple(pinning(snapshot)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,6 +74,8 @@ class RunsView:
     chart: ChartView | None
     overview: str
     left_out: str
+    lessons: str = ""
+    """How many of the newest rejected runs have a page of their own, and which have none."""
     drift: tuple[DriftRow, ...] = ()
 
 
@@ -124,9 +127,29 @@ def _listing(
             chart=chart if number == 1 else None,
             overview=overview if number == 1 else "",
             left_out=left_out if number == len(chunks) else "",
+            lessons=_lessons(snapshot) if path == "rejected/" and number == 1 else "",
             drift=tuple(_drift(snapshot)) if path == "history/" and number == 1 else (),
         )
         yield Draft(_numbered(path, number), title, f"{view.total}, newest first.", view)
+
+
+def _lessons(snapshot: Snapshot) -> str:
+    """Say which of the rejected runs have a page, and why others have none; empty where none was rejected lately."""
+    lines, own = snapshot.history.lines, snapshot.own
+    others = [line for line in lines[::-1] if line.run_id != own.run_id]
+    since = list(itertools.takewhile(lambda line: line.verdict != "kept", others))
+    rejected = [line for line in since if line.verdict == "rejected"]
+    if not rejected:
+        return ""
+    there = len(snapshot.lessons)
+    kept = "since the last kept run" if len(since) < len(others) else "so far"
+    words = f"{text.plural(len(rejected), 'run')} rejected {kept}: {text.count(there)} with a page of what was lost."
+    if there == len(rejected):
+        return words
+    return (
+        f"{words} The others did not fit, could not be read, or were not of the trusted branch; the pages of earlier "
+        "ones are in the snapshots that followed them."
+    )
 
 
 def _drift(snapshot: Snapshot) -> Iterator[DriftRow]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from publisher.render import figures, text
 from publisher.render.beside import MEANINGS
 from publisher.render.charts import Mark, Shape
+from publisher.render.lessons import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,6 +43,8 @@ class HistoryRow:
     detail: str
     why: str
     own: bool
+    lesson: str
+    """The page, from the site's root, that says why a rejected run was; empty where the snapshot has none."""
     gone: str
     """Why its pages are not there any more, with the day; empty where they are."""
 
@@ -81,10 +84,11 @@ def permanent(snapshot: Snapshot, line: HistoryLine) -> str:
 
 def history_rows(snapshot: Snapshot, lines: Iterable[HistoryLine]) -> list[HistoryRow]:
     """Return table rows for `lines`, in their order."""
-    return [_row(snapshot, line) for line in lines]
+    lessons = {line.run_id: path for line, path in addresses(snapshot)}
+    return [_row(snapshot, line, lessons.get(line.run_id, "")) for line in lines]
 
 
-def _row(snapshot: Snapshot, line: HistoryLine) -> HistoryRow:
+def _row(snapshot: Snapshot, line: HistoryLine, lesson: str) -> HistoryRow:
     suite = snapshot.headline.suite
     score = line.scores.get(suite)
     own = line.run_id == snapshot.record.run_id
@@ -109,6 +113,7 @@ def _row(snapshot: Snapshot, line: HistoryLine) -> HistoryRow:
         detail=" · ".join([_basis(snapshot, line), *others]),
         why=_why(line),
         own=own,
+        lesson=lesson,
         gone="" if own else _gone(line),
     )
 
