@@ -10,7 +10,7 @@ import msgspec
 from publisher.ledger import history
 from publisher.ledger.store import Ledger
 from publisher.samples import pack_samples
-from publisher.schema import History, Receipt, Record, SiteSnapshot, Verdict
+from publisher.schema import History, Receipt, Record, SiteSnapshot, SnapshotName, Verdict
 from tests import made
 
 if TYPE_CHECKING:
@@ -79,4 +79,6 @@ def receive(folder: GitFolder, record: Record, site: Pages) -> None:
         ready="2026-11-20T20:14:00Z",
         verified="2026-11-20T20:15:00Z",
     )
-    assert Ledger(folder.opened).append(history.receipt_file(receipt), "Receipt\n")
+    name = SnapshotName(run_id=record.run_id, branch=receipt.snapshot, commit=receipt.commit, address=receipt.address)
+    files = history.snapshot_file(name) | history.receipt_file(receipt)
+    assert Ledger(folder.opened).append(files, "Receipt\n")

@@ -46,6 +46,7 @@ COMMANDS = {
     "prune": "Delete old deploys that no rule keeps; their records stay.",
     "give-up": "End a run that cannot be published, for good.",
     "takedown": "Remove a published page for good; the ledger says who did it and why.",
+    "cite": "Print a citation of a snapshot: BibTeX, CFF or plain.",
     "reproduce": "Measure a snapshot's commit again and compare every answer.",
     "bisect": "Find the commit that made the score drop.",
     "grade": "Check a grader on pairs of completion and expected answer.",
@@ -57,6 +58,7 @@ COMMANDS = {
     "render": "Build the site of a snapshot branch into dist/.",
     "serve": "Run a Netlify-compatible host on this machine.",
     "hooks": "Measure each commit in the background and gate each push.",
+    "schema": "Print the JSON Schema of publisher.toml, for editors.",
     "init": "Write the files that a repository needs to be published.",
 }
 INTERRUPTED = 130

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from publisher.bench.inputs import problems
-from publisher.config import FILE, parse
+from publisher.config import FILE, json_schema, parse
 from publisher.config.section import suggest
 from publisher.engine.gguf import read_header
 from publisher.errors import ModelError, UsageError
@@ -168,6 +168,7 @@ def files(source: Path, found: adopt.Installation, config: str) -> dict[str, str
         _read(source / "starter" / "netlify.toml")
         + f"\n[build.environment]\nPUBLISHER_REQUIREMENT = {json.dumps(found.requirement)}\n"
     )
+    made[json_schema.NAME] = json.dumps(json_schema.json_schema(), indent=2) + "\n"
     made[".gitignore"] = "# What a local build of the site leaves behind.\ndist/\n"
     core = f"${{{{ github.workspace }}}}/{found.requirement[2:]}" if found.wheel else found.requirement
     bench = f"{core}[bench]" if found.wheel else re.sub(f"^{adopt.NAME}", f"{adopt.NAME}[bench]", core)
