@@ -17,7 +17,7 @@ from publisher.host.store.records import SCHEMA, Deploy, Entry, Manifest, new_id
 from publisher.host.store.store import Store
 from publisher.ledger import history, order
 from publisher.ledger.store import README, README_TEXT
-from publisher.publishing.project import Pending
+from publisher.publishing.pending import Pending
 from publisher.samples import pack_samples
 from publisher.schema import BuildRequest, LiveMove, Receipt, Record, SnapshotName
 

@@ -25,7 +25,8 @@ from publisher import cli, files
 from publisher.bench import measure, plan
 from publisher.bench.journal import Journal
 from publisher.git import Repository
-from publisher.publishing.project import Pending, Project
+from publisher.publishing.pending import Pending
+from publisher.publishing.project import Project
 from publisher.publishing.turns import Patience
 from publisher.web import Web
 from tests.project import Done

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from publisher.errors import NetworkError, StorageError, UsageError
+from publisher.errors import StorageError, UsageError
 from publisher.host import HostOptions
 from tests.host_fixtures import (
     change,
@@ -110,7 +110,7 @@ def test_two_hosts_cannot_share_a_folder(tmp_path: Path, source: GitFolder) -> N
 def test_taken_port_is_an_error_with_a_hint(tmp_path: Path, source: GitFolder) -> None:
     """A port in use is refused with what to do about it."""
     with visiting(tmp_path / "one", source) as visitor:
-        with pytest.raises(NetworkError) as caught, visiting(tmp_path / "two", source, port=visitor.info.port):
+        with pytest.raises(UsageError) as caught, visiting(tmp_path / "two", source, port=visitor.info.port):
             pass
         assert "port" in caught.value.hint
 

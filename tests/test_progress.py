@@ -58,6 +58,7 @@ def test_plain_lines_come_at_a_bounded_rate(capfd: pytest.CaptureFixture[str]) -
         watch.generating(dict)
         for _ in range(500):
             watch.sampled(RIGHT, {})
+        watch.generated()
     told = capfd.readouterr().err.splitlines()
     assert len(told) == 2
     assert told[1].startswith("500/500 samples, 100.0 % right; ")
@@ -70,6 +71,7 @@ def test_each_measurement_of_a_command_counts_from_zero(capsys: pytest.CaptureFi
         watch.planned("m", [("s", samples)], samples)
         for _ in range(samples):
             watch.sampled(RIGHT, {})
+        watch.generated()
     told = [line.split(",")[0] for line in capsys.readouterr().err.splitlines() if "/" in line]
     assert told == ["3/3 samples", "2/2 samples"]
 

@@ -21,6 +21,7 @@ from publisher.bench.prompt_check import remarks
 from publisher.bench.record import build_record, sampling_of
 from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
+from publisher.bench.so_far import Teller, unfinished
 from publisher.bench.workspace import proof_key, whole_samples
 from publisher.engine import machine
 from publisher.engine.protocol import LONGEST_RUNNING
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from publisher.bench.generate import Lengths
     from publisher.bench.looks import Key, Watch
+    from publisher.bench.so_far import SoFar
     from publisher.config import Config
     from publisher.engine.protocol import InferenceEngine, SampleRequest, StartEngine
     from publisher.schema import Record, Sample
@@ -113,6 +115,7 @@ def measure(
     lengths: Lengths = dict,
     watch: Watch | None = None,
     fit: Callable[[Plan], Config] | None = None,
+    so_far: SoFar | None = None,
 ) -> Measurement:
     """Run the model over the suites of a tier and return the record, with every sample in its order.
 
@@ -124,7 +127,7 @@ def measure(
     run holds just the samples of that look: whatever else had finished by then were the short answers.
 
     With `fit`, the tier is measured by the configuration that it returns for the plan. A tier's minutes end the run
-    with OutOfTimeError.
+    with OutOfTimeError. `so_far` is given now and then what there is, as it would be published.
     """
     begun = time.monotonic()
     planned = plan(job, observer.note)
@@ -167,11 +170,17 @@ def measure(
                 stopped_early=early,
             )
 
+        def tell() -> tuple[Record, list[Sample]]:
+            there = [run.done[wanted.key] for wanted in planned.wanted if wanted.key in run.done]
+            public = _published(there, planned, workspace)
+            return record_of(there, samples_digest(public), unfinished(len(there), len(planned.wanted))), public
+
+        teller = Teller(so_far, tell)
         stop = _Stop(Tracker(parts, run.done if watch else ()), watch, run, record_of)
         if not stop.reached():
             deadline = Deadline(engine, minutes=job.minutes, begun=begun, tier=job.tier, finished=lambda: len(run.done))
             with contextlib.closing(generated(run.scorer, engine, missing, requests, threads)) as coming, deadline:
-                _take(run, coming, requests, engine, journal, observer, stop)
+                _take(run, coming, requests, engine, journal, observer, stop, teller)
         samples = [run.done[wanted.key] for wanted in planned.wanted if stop.counts(wanted.key)]
         published = _published(samples, planned, workspace)
         record = record_of(samples, samples_digest(published), stop.early(samples), final=True)
@@ -226,6 +235,7 @@ def _take(
     journal: Journal,
     observer: Observer,
     stop: _Stop,
+    teller: Teller,
 ) -> None:
     """Take in the samples that come, until none is left or a look ends the run."""
     forecast = Forecast({request.key: request.expected for request in requests})
@@ -233,6 +243,7 @@ def _take(
         _keep(run, sample, journal)
         forecast.finished(key, sample.tokens)
         observer.sampled(sample, _with_time_left(engine, forecast))
+        teller.finished()
         if stop.reached((sample.suite, sample.problem, sample.sample)):
             break
 

@@ -13,7 +13,7 @@ import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,8 +23,9 @@ import msgspec
 from publisher.bench.inputs import model_file as models
 from publisher.bench.inputs import suites
 from publisher.bench.inputs.kind import Inputs
+from publisher.config.section import suggest
 from publisher.engine import devices, machine
-from publisher.errors import ModelError
+from publisher.errors import ModelError, UsageError
 from publisher.files import canonical_json, compact_json, sha256_file, sha256_hex
 from publisher.graders import make
 
@@ -59,6 +60,8 @@ class Job:
     """The commit that suites and graders are read from, where they are not the measured commit's own."""
     branch: str = ""
     """The branch that the commit is measured on, where that is known; it decides nothing."""
+    part: Part | None = None
+    """The problems that a smoke run asks; None for all of them."""
 
     @property
     def minutes(self) -> float | None:
@@ -71,6 +74,17 @@ class Job:
         Graders are part of the rules: of a commit that is not on the trusted branch its own would grade it as it likes.
         """
         return self.repository.read(self.policy or self.commit, path)
+
+
+class Part(NamedTuple):
+    """Some problems of each suite: those with these ids, all where none is given, and of them the first `limit`."""
+
+    ids: frozenset[str] = frozenset()
+    limit: int | None = None
+
+    def of(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+        """Return the problems that are asked, in the suite's order."""
+        return tuple(one for one in problems if not self.ids or one.id in self.ids)[: self.limit]
 
 
 class PlannedSuite(NamedTuple):
@@ -165,7 +179,20 @@ def load_suites(job: Job, note: Callable[[str], None] = lambda _: None) -> list[
                 metrics=job.config.metrics,
             )
         )
-    return loaded
+    return loaded if job.part is None else _reduced(loaded, job.part)
+
+
+def _reduced(loaded: Sequence[PlannedSuite], part: Part) -> list[PlannedSuite]:
+    """Return the suites with the problems of a smoke run; those that have none of them are left out."""
+    known = {one.id for planned in loaded for one in planned.suite.problems}
+    unknown = sorted(part.ids - known)
+    if unknown:
+        raise UsageError(
+            f"no suite of this tier has the problem {unknown[0][:80]!r}{suggest(unknown[0], sorted(known))}",
+            hint=f"such as {', '.join(sorted(known)[:5])}",
+        )
+    cut = [one._replace(suite=replace(one.suite, problems=part.of(one.suite.problems))) for one in loaded]
+    return [one for one in cut if one.suite.problems]
 
 
 def seed_of(subject: str, suite_sha256: str, problem: str, sample: int, salt: str) -> int:

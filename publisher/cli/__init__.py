@@ -32,6 +32,7 @@ COMMANDS = {
     "show": "Print the answers of a run.",
     "diff": "Say what differs between two runs: scores, problems that turned, settings, figures.",
     "view": "Show a run's pages in a browser, published or not.",
+    "regrade": "Score a run's recorded answers with today's grader, and say what changes.",
     "log": "List every run, kept or rejected.",
     "snapshots": "List the published snapshots and their permanent addresses.",
     "live": "Say which snapshot the live site shows, since when and why.",

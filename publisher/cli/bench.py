@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from publisher.bench.plan import Part
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project, warn_of_changes
 from publisher.cli.terminal import echo, echo_json
@@ -16,8 +17,10 @@ from publisher.errors import UsageError
 from publisher.ledger.drift import checks
 from publisher.publishing import cascade, pipeline
 from publisher.publishing import prompts as side_by_side
+from publisher.publishing.answers import outcome_lines
 from publisher.publishing.report import score_lines
 from publisher.publishing.scheduled import check, lines
+from publisher.publishing.smoke import smoke
 
 if TYPE_CHECKING:
     from publisher.publishing.project import Project
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 @click.option(
     "--prompt", "prompts", multiple=True, metavar="NAME", help="Measure prompts/NAME.toml; give it twice or more."
 )
+@click.option("--limit", type=click.IntRange(min=1), help="Smoke run: only the first problems of each suite.")
+@click.option("--problem", "problems", multiple=True, metavar="ID", help="Smoke run: only this problem; repeatable.")
+@click.option("--dirty", is_flag=True, help="Smoke run: publisher.toml and what it names as they are, uncommitted.")
 @click.option("--scheduled", is_flag=True, help="Measure the live commit again, and say what has drifted.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.pass_context
@@ -45,6 +51,9 @@ def command(
     no_reuse: bool,
     out: Path | None,
     prompts: tuple[str, ...],
+    limit: int | None,
+    problems: tuple[str, ...],
+    dirty: bool,
     scheduled: bool,
     as_json: bool,
 ) -> None:
@@ -53,8 +62,18 @@ def command(
     With --out it measures as `publish` would: it stops early where the gate rejects, and extends what is undecided.
     With --scheduled it measures the live commit with the same seeds, and exits with 1 where its score dropped.
     With --prompt it compares prompts on one loaded model, problem by problem, and keeps no record.
+    With --limit, --problem or --dirty it is a smoke run: it never gets into the ledger, and `publisher show smoke` and
+    `publisher diff HEAD smoke` look at it.
     """
     project = open_project(ctx)
+    if limit is not None or problems or dirty:
+        if prompts or fresh or scheduled or out is not None or (dirty and revision != "HEAD"):
+            raise UsageError(
+                "--limit, --problem and --dirty make a smoke run, which takes only --tier, --no-reuse and --json"
+            )
+        part = Part(frozenset(problems), limit)
+        _smoke(project, revision, tier, part, dirty=dirty, reuse=not no_reuse, as_json=as_json)
+        return
     if scheduled:
         if prompts or fresh or no_reuse or out is not None or tier or revision != "HEAD":
             raise UsageError("--scheduled measures the live run as it was measured, so it takes no other options")
@@ -80,6 +99,21 @@ def command(
     again = "--fresh " if record.salt else ""
     where = f"publish {again}--run {shlex.quote(str(out))}" if out else "gate"
     echo(f"next: publisher {where} {shlex.quote(revision)}")
+
+
+def _smoke(project: Project, revision: str, tier: str, part: Part, *, dirty: bool, reuse: bool, as_json: bool) -> None:
+    """Print what a smoke run scores, answer by answer."""
+    if not dirty:
+        warn_of_changes(project, revision)
+    with Watch() as watch:
+        record = smoke(project, revision, tier, watch, part=part, dirty=dirty, reuse=reuse)
+    samples = list(project.published_samples(record.run_id))
+    if as_json:
+        echo_json({"record": msgspec.to_builtins(record), "samples": msgspec.to_builtins(samples)})
+        return
+    for line in (*score_lines(record), *outcome_lines(samples)):
+        echo(line)
+    echo("a smoke run: it is not recorded; publisher show smoke   prints its answers in full")
 
 
 def _scheduled(ctx: click.Context, project: Project, *, as_json: bool) -> None:

@@ -78,7 +78,9 @@ class Watch:
         self._doing, self._begun, self._figures = "generating", time.monotonic(), figures
 
     def generated(self) -> None:
-        """Forget the engine, whose figures stand still from now on."""
+        """Say what there is in the end, and forget the engine, whose figures stand still from now on."""
+        if self._live is None and self._done:
+            note(self._whole())
         self._doing, self._begun, self._figures = "", time.monotonic(), None
 
     def sampled(self, sample: Sample, statistics: Mapping[str, float]) -> None:
@@ -86,8 +88,6 @@ class Watch:
         self._done += 1
         self._right += sample.outcome == "right"
         self._left = statistics.get("seconds_left", 0.0)
-        if self._live is None and self._done == self._total:
-            note(self._whole())
 
     def note(self, text: str) -> None:
         """Print a line above the live ones."""

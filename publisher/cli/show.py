@@ -27,11 +27,12 @@ def command(
 ) -> None:
     """Print the answers of RUN (default: HEAD's): a run, snapshot, pin, commit, or -N for N before the live snapshot.
 
-    Of private suites only ids, outcomes and figures are shown.
+    A run that is being measured here has its answers so far; `smoke` is the smoke run that was measured last. Of
+    private suites only ids, outcomes and figures are shown.
     """
     project = open_project(ctx)
     project.ledger.sync()
-    record = find_measured(project, run, tier).record
+    record = find_measured(project, run, tier, unfinished=True).record
     choice = Choice(suite, problem, outcome or "")
     check(choice, record)
     samples = chosen(record, project.published_samples(record.run_id), choice)

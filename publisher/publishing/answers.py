@@ -78,6 +78,15 @@ def answer_lines(record: Record, samples: Iterable[Sample], width: int = 0) -> I
         before = place
 
 
+def outcome_lines(samples: Iterable[Sample]) -> Iterator[str]:
+    """Yield a line per sample that fits 80 columns: which it is, its outcome, and its answer or why it has none."""
+    for sample in samples:
+        name = f"{one_line(sample.problem, 24)} #{sample.sample + 1}"
+        said = sample.answer or sample.reason
+        wanted = f", expected {one_line(sample.expected, 16)}" if sample.outcome == "wrong" and sample.expected else ""
+        yield f"  {sample.outcome:<10}  {name:<28}  {one_line(said, 36 - len(wanted))}{wanted}".rstrip()
+
+
 def _sample_lines(sample: Sample, width: int, *, with_problem: bool) -> Iterator[str]:
     """Yield a sample; the problem and its expected answer only before the first of its samples."""
     head = f"{one_line(sample.suite)} · {one_line(sample.problem, 80)} · sample {sample.sample + 1} · {sample.outcome}"

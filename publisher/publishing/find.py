@@ -79,6 +79,10 @@ def find_run(project: Project, wanted: str) -> Run:
     return _only(found, wanted, "run", "publisher log   lists them")
 
 
+SMOKE = "smoke"
+"""The word for the smoke run that was measured last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A measured run: with its state in the ledger, or pending, without a verdict."""
@@ -92,16 +96,19 @@ class Found:
         return Measured(self.run.line if self.run else history.summarize(self.record), self.record)
 
 
-def find_measured(project: Project, wanted: str, tier: str = "") -> Found:
+def find_measured(project: Project, wanted: str, tier: str = "", *, unfinished: bool = False) -> Found:
     """Return the run that a run id, snapshot, pin, `-N` (N before live) or revision stands for, pending ones included.
 
-    Of several runs of a commit it is the newest of `tier`, or of the tier that the commit publishes. Raises UsageError
+    Of several runs of a commit it is the newest of `tier`, or of the tier that the commit publishes; with `unfinished`
+    one counts that is still being measured here. `smoke` is the smoke run that was measured last. Raises UsageError
     where there is none, or where that does not tell which one is meant.
     """
+    if wanted == SMOKE:
+        return Found(_last_smoke(project), None)
     if re.fullmatch(r"-\d{1,6}", wanted):
         before = find_snapshot(project, wanted)
         return Found(project.record(before.run_id), before)
-    runs, waiting = project.runs(), list(project.pending.records())
+    runs, waiting = project.runs(), [*project.pending.records(), *(project.running.records() if unfinished else [])]
     pin = history.pins(project.ledger).get(wanted)
     named = [run for run in runs if _matches(run, wanted) or (pin is not None and pin.run_id == run.run_id)]
     pending = [
@@ -121,6 +128,13 @@ def find_measured(project: Project, wanted: str, tier: str = "") -> Found:
     if record is None:
         raise UsageError(f"{wanted!r} names no run", hint="publisher log   lists them")
     return Found(record, None)
+
+
+def _last_smoke(project: Project) -> Record:
+    """Return the smoke run that was measured last; UsageError where there is none."""
+    for record in project.smoke.records():
+        return record
+    raise UsageError("no smoke run was measured yet", hint="publisher bench --limit 10")
 
 
 def _commit(project: Project, wanted: str) -> str:

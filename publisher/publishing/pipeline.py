@@ -231,17 +231,19 @@ def measure_target(
         target.policy,
         target.branch,
     )
-    measurement = measure(
-        job,
-        start=Fleet,
-        workspace=project.workspace,
-        reusable=project.reusable if reuse else lambda _: (),
-        observer=observer,
-        lengths=lambda: project.lengths(target.tier),
-        watch=watch_for_rejection(project, target.commit, target.config) if until == "decided" else None,
-        fit=fitting(project, job, observer.note),
-    )
-    project.pending.store(measurement.record, measurement.packed)
+    with project.running.shown() as so_far:
+        measurement = measure(
+            job,
+            start=Fleet,
+            workspace=project.workspace,
+            reusable=project.reusable if reuse else lambda _: (),
+            observer=observer,
+            lengths=lambda: project.lengths(target.tier),
+            watch=watch_for_rejection(project, target.commit, target.config) if until == "decided" else None,
+            fit=fitting(project, job, observer.note),
+            so_far=so_far,
+        )
+        project.pending.store(measurement.record, measurement.packed)
     measurement.forget_journal()
     end_trimmed(project.workspace, target.commit, target.tier, salt)
     if known is not None and known.stopped_early and until == "decided":

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from publisher import schema
-from publisher.bench.journal import journal_path
 from publisher.bench.workspace import proof_key, whole_samples
 from publisher.config import FILE, BranchConfig, Config, PromptConfig, parse
 from publisher.config.prompts import load, path_of
 from publisher.errors import ConfigError, StorageError, UsageError
-from publisher.files import atomic_write, canonical_json, sha256_hex
+from publisher.files import sha256_hex
 from publisher.git import Repository
 from publisher.graders import mistake_in
 from publisher.ledger import history
 from publisher.ledger.store import Ledger
 from publisher.netlify.client import Netlify, Settings
+from publisher.publishing.pending import Pending, Running
 from publisher.publishing.trust import TrustedBranch, combined
 from publisher.publishing.turns import Marks, Patience
 from publisher.samples import FILE as SAMPLES
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 LARGEST_CONFIG = 1 << 20
 """Bytes of a commit's publisher.toml that are read at most."""
-_LENGTH = 4
-"""Bytes that hold the length of a pending record."""
 
 
 def timestamp(moment: float) -> str:
@@ -50,60 +48,6 @@ def timestamp(moment: float) -> str:
 def now() -> str:
     """Return the time by this machine's clock, as every stored file writes it."""
     return timestamp(time.time())
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """Measured runs that have no verdict yet, in a folder beside the repository's objects."""
-
-    folder: Path
-
-    def store(self, record: Record, samples: bytes) -> None:
-        """Keep a measured run in one file: the record's length, the record, the packed samples."""
-        head = canonical_json(record)
-        atomic_write(self._path(record.run_id), len(head).to_bytes(_LENGTH, "big") + head + samples)
-
-    def records(self) -> Iterator[Record]:
-        """Yield the pending records, oldest first; one that cannot be read is left out: it can be measured again."""
-        for path in sorted(self.folder.glob("*.run")):
-            try:
-                yield schema.decode(_head(path), Record, str(path))
-            except (StorageError, FileNotFoundError):
-                continue
-
-    def samples(self, run_id: str) -> bytes:
-        """Return the packed samples of a pending run."""
-        path = self._path(run_id)
-        try:
-            return path.read_bytes()[_LENGTH + len(_head(path)) :]
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror}", hint="measure it again with --fresh") from error
-
-    def holds(self, run_id: str) -> bool:
-        """Return whether a run is pending."""
-        return self._path(run_id).is_file()
-
-    def discard(self, run_id: str) -> None:
-        """Forget a pending run, which is in the ledger, and the journal that a crash may have left of it."""
-        for record in self.records():
-            if record.run_id == run_id:
-                journal_path(
-                    self.folder.parent,
-                    commit=record.commit.sha,
-                    tier=record.tier,
-                    fingerprint=record.fingerprint,
-                    salt=record.salt,
-                ).unlink(missing_ok=True)
-        self._path(run_id).unlink(missing_ok=True)
-
-    def _path(self, run_id: str) -> Path:
-        return self.folder / f"{run_id}.run"
-
-
-def _head(path: Path) -> bytes:
-    """Return the record at the beginning of a pending run's file."""
-    with path.open("rb") as stream:
-        return stream.read(int.from_bytes(stream.read(_LENGTH), "big"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +136,16 @@ class Project:
     def workspace(self) -> Path:
         """The folder for what is ours and is not in git: journals and pending runs."""
         return self.pending.folder.parent
+
+    @property
+    def running(self) -> Running:
+        """What is being measured here at this moment."""
+        return Running(self.workspace / "running")
+
+    @property
+    def smoke(self) -> Pending:
+        """The smoke run that was measured last; it never gets into the ledger."""
+        return Pending(self.workspace / "smoke" / "runs")
 
     def config(self, commit: str) -> tuple[Config, str]:
         """Return what counts for a commit, and the digest of its publisher.toml; UsageError where it has none.
@@ -366,10 +320,10 @@ class Project:
         return unpack_samples(self.packed_samples(run_id))
 
     def packed_samples(self, run_id: str) -> bytes:
-        """Return the file of a run's samples as it is in the ledger, or will be; StorageError."""
+        """Return the file of a run's samples as it is in the ledger, will be, or is so far; StorageError."""
         data = self.ledger.read(f"{history.folder(run_id)}/{SAMPLES}")
-        if data is None and self.pending.holds(run_id):
-            data = self.pending.samples(run_id)
+        for kept in (self.pending, self.smoke, self.running):
+            data = kept.samples(run_id) if data is None and kept.holds(run_id) else data
         if data is None:
             raise StorageError(f"the ledger has no samples of {run_id}", hint="git fetch origin ledger:ledger")
         return data

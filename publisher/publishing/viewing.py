@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 from http import HTTPStatus
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from publisher.errors import UsageError
+from publisher.bench.so_far import UNFINISHED
+from publisher.errors import PublisherError, UsageError
 from publisher.files import canonical_json, sha256_hex
 from publisher.ledger import history, snapshots
 from publisher.ledger.lessons import lessons
@@ -18,9 +20,10 @@ from publisher.netlify.client import Settings
 from publisher.publishing import pipeline
 from publisher.publishing.compare import lines_before, report_of
 from publisher.publishing.find import find_measured
+from publisher.publishing.project import now
 from publisher.render import Source, build
 from publisher.samples import FILE as SAMPLES
-from publisher.schema import History
+from publisher.schema import History, Verdict
 from publisher.web.local import Served, content_type
 
 if TYPE_CHECKING:
@@ -75,17 +78,19 @@ class View:
         """Render again where the ledger or the pending runs changed; return what the pages show."""
         with self._lock:
             state = self._state()
-            if state != self._seen:
-                self._files, self._seen = self._rendered(), state
+            # A run that has just gone, or cannot be read at this moment, leaves the pages as they are.
+            with contextlib.suppress(PublisherError):
+                if state != self._seen:
+                    self._files, self._seen = self._rendered(), state
             return sha256_hex(self._files["index.html"])
 
     def _state(self) -> str:
-        """Return what changes whenever a run is measured, decided on or published."""
+        """Return what changes whenever a run has another sample, is measured, decided on or published."""
         pending = sorted(path.name for path in self.project.pending.folder.glob("*.run"))
-        return " ".join([self.project.ledger.head or "", *pending])
+        return " ".join([self.project.ledger.head or "", *pending, self.project.running.state()])
 
     def _rendered(self) -> Mapping[str, bytes]:
-        found = find_measured(self.project, self.wanted, self.tier)
+        found = find_measured(self.project, self.wanted, self.tier, unfinished=True)
         with tempfile.TemporaryDirectory(prefix="publisher-view-") as folder:
             return build(write_tree(self.project, found, Path(folder)))
 
@@ -97,7 +102,7 @@ def _with_script(page: bytes) -> bytes:
 def write_tree(project: Project, found: Found, folder: Path) -> Source:
     """Write what a snapshot of a run has, or would have, into a folder, and return what to render."""
     record = found.record
-    verdict = pipeline.verdict_of(project, record)
+    verdict = _verdict(project, found)
     branch = (found.run.line.snapshot if found.run else "") or snapshots.branch_name(record.commit.sha)
     config, _ = project.config(record.commit.sha)
     settings = Settings.of(config.netlify.site or "not-published", {})
@@ -123,6 +128,26 @@ def write_tree(project: Project, found: Found, folder: Path) -> Source:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
     return Source(tree=folder, address=settings.main_address(), branch=branch, commit=record.commit.sha)
+
+
+def _verdict(project: Project, found: Found) -> Verdict:
+    """Return a run's verdict; what is not a whole run has none, and its page says why."""
+    record, early = found.record, found.record.stopped_early
+    if project.smoke.holds(record.run_id):
+        says = "a smoke run of some problems or of uncommitted files: it is never recorded"
+    elif early is not None and early.why == UNFINISHED:
+        says = f"still being measured: {early.samples} of {early.planned} samples so far, and no verdict yet"
+    else:
+        return pipeline.verdict_of(project, record)
+    return Verdict(
+        run_id=record.run_id,
+        verdict="inconclusive",
+        rules=[],
+        headline=project.config(record.commit.sha)[0].headline,
+        policy_sha256="",
+        decided=now(),
+        baseline=says,
+    )
 
 
 def _own_site(project: Project, commit: str) -> dict[str, bytes]:

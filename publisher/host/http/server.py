@@ -30,7 +30,7 @@ _PR_SET_DUMPABLE = 4
 
 
 def serve(options: HostOptions) -> None:
-    """Serve one site until SIGINT or SIGTERM. Raises NetworkError when the port is taken, StorageError for its folder.
+    """Serve one site until SIGINT or SIGTERM. Raises UsageError when the port is taken, StorageError for its folder.
 
     `connection.json` in the state folder tells other commands how to reach the host, for as long as it runs.
     """
