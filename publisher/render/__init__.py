@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from publisher.errors import ConfigError
 from publisher.files import sha256_hex
 from publisher.render import feeds, links
-from publisher.render.gather import Source, gather, site_folder
+from publisher.render.gather import Source, gather
+from publisher.render.material import site_folder
 from publisher.render.site import Site
 from publisher.render.write import DEPLOY, MANIFEST, manifest, write
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from publisher.render import figures, reading, text, whole
 from publisher.render.formulas import Formulas
-from publisher.render.gather import site_folder
+from publisher.render.material import site_folder
 from publisher.render.parts import Draft
 from publisher.render.reading import Reader
 from publisher.render.suites import OUTCOMES, shares_right

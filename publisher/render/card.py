@@ -9,7 +9,7 @@ import resvg_py
 
 from publisher.errors import ConfigError
 from publisher.render import text
-from publisher.render.gather import site_folder
+from publisher.render.material import site_folder
 from publisher.render.parts import Draft
 from publisher.render.suites import basis, gauge
 from publisher.render.svg import number, path

@@ -13,8 +13,9 @@ import msgspec
 
 from publisher import schema
 from publisher.errors import StorageError, UsageError
-from publisher.files import sha256_hex, walk_files
+from publisher.files import sha256_hex
 from publisher.render import text
+from publisher.render.material import material
 from publisher.samples import FILE as SAMPLES
 from publisher.samples import unpack_samples, without_text
 from publisher.schema import (
@@ -40,7 +41,6 @@ COMPARED = "compared"
 LESSONS = "lessons"
 """The folder below it with what the rejected runs since the last kept one teach."""
 LARGEST_LESSON = 1 << 20
-PARTS = ("templates", "assets", "content")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}\Z")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -88,7 +88,9 @@ class Snapshot:
     main: str
     pin: str
     site: Mapping[str, bytes]
-    """What the site is made of, by path: `templates/…`, `assets/…`, `content/…`."""
+    """What the site is made of, by path: `templates/…`, `assets/…`, `content/…`, `static/…`, `strings/…`."""
+    own_site: frozenset[str]
+    """The paths among them that the team's own `site/` brought."""
 
     @functools.cached_property
     def headline(self) -> SuiteResult:
@@ -154,6 +156,7 @@ def gather(source: Source) -> Snapshot:
     own = next(line for line in history.lines if line.run_id == record.run_id)
     report = _report(folder, record)
     main = _main_address(source.address or history.site)
+    site, own_site = material(source.tree)
     branch = _branch(own.snapshot or source.branch)
     return Snapshot(
         record=record,
@@ -170,7 +173,8 @@ def gather(source: Source) -> Snapshot:
         branch=branch,
         main=main,
         pin=prefixed(main, branch),
-        site=_site(source.tree),
+        site=site,
+        own_site=own_site,
     )
 
 
@@ -232,26 +236,6 @@ def prefixed(main: str, name: str) -> str:
     """Return the address that the main address `main` has for a branch or a deploy called `name`."""
     scheme, _, host = main.partition("://")
     return f"{scheme}://{name}--{host}"
-
-
-def site_folder() -> Path:
-    """Return the folder of the site's own templates, assets and content: in a wheel, or in a source checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "site", package.parent / "site"):
-        if (folder / "templates").is_dir():
-            return folder
-    raise StorageError(
-        "publisher's own site templates are missing", hint="pip install --force-reinstall snapshot-publisher"
-    )
-
-
-def _site(tree: Path) -> dict[str, bytes]:
-    """Return our site's files with the tree's own in their places, file by file."""
-    files: dict[str, bytes] = {}
-    for folder in (site_folder(), tree / "site"):
-        for part in PARTS:
-            files |= {f"{part}/{path}": _read(place) for path, place in walk_files(folder / part)}
-    return dict(sorted(files.items()))
 
 
 def _read(path: Path) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from publisher.render import reading, text
 from publisher.render.beside import MOST_ROWS, change_row, suite_row, turn_rows
 from publisher.render.formulas import Formulas
-from publisher.render.gather import site_folder
+from publisher.render.material import site_folder
 from publisher.render.parts import Draft
 from publisher.render.reading import Reader
 from publisher.visible import visible

@@ -22,6 +22,7 @@ _EMBEDDED = {"base", "iframe", "object", "embed"}
 # Possessive: a tag without an end costs one look, not one for every way to cut it. A comment is matched to be skipped.
 _TAG = re.compile(r"<!--.*?(?:-->|\Z)|<[a-zA-Z](?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>", re.DOTALL)
 _ATTRIBUTE = re.compile(r"([^\s\"'>/=]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++)))?")
+_SHEET = re.compile(r"""(?:url\(\s*(?P<a>['"]?)|@import\s+(?P<b>['"]))(?P<link>[^'")]+)""")
 
 
 class _Tag(NamedTuple):
@@ -56,6 +57,9 @@ def check(files: Mapping[str, bytes]) -> list[str]:
             for link in page.links
             if (why := _fault(name, link, files, pages, redirected))
         ]
+    for name in files:
+        if name.endswith(".css"):
+            problems += _faults_of_sheet(name, files)
     return sorted(problems)
 
 
@@ -73,6 +77,19 @@ def _page(html: str, known: dict[str, _Tag]) -> _Page:
     return page
 
 
+def _faults_of_sheet(name: str, files: Mapping[str, bytes]) -> list[str]:
+    """Return what a style sheet loads that is not there, or that the policy blocks."""
+    found = {match["link"].strip() for match in _SHEET.finditer(files[name].decode(errors="replace"))}
+    faults = []
+    for link in found:
+        parts = urlsplit(link)
+        if parts.netloc or parts.scheme not in {"", "data"}:
+            faults.append(f"{name} loads {link!r}, which the site's policy blocks")
+        elif not parts.scheme and _resolve(name, unquote(parts.path)) not in files:
+            faults.append(f"{name} loads {link!r}: there is no such file")
+    return faults
+
+
 def _tag(written: str) -> _Tag:
     """Return what the check needs of a tag; nothing of a comment."""
     if written.startswith("<!"):
@@ -85,7 +102,9 @@ def _tag(written: str) -> _Tag:
     blocked += ["an inline script"] if name == "script" and "src" not in given else []
     blocked += [f"an inline handler ({key})" for key in given if key.startswith("on")]
     blocked += [f"<{name}>"] if name in _EMBEDDED else []
-    return _Tag(given.get("id", ""), tuple(given[key] for key in given.keys() & _LINKS), tuple(blocked))
+    leads = [given[key] for key in given.keys() & _LINKS]
+    leads += [part.split()[0] for part in given.get("srcset", "").split(",") if part.strip()]
+    return _Tag(given.get("id", ""), tuple(leads), tuple(blocked))
 
 
 def _fault(name: str, link: str, files: Mapping[str, bytes], pages: Mapping[str, _Page], redirected: set[str]) -> str:

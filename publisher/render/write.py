@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 DEPLOY = "deploy.json"
-CONFIGURATION = ("_headers", "_redirects")
+HEADERS = "_headers"
+CONFIGURATION = (HEADERS, "_redirects")
 """Read by the host and not served as files, so nobody can fetch them."""
 
 
