@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from publisher import outline
 from publisher.gate.distributions import NORMAL
 from publisher.gate.stratified import Stratum, cmh
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from publisher.schema import HistoryLine, Record, SuiteResult
 
-MOST_SAMPLES = 1 << 20
-"""Samples of one problem that a record may claim."""
 CHANGE = 0.001
 """How unlikely a difference between two parts of a baseline must be for the older part to be dropped.
 
@@ -166,15 +165,8 @@ def tallies(record: Record, suites: Sequence[str], *, greedy: bool = False) -> d
 
 def _counts(record: Record, suite: str) -> dict[str, Tally] | None:
     result = result_of(record, suite)
-    if result is None or (result.counts.error and not result.scored_by_problem):
-        return None
-    scored = result.scored_by_problem
-    if not scored:
-        k = next(part.samples for part in record.suites if part.name == suite)
-        scored = dict.fromkeys(result.right_by_problem, k)
-    counts = {problem: Tally(right, scored.get(problem, 0)) for problem, right in result.right_by_problem.items()}
-    # A record is somebody else's file: counts that cannot be are no evidence.
-    return counts if all(0 <= one.right <= one.drawn <= MOST_SAMPLES for one in counts.values()) else None
+    told = outline.counts(record, result) if result is not None else None
+    return None if told is None else {problem: Tally(right, drawn) for problem, (right, drawn) in told.items()}
 
 
 def result_of(record: Record, suite: str) -> SuiteResult | None:

@@ -15,6 +15,7 @@ import msgspec
 
 from publisher.errors import GitError, LostRaceError, RemoteRejectedError, StorageError, UsageError
 from publisher.files import canonical_json, sha256_hex
+from publisher.ledger import outlines
 from publisher.ledger.drift import checks
 from publisher.ledger.history import REPORT, folder, read_part, read_runs, rollbacks, snapshot_file
 from publisher.ledger.index import index_of
@@ -152,15 +153,17 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
     verdict = read_part(ledger, record.run_id, "verdict.json", Verdict)
     digest = sha256_hex(repository.read(entered, f"{place}/record.json") or b"")
     own = SnapshotName(run_id=record.run_id, branch=branch, commit="", address=address(branch))
+    named = _named(lines, own)
     history = History(
         site=site,
         headline=verdict.headline,
-        lines=_named(lines, own),
+        lines=named,
         drift=checks(ledger, entered),
         rollbacks=rollbacks(index),
     )
     taught = lessons(repository, entered, lines, record, verdict.headline)
     made = {"history.json": canonical_json(history)} | {f"{LESSONS}/{name}.json": taught[name] for name in taught}
+    made |= outlines.file_of(repository, entered, record, named, verdict.headline)
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
     return repository.write_commit(
         {f"{FOLDER}/{name}": data for name, data in made.items()},

@@ -14,7 +14,7 @@ import msgspec
 from publisher.bench.so_far import UNFINISHED
 from publisher.errors import PublisherError, UsageError
 from publisher.files import canonical_json, sha256_hex
-from publisher.ledger import history, snapshots
+from publisher.ledger import history, outlines, snapshots
 from publisher.ledger.lessons import lessons
 from publisher.netlify.client import Settings
 from publisher.publishing import pipeline
@@ -119,6 +119,9 @@ def write_tree(project: Project, found: Found, folder: Path) -> Source:
         "history.json": canonical_json(History(site=settings.main_address(), headline=verdict.headline, lines=lines)),
         SAMPLES: project.packed_samples(record.run_id),
     }
+    files |= outlines.packed(
+        record, lines, verdict.headline, lambda line: project.records([line.run_id]).get(line.run_id)
+    )
     for base in filter(None, (report.previous, report.best)):
         files[f"{snapshots.COMPARED}/{base.base.run_id}/{SAMPLES}"] = project.packed_samples(base.base.run_id)
     files |= {f"{snapshots.LESSONS}/{name}.json": data for name, data in taught.items()}

@@ -20,11 +20,24 @@ def fingerprinted(files: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str,
     contents: dict[str, bytes] = {}
     # Style sheets last: they name the other files, whose digests have to be known by then.
     for name in sorted(files, key=lambda item: (item.endswith(".css"), item)):
-        data = _relinked(files[name], paths) if name.endswith(".css") else files[name]
+        data = files[name]
+        if name.endswith(".css"):
+            data = _relinked(data, paths)
+        elif name.endswith(".js"):
+            data = _light(data)
         place = PurePosixPath(name)
         paths[name] = f"assets/{place.with_name(f'{place.stem}.{sha256_hex(data)[:12]}{place.suffix}')}"
         contents[paths[name]] = data
     return paths, contents
+
+
+def _light(script: bytes) -> bytes:
+    """Return a script without indentation and lines of comment; as it is where a text may go over several lines."""
+    lines = (line.strip() for line in script.splitlines())
+    kept = [line for line in lines if line and not line.startswith(b"//")]
+    if any(b"`" in line or line.endswith(b"\\") or line.count(b"/*") != line.count(b"*/") for line in kept):
+        return script
+    return b"".join(line + b"\n" for line in kept)
 
 
 def _relinked(sheet: bytes, paths: Mapping[str, str]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import text
+from publisher.render import pairs, text
 from publisher.render.beside import Beside, SuiteRow, beside
 from publisher.render.parts import Draft
 from publisher.render.tables import comparison, comparisons, permanent, references
@@ -43,6 +43,8 @@ class ComparisonView:
     rest: tuple[Comparison, ...]
     omitted: int
     headline: str
+    any: str
+    """The page on which any two are compared; empty where there is none."""
 
 
 def pages(snapshot: Snapshot) -> Iterator[Draft]:
@@ -51,7 +53,8 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
     tested = {one.base.run_id for one in (report.previous, report.best) if one} if report else set()
     older = [line for line in reversed(snapshot.older) if line.run_id not in tested]
     rest = [comparison(snapshot, "", line, only=suite) for line in older[:MOST_COMPARED]]
-    view = ComparisonView(tuple(_detailed(snapshot)), bool(tested), tuple(rest), len(older) - len(rest), suite)
+    some = pairs.PATH if snapshot.outlines and len(snapshot.outlines.runs) > 1 else ""
+    view = ComparisonView(tuple(_detailed(snapshot)), bool(tested), tuple(rest), len(older) - len(rest), suite, some)
     yield Draft("compare/", "Compare", "This snapshot beside older ones.", view)
 
 

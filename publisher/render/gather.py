@@ -23,6 +23,7 @@ from publisher.schema import (
     HistoryLine,
     HistoryScore,
     Lesson,
+    Outlines,
     Record,
     Report,
     Sample,
@@ -31,6 +32,7 @@ from publisher.schema import (
     Verdict,
     VerdictWord,
 )
+from publisher.schema.outline import LARGEST_OUTLINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,6 +43,7 @@ COMPARED = "compared"
 LESSONS = "lessons"
 """The folder below it with what the rejected runs since the last kept one teach."""
 LARGEST_LESSON = 1 << 20
+OUTLINES = "outlines.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}\Z")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -79,6 +82,8 @@ class Snapshot:
     samples: tuple[Sample, ...]
     report: Report | None
     """What the verdict was reported with; None in snapshots of older publishers."""
+    outlines: Outlines | None
+    """This run and older ones in outline; None in snapshots of older publishers."""
     compared: Mapping[str, tuple[Sample, ...]]
     """Of the runs in the report, by run id: the samples of problems that turned and may be shown."""
     lessons: Mapping[str, Lesson]
@@ -167,6 +172,7 @@ def gather(source: Source) -> Snapshot:
         own=own,
         samples=tuple(_shown(samples, record)),
         report=report,
+        outlines=_outlines(folder, record),
         compared=_compared(folder, report, record) if report else {},
         lessons=_lessons(folder, record, history),
         commit=source.commit,
@@ -187,6 +193,20 @@ def _report(folder: Path, record: Record) -> Report | None:
     ids = {found.run.run_id, found.verdict.run_id, *(one.run.run_id for one in (found.previous, found.best) if one)}
     if ids != {record.run_id}:
         raise StorageError(f"{FOLDER}/report.json is about another run than {record.run_id}")
+    return found
+
+
+def _outlines(folder: Path, record: Record) -> Outlines | None:
+    """Return the runs in outline; None where there are none, StorageError where they cannot be this snapshot's."""
+    path = folder / OUTLINES
+    if not path.is_file():
+        return None
+    data = _read(path)
+    if len(data) > 2 * LARGEST_OUTLINES:
+        raise StorageError(f"{FOLDER}/{OUTLINES} has more than {2 * LARGEST_OUTLINES} bytes")
+    found = schema.decode(data, Outlines, f"{FOLDER}/{OUTLINES}")
+    if not found.runs or found.runs[0].run_id != record.run_id:
+        raise StorageError(f"{FOLDER}/{OUTLINES} is about another run than {record.run_id}")
     return found
 
 

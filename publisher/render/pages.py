@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import answers, card, compare, home, lessons, runs, suites
+from publisher.render import answers, card, compare, home, lessons, pairs, runs, suites
 from publisher.render.parts import Draft, Link
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ PAGES = (
     Kind("history", "history/", "history.html", runs.history, "History"),
     Kind("history", "history/", "overview.html", runs.overview),
     Kind("compare", "compare/", "compare.html", compare.pages, "Compare"),
+    Kind("compare", "compare/", "pairs.html", pairs.pages),
     Kind("rejected", "rejected/", "rejected.html", runs.rejected, "Rejected"),
     Kind("rejected", "rejected/", "lesson.html", lessons.pages),
     Kind("card", card.FOLDER, "card.html", card.pages),

@@ -23,6 +23,7 @@ from publisher.schema.comparison import (
     SuiteComparison,
 )
 from publisher.schema.lesson import LESSON_SCHEMA, Lesson
+from publisher.schema.outline import OUTLINES_SCHEMA, Outline, Outlines, SuiteOutline
 from publisher.schema.published import (
     RECEIPT_SCHEMA,
     BuildAnswer,
@@ -93,6 +94,7 @@ __all__ = [
     "HISTORY_SCHEMA",
     "LESSON_SCHEMA",
     "MANIFEST_SCHEMA",
+    "OUTLINES_SCHEMA",
     "RECEIPT_SCHEMA",
     "RECORD_SCHEMA",
     "REPORT_SCHEMA",
@@ -131,6 +133,8 @@ __all__ = [
     "ModelIdentity",
     "Notice",
     "Outcome",
+    "Outline",
+    "Outlines",
     "Part",
     "Passage",
     "Pin",
@@ -154,6 +158,7 @@ __all__ = [
     "Struct",
     "SuiteComparison",
     "SuiteIdentity",
+    "SuiteOutline",
     "SuiteResult",
     "TakenDown",
     "Verdict",

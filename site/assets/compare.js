@@ -1,0 +1,272 @@
+// Any two runs of compare/runs.json side by side. Every text is set as text; the page is a plain table without this.
+(function () {
+  "use strict";
+  var MINUS = "\u2212", NONE = "\u2013", THIN = "\u202f", MOST = 100, WORDS = 800;
+  var box = document.getElementById("pair");
+  var said = document.getElementById("said");
+  var shown = document.getElementById("shown");
+  var picks = [document.getElementById("a"), document.getElementById("b")];
+  var data;
+
+  // -- making elements ---------------------------------------------------------------------------------------------
+
+  function make(name, text, className) {
+    var element = document.createElement(name);
+    if (text !== undefined) { element.textContent = text; }
+    if (className) { element.className = className; }
+    return element;
+  }
+  function cell(text, label) {
+    var made = make("td", text, "right figure");
+    if (label) { made.dataset.label = label; }
+    return made;
+  }
+  function row(body, head, cells) {
+    var made = make("tr"), first = make("th", head);
+    first.scope = "row";
+    made.append(first);
+    cells.forEach(function (one) { made.append(one); });
+    body.append(made);
+  }
+  function emptied(id) {
+    var table = document.getElementById(id), body = table.querySelector("tbody") || table;
+    body.replaceChildren();
+    return body;
+  }
+
+  // -- numbers as the pages write them -----------------------------------------------------------------------------
+
+  function points(value, places) {
+    var text = Math.abs(value).toFixed(places);
+    return value < 0 && Number(text) ? MINUS + text : text;
+  }
+  function change(value) {
+    var text = points(value, 1);
+    return value < 0 || !Number(text) ? text : "+" + text;
+  }
+  function chance(p) {
+    return p < 0.001 ? "p < 0.001" : "p = " + p.toFixed(p < 0.1 ? 3 : 2);
+  }
+  function value(number) {
+    if (number === undefined) { return NONE; }
+    if (Math.abs(number) < 100) { return points(number, 2); }
+    return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, THIN);
+  }
+
+  // -- the test ----------------------------------------------------------------------------------------------------
+
+  function drawn(suite, place) { return (Array.isArray(suite.drawn) ? suite.drawn[place] : suite.drawn) || 0; }
+
+  // Every problem that both sides have samples of: its name, and the counts that the test takes.
+  function problems(before, now, suite, greedy) {
+    var old = before.suites[suite], fresh = now.suites[suite], found = [];
+    function tally(side, place) {
+      var right = side.right[place], of = drawn(side, place);
+      return greedy ? [2 * right > of ? 1 : 0, Math.min(1, of)] : [right, of];
+    }
+    data.problems[fresh.version].forEach(function (name, place) {
+      if (place >= Math.min(old.right.length, fresh.right.length)) { return; }
+      var counts = tally(fresh, place).concat(tally(old, place));
+      if (counts[1] && counts[3]) { found.push({ name: name, counts: counts }); }
+    });
+    return found;
+  }
+  function tested(before, now, suite) {
+    var old = before.suites[suite], fresh = now.suites[suite];
+    if (old.version !== fresh.version) { return { word: "other", delta: fresh.score - old.score, turned: [] }; }
+    var found = problems(before, now, suite, before.greedy && now.greedy);
+    var strata = found.map(function (one) { return one.counts; });
+    var result = { turned: found.filter(turned), count: found.length };
+    if (found.length) {
+      result.delta = 100 * paired.difference(strata);
+      result.ends = paired.interval(strata).map(function (end) { return 100 * end; });
+      result.p = paired.pValue(strata);
+      var single = strata.every(function (s) { return s[1] === 1 && s[3] === 1; });
+      result.test = single ? "mcnemar" : "exact";
+    } else {
+      var error = Math.hypot(old.stderr, fresh.stderr);
+      result.delta = fresh.score - old.score;
+      result.ends = [result.delta - paired.z95 * error, result.delta + paired.z95 * error];
+      result.test = "unpaired";
+    }
+    var noise = found.length ? result.p >= 0.05 : result.ends[0] <= 0 && result.ends[1] >= 0;
+    result.word = noise ? "noise" : result.delta > 0 ? "better" : "worse";
+    return result;
+  }
+  function rise(one) { return one.counts[0] / one.counts[1] - one.counts[2] / one.counts[3]; }
+  function turned(one) {
+    var c = one.counts;
+    return (2 * c[0] - c[1]) * (2 * c[2] - c[3]) < 0 || Math.abs(rise(one)) >= 0.5;
+  }
+
+  // -- the parts of the page ---------------------------------------------------------------------------------------
+
+  function scores(before, now, suites) {
+    var body = emptied("scores"), words = document.getElementById("scores").dataset, results = {};
+    suites.forEach(function (suite) {
+      var found = results[suite] = tested(before, now, suite);
+      var fresh = now.suites[suite], old = before.suites[suite], moved = cell("", "change"), meaning = make("td");
+      moved.append(make("b", change(found.delta)));
+      if (found.ends) { moved.append(" [" + change(found.ends[0]) + ", " + change(found.ends[1]) + "]"); }
+      meaning.append(make("span", words[found.word], "verdict " + found.word));
+      if (found.p !== undefined) { meaning.append(" ", make("span", chance(found.p), "soft small")); }
+      if (found.test) { meaning.append(make("span", words[found.test].replace("#", found.count), "why")); }
+      var both = [[fresh, "now"], [old, "before"]].map(function (side) {
+        return cell(points(side[0].score, 1) + " ± " + points(side[0].stderr, 1), side[1]);
+      });
+      row(body, suite, both.concat([moved, meaning]));
+    });
+    return results;
+  }
+
+  function problemsThatTurned(results, suites) {
+    var body = emptied("turned"), words = document.getElementById("turned").dataset, all = [];
+    suites.forEach(function (suite) {
+      results[suite].turned.forEach(function (one) { all.push({ suite: suite, one: one }); });
+    });
+    all.sort(function (a, b) { return Math.abs(rise(b.one)) - Math.abs(rise(a.one)); });
+    function of(right, all) {
+      return all === 1 ? (right ? words.right : words.wrong) : right + " " + words.of + " " + all + " " + words.right;
+    }
+    all.slice(0, MOST).forEach(function (item) {
+      var c = item.one.counts, word = rise(item.one) > 0 ? "right" : "wrong", to = make("td");
+      to.append(make("span", words[word], "verdict " + word));
+      row(body, item.one.name + (suites.length > 1 ? " · " + item.suite : ""),
+        [to, make("td", of(c[2], c[3]), "figure"), make("td", of(c[0], c[1]), "figure")]);
+    });
+    body.parentElement.hidden = !all.length;
+    var rest = all.length - MOST;
+    document.getElementById("more").textContent = !all.length ? words.none : rest > 0 ? rest + " " + words.more : "";
+  }
+
+  function figures(before, now, suites) {
+    var body = emptied("figures");
+    suites.forEach(function (suite) {
+      ["kinds", "figures"].forEach(function (part) {
+        var old = before.suites[suite][part], fresh = now.suites[suite][part];
+        Object.keys(Object.assign({}, old, fresh)).forEach(function (name) {
+          row(body, name + (suites.length > 1 ? " · " + suite : ""), [cell(value(old[name])), cell(value(fresh[name]))]);
+        });
+      });
+    });
+  }
+
+  // The words of two texts as one: a longest common subsequence, bounded by WORDS.
+  function marked(before, after) {
+    var split = /\s+|[^\s\w]|\w+/gu, old = before.match(split) || [], fresh = after.match(split) || [];
+    var holder = make("p", "", "words"), i = 0, j = 0, rows = [];
+    function put(kind, word) {
+      if (kind === "same") { holder.append(word); return; }
+      var last = holder.lastChild;
+      if (last && last.localName === kind) { last.textContent += word; } else { holder.append(make(kind, word)); }
+    }
+    if (Math.max(old.length, fresh.length) > WORDS) { old = [before]; fresh = [after]; }
+    for (i = old.length; i >= 0; i -= 1) {
+      rows[i] = new Uint16Array(fresh.length + 1);
+      for (j = fresh.length - 1; i < old.length && j >= 0; j -= 1) {
+        rows[i][j] = old[i] === fresh[j] ? rows[i + 1][j + 1] + 1 : Math.max(rows[i + 1][j], rows[i][j + 1]);
+      }
+    }
+    for (i = 0, j = 0; i < old.length || j < fresh.length;) {
+      if (i < old.length && j < fresh.length && old[i] === fresh[j]) {
+        put("same", old[i]); i += 1; j += 1;
+      } else if (j === fresh.length || (i < old.length && rows[i + 1][j] >= rows[i][j + 1])) {
+        put("del", old[i]); i += 1;
+      } else {
+        put("ins", fresh[j]); j += 1;
+      }
+    }
+    return holder;
+  }
+
+  function changed(before, now) {
+    var list = emptied("changed");
+    function named(run) {
+      var found = new Map();
+      run.settings.forEach(function (place) {
+        var setting = data.settings[place];
+        found.set(setting[0] + " " + setting[1], setting);
+      });
+      return found;
+    }
+    var old = named(before), fresh = named(now);
+    new Set([...fresh.keys(), ...old.keys()]).forEach(function (key) {
+      var one = fresh.get(key) || old.get(key);
+      var both = [old.get(key), fresh.get(key)].map(function (setting) { return setting ? setting[2] : ""; });
+      // A suite that only one of them measured is not a change of it.
+      if (both[0] === both[1] || (one[0] === "suite" && !(old.has(key) && fresh.has(key)))) { return; }
+      var entry = make("div"), term = make("dt"), told = make("dd");
+      term.append(make("span", one[0], "soft"), " " + one[1]);
+      if (one[0] === "prompt") {
+        told.append(marked(both[0], both[1]));
+      } else {
+        both = both.map(function (text) { return /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) + "…" : text || NONE; });
+        told.append(make("span", both[0], "old"), " → ", make("span", both[1], "now"));
+      }
+      entry.append(term, told);
+      list.append(entry);
+    });
+    list.hidden = !list.children.length;
+    return Boolean(list.children.length);
+  }
+
+  // -- choosing ----------------------------------------------------------------------------------------------------
+
+  function named(word) {
+    if (/^snapshot-[0-9a-f]{12}(-\d{1,2})?$/.test(word)) {
+      return data.runs.findIndex(function (run) { return run.snapshot === word; });
+    }
+    if (!/^[0-9a-f]{7,40}$/.test(word)) { return -1; }
+    return data.runs.findIndex(function (run) { return run.commit.startsWith(word); });
+  }
+  function show() {
+    var before = data.runs[picks[0].value], now = data.runs[picks[1].value];
+    var suites = Object.keys(now.suites).filter(function (suite) { return before.suites[suite]; });
+    suites.sort(function (a, b) { return (b === box.dataset.suite) - (a === box.dataset.suite); });
+    var results = scores(before, now, suites);
+    problemsThatTurned(results, suites);
+    figures(before, now, suites);
+    said.textContent = changed(before, now) ? "" : said.dataset.same;
+    shown.hidden = false;
+  }
+  function chosen() {
+    var query = ["a", "b"].map(function (name, side) {
+      var run = data.runs[picks[side].value], first = named(run.commit.slice(0, 12)) === Number(picks[side].value);
+      return name + "=" + (first ? run.commit.slice(0, 12) : run.snapshot);
+    });
+    history.replaceState(null, "", "?" + query.join("&"));
+    show();
+  }
+  function begin(found) {
+    data = found;
+    var asked = new URLSearchParams(location.search), missing = [];
+    box.hidden = false;
+    picks.forEach(function (pick, side) {
+      data.runs.forEach(function (run, place) {
+        var option = make("option", run.commit.slice(0, 12) + "  " + run.started + "  " + run.subject);
+        option.value = place;
+        pick.append(option);
+      });
+      var word = asked.get("ab"[side]);
+      var place = named(word === null ? box.dataset["ab"[side]] : word);
+      if (place < 0) { missing.push(word.slice(0, 60)); }
+      pick.value = Math.max(0, place);
+      pick.addEventListener("change", chosen);
+    });
+    document.getElementById("swap").addEventListener("click", function () {
+      var first = picks[0].value;
+      picks[0].value = picks[1].value;
+      picks[1].value = first;
+      chosen();
+    });
+    if (missing.length) { said.textContent = said.dataset.unknown + " " + missing.join(", "); } else { show(); }
+  }
+  fetch(box.dataset.runs).then(function (answer) {
+    if (!answer.ok) { throw new Error(answer.status); }
+    return answer.json();
+  }).then(begin).catch(function () {
+    box.hidden = false;
+    box.querySelector(".choose").hidden = true;
+    said.textContent = said.dataset.failed;
+  });
+})();
