@@ -75,6 +75,10 @@ class Visitor:
         found: dict[str, Any] = self.api("GET", f"/deploys/{deploy_id}").json()
         return found
 
+    def log(self, deploy_id: str) -> str:
+        """Return a build's output."""
+        return "".join(f"{line['log']}\n" for line in self.api("GET", f"/deploys/{deploy_id}/log").json())
+
     def published(self) -> str:
         """Return the id of the published deploy, empty where there is none."""
         shown = self.api("GET", f"/sites/{SITE}").json()["published_deploy"]

@@ -50,7 +50,7 @@ def test_control_needs_the_token(idle: Visitor) -> None:
 def test_unknown_operation_is_an_error_object(idle: Visitor) -> None:
     """What the host does not have answers 404 as Netlify's API does."""
     assert idle.api("GET", "/nothing").json() == {"code": 404, "message": "Not Found"}
-    assert idle.api("PATCH", f"/sites/{SITE}").status_code == 405
+    assert idle.api("PATCH", f"/sites/{SITE}/deploys").status_code == 405
 
 
 def test_site_is_known_by_id_name_and_domain(idle: Visitor) -> None:

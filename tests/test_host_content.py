@@ -286,7 +286,7 @@ def test_bad_rules_are_in_the_log(visitor: Visitor, source: GitFolder) -> None:
     change(source, "snapshot-2", {"pages/_redirects": "/old /new 307\n"})
     deploy = visitor.build("snapshot-2")
     assert deploy["state"] == "ready"
-    assert "_redirects, line 1: the status 307" in visitor.api("GET", f"/deploys/{deploy['id']}/log").text
+    assert "_redirects, line 1: the status 307" in visitor.log(deploy["id"])
 
 
 def test_etag_saves_the_body(visitor: Visitor) -> None:
@@ -324,7 +324,7 @@ def test_own_not_found_page(visitor: Visitor, source: GitFolder) -> None:
 
 
 def test_sites_are_read_only(visitor: Visitor) -> None:
-    """A deploy answers GET and HEAD and nothing else."""
+    """A deploy answers GET and HEAD, and POST only where a form is sent."""
     visitor.build("snapshot-1")
     assert visitor.visit("snapshot-1", method="POST").status_code == 405
 

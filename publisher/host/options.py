@@ -66,6 +66,10 @@ class HostOptions:
     """Who may read the site: "" everybody, "previews" all but the main address is private, "all" all of it is."""
     hook_commits: bool = True
     """Whether a deploy that a build hook started tells its commit. Netlify's often say `commit_ref: null`."""
+    forms: bool = True
+    """Whether forms in pages are detected; on Netlify somebody has to switch it on once."""
+    split_tests: bool = True
+    """Whether branches may share the main address; on Netlify it is a beta that may not be there."""
     retention_days: int = 30
     """After how many days old deploys are deleted; 0 means never."""
     build_seconds: float = 15 * 60.0

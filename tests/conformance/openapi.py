@@ -13,33 +13,64 @@ STORED = Path(__file__).with_name("openapi.json")
 OPERATIONS = frozenset(
     {
         "cancelSiteDeploy",
+        "createEnvVars",
+        "createSite",
         "createSiteBuild",
         "createSiteBuildHook",
         "createSiteDeploy",
+        "createSiteInTeam",
+        "createSplitTest",
         "deleteDeploy",
+        "deleteEnvVar",
+        "deleteEnvVarValue",
+        "deleteSite",
         "deleteSiteDeploy",
+        "deleteSiteForm",
+        "deleteSubmission",
+        "disableSplitTest",
+        "enableSplitTest",
+        "getAccount",
         "getCurrentUser",
         "getDeploy",
+        "getEnvVar",
         "getEnvVars",
         "getSite",
         "getSiteBuild",
         "getSiteBuildHook",
         "getSiteDeploy",
+        "getSiteEnvVars",
+        "getSiteFileByPathName",
+        "getSiteMetadata",
+        "getSplitTest",
+        "getSplitTests",
         "listAccountsForUser",
+        "listFormSubmission",
+        "listFormSubmissions",
+        "listHooksBySiteId",
         "listSiteBuildHooks",
         "listSiteBuilds",
+        "listSiteDeployedBranches",
         "listSiteDeploys",
+        "listSiteFiles",
+        "listSiteForms",
+        "listSiteSubmissions",
         "listSites",
+        "listSitesForAccount",
         "lockDeploy",
         "restoreSiteDeploy",
         "rollbackSiteDeploy",
+        "setEnvVarValue",
         "unlockDeploy",
+        "updateEnvVar",
+        "updateSite",
         "updateSiteDeploy",
+        "updateSiteMetadata",
+        "updateSplitTest",
         "uploadDeployFile",
     }
 )
 """The operations that the host has."""
-EXTENSIONS = re.compile(r"/deploys/[0-9a-f]{24}/log\Z")
+EXTENSIONS = re.compile(r"(/api/v1)?/deploys/[0-9a-f]{24}/log\Z")
 """What only the host has below the API's address."""
 _KEPT = frozenset({"type", "items", "properties", "required", "additionalProperties", "enum", "allOf"})
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -86,7 +117,7 @@ def problems(method: str, path: str, status: int, body: Any) -> list[str]:
 def _operation(method: str, path: str) -> dict[str, Any] | None:
     plain = path.partition("?")[0]
     for template, methods in _stored()["paths"].items():
-        pattern = re.sub(r"\\{path\\}", ".+", re.escape(template))
+        pattern = re.sub(r"\\{(file_)?path\\}", ".+", re.escape(template))
         if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", pattern), plain) and method.lower() in methods:
             found: dict[str, Any] = methods[method.lower()]
             return found

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["memory_fixture", "source_fixture", "visitor_fixture"]
 pytestmark = pytest.mark.conformance
 HERE = Path(__file__).parent
+NOT_HERE = ("createSite", "createSiteInTeam", "deleteSite")
+"""What makes no sense on one machine: answered as Netlify answers for what a plan does not have."""
 ROOT = HERE.parents[1]
 
 
@@ -27,6 +29,7 @@ def run(command: list[str], folder: Path, visitor: Visitor | None = None) -> sub
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "CI": "1", "NO_COLOR": "1"}
     if visitor is not None:
         environment |= {"NETLIFY_API_URL": visitor.origin, "NETLIFY_AUTH_TOKEN": visitor.info.token}
+        environment |= {"NODE_OPTIONS": f"--import {HERE / 'reroute.mjs'}"}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
@@ -59,13 +62,16 @@ def test_stored_description_is_the_official_one(packages: Path) -> None:
 def test_official_client_can_do_everything(packages: Path, visitor: Visitor, source: GitFolder) -> None:
     """Netlify's own API client succeeds in every operation that publishing uses."""
     change(source, "slow", {"build.sh": "sleep 60"})
+    change(source, "candidate", {"a": "b"})
+    change(source, "live", {"pages/f.html": '<form name="feedback" data-netlify="true"><input name="rating"></form>'})
+    visitor.build("candidate")
     other, older, ready = (visitor.build(branch)["id"] for branch in ("snapshot-1", "live", "live"))
     host = visitor.origin.removeprefix("http://")
-    done = run(["node", str(HERE / "client.mjs"), host, visitor.info.token, ready, older, other], HERE)
+    done = run(["node", str(HERE / "client.mjs"), host, visitor.info.token, ready, older, other, "candidate"], HERE)
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     failed = {name: answer for name, answer in answers.items() if isinstance(answer, dict) and "status" in answer}
-    assert failed == {}
+    assert {name: answer["status"] for name, answer in failed.items()} == dict.fromkeys(NOT_HERE, 403)
     assert set(answers) == OPERATIONS | {"uploaded"}
     assert answers["uploaded"]["state"] == "ready"
     assert answers["restoreSiteDeploy"]["id"] == older
@@ -143,3 +149,46 @@ def test_our_settings_build_offline(netlify_cli: Path, source: GitFolder) -> Non
     assert settings.command in done.stdout
     written = (source.path / settings.publish / "requirement.txt").read_text().strip()
     assert written == settings.environment["PUBLISHER_REQUIREMENT"]
+
+
+def test_cli_sets_variables(netlify_cli: Path, visitor: Visitor, site: Path) -> None:
+    """`netlify env:set`, `env:list` and `env:unset` change what builds see (with `reroute.mjs`; it says why)."""
+    link(site, visitor)
+    assert run([str(netlify_cli), "env:set", "SHADE", "blue", "--force"], site, visitor).returncode == 0
+    assert cli(netlify_cli, visitor, site, "env:list", "--json")["SHADE"] == "blue"
+    assert run([str(netlify_cli), "env:get", "SHADE"], site, visitor).stdout.strip() == "blue"
+    visitor.build("live")
+    assert b"SHADE=blue" in visitor.visit("live", "/env.txt").content
+    assert run([str(netlify_cli), "env:unset", "SHADE", "--force"], site, visitor).returncode == 0
+    assert visitor.api("GET", "/accounts/local/env").json() == []
+
+
+def test_cli_reads_the_log_of_a_deploy(netlify_cli: Path, visitor: Visitor, site: Path) -> None:
+    """`netlify logs --source deploy` prints the output of the newest deploy's build."""
+    link(site, visitor)
+    visitor.build("live")
+    done = run([str(netlify_cli), "logs", "--source", "deploy", "--since", "1h"], site, visitor)
+    assert done.returncode == 0, done.stderr
+    assert "built live" in done.stdout
+
+
+def test_cli_deploys_with_its_own_build(netlify_cli: Path, visitor: Visitor, source: GitFolder) -> None:
+    """`netlify deploy` runs the build of netlify.toml by itself and uploads what it made."""
+    link(source.path, visitor)
+    done = run([str(netlify_cli), "deploy", "--prod", "--json"], source.path, visitor)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert visitor.visit("").text == "<h1>one</h1>"
+
+
+def test_cli_makes_and_deletes_no_site(netlify_cli: Path, visitor: Visitor, site: Path) -> None:
+    """`netlify sites:create` and `sites:delete` end with an error, and the site stays."""
+    made = run([str(netlify_cli), "sites:create", "--name", "other", "--account-slug", "local"], site, visitor)
+    gone = run([str(netlify_cli), "sites:delete", visitor.info.site_id, "--force"], site, visitor)
+    assert (made.returncode, gone.returncode) == (1, 1)
+    assert "403" in made.stderr
+
+
+def link(folder: Path, visitor: Visitor) -> None:
+    """Tell the command line which site a folder belongs to, as `netlify link` does."""
+    (folder / ".netlify").mkdir(exist_ok=True)
+    (folder / ".netlify" / "state.json").write_text(json.dumps({"siteId": visitor.info.site_id}))

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from publisher.errors import DeployError, PublisherError, StorageError
 from publisher.files import atomic_write
 from publisher.git import clone_branch
-from publisher.host.build.environment import BuildFacts, build_environment
+from publisher.host.build.environment import BuildFacts, build_environment, site_variables
 from publisher.host.build.folder import publish_folder
 from publisher.host.build.runner import CANCELED, BuildLog, Confinement, run_command
 from publisher.host.build.settings import BuildSettings, read_settings
@@ -224,7 +224,8 @@ class Builds:
             hook_url=state.hook_url(hook) if hook else "",
             hook_title=build.hook_title,
         )
-        return settings, build_environment(facts, state.options.environment, settings.environment)
+        own = site_variables(state.options.environment, site.variables, deploy.context, deploy.branch)
+        return settings, build_environment(facts, own, settings.environment)
 
     def _confinement(self, tree: Path, home: str) -> Confinement | None:
         """Return what a build may touch; None where it is not confined."""
@@ -247,6 +248,7 @@ class Builds:
             self._state.options.bounds,
             headers=settings.headers,
             redirects=settings.redirects,
+            detect_forms=self._state.options.forms,
             keep_going=lambda: not job.cancelled.is_set(),
         )
         for problem in manifest.problems:

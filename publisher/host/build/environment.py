@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from publisher.host.store.records import Value, Variable
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -35,6 +37,30 @@ class BuildFacts:
     hook_title: str = ""
     hook_body: str = ""
     """Percent-encoded, as Netlify hands it on."""
+
+
+def site_variables(
+    started_with: Mapping[str, str], variables: Iterable[Variable], context: str, branch: str
+) -> dict[str, str]:
+    """Return the site's own variables in a deploy context: a branch's value wins over a context's, that over `all`.
+
+    What was set through the API wins over what the host was started with.
+    """
+    chosen = dict(started_with)
+    for variable in variables:
+        if "builds" in variable.scopes:
+            ranked = {_rank(value, context, branch): value.value for value in variable.values}
+            best = max(ranked)
+            if best:
+                chosen[variable.key] = ranked[best]
+    return chosen
+
+
+def _rank(value: Value, context: str, branch: str) -> int:
+    """Return how closely a value fits, 0 where it does not."""
+    if value.context == "branch":
+        return 3 if value.parameter == branch else 0
+    return {context: 2, "all": 1}.get(value.context, 0)
 
 
 def build_environment(facts: BuildFacts, site: Mapping[str, str], tree: Mapping[str, str]) -> dict[str, str]:

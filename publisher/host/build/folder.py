@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from publisher.errors import DeployError
+from publisher.host.rules.forms import process_forms
 from publisher.host.rules.routing import headers_from_toml, parse_headers, parse_redirects, redirects_from_toml
 from publisher.host.store.blobs import read_plain_file
-from publisher.host.store.records import SCHEMA, Entry, HeaderRule, Manifest, RedirectRule
+from publisher.host.store.records import SCHEMA, DeclaredForm, Entry, HeaderRule, Manifest, RedirectRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,7 @@ def publish_folder(
     *,
     headers: Iterable[dict[str, Any]] = (),
     redirects: Iterable[dict[str, Any]] = (),
+    detect_forms: bool = True,
     keep_going: Callable[[], bool] = lambda: True,
 ) -> Manifest:
     """Store every file below `root` and return the manifest. Raises DeployError for what cannot be published.
@@ -58,7 +60,8 @@ def publish_folder(
     if sum(entry.size for entry in files.values()) > bounds.deploy:
         raise DeployError(f"the publish folder holds more than {bounds.deploy} bytes")
     texts = {name: _rules_text(root / name) for name in _RULES}
-    return make_manifest(files, texts, headers=headers, redirects=redirects)
+    files, forms = process_forms(files, blobs) if detect_forms else (files, ())
+    return make_manifest(files, texts, headers=headers, redirects=redirects, forms=forms)
 
 
 def make_manifest(
@@ -67,6 +70,7 @@ def make_manifest(
     *,
     headers: Iterable[dict[str, Any]] = (),
     redirects: Iterable[dict[str, Any]] = (),
+    forms: tuple[DeclaredForm, ...] = (),
 ) -> Manifest:
     """Put files and rules together: `_redirects` come before `netlify.toml`'s, and its headers after `_headers`."""
     header_rules: list[HeaderRule] = []
@@ -84,6 +88,7 @@ def make_manifest(
         headers=tuple(header_rules),
         redirects=tuple(redirect_rules),
         problems=tuple(problems),
+        forms=forms,
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+import re
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,13 +13,16 @@ from publisher.host.http.handling import (
     as_error,
     as_json,
     branch_name,
+    check_site,
     endpoint,
     is_true,
+    page_of,
     read_json,
     same,
     title_text,
 )
 from publisher.host.http.views import account_view, build_view, deploy_view, hook_view, site_view, user_view
+from publisher.host.store.clock import timestamp
 from publisher.host.store.state import RefusedError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from publisher.host.store.records import Deploy
     from publisher.host.store.state import State
 
-_PER_PAGE = 100
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def api_routes() -> list[Route]:
@@ -41,7 +43,6 @@ def api_routes() -> list[Route]:
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/user", get_current_user),
         ("GET", "/accounts", list_accounts),
-        ("GET", "/accounts/{account_id}/env", get_env_vars),
         ("GET", "/sites", list_sites),
         ("GET", site, get_site),
         ("GET", f"{site}/deploys", list_site_deploys),
@@ -63,9 +64,12 @@ def api_routes() -> list[Route]:
         ("GET", f"{deploy}/log", get_deploy_log),
     ]
     routes = [Route(f"/api/v1{path}", endpoint(handler), methods=[method]) for method, path, handler in table]
-    # The official command line asks here before it builds; it is not part of the documented API.
-    extensions = "/team/{account_id}/integrations/installations/meta/{site_id}"
-    return [*routes, Route(extensions, endpoint(list_extensions), methods=["GET"])]
+    # The official command line asks for its log below its base path, which ends in /api/v1 already.
+    log = Route("/api/v1/api/v1/deploys/{deploy_id}/log", endpoint(get_deploy_log), methods=["GET"])
+    # And for extensions before it builds, without the token; neither is part of the documented API.
+    extensions = ("/team/{account_id}/integrations/installations/meta/{site_id}", "/site/{site_id}/integrations/safe")
+    asked = endpoint(list_extensions, authorized=False)
+    return [*routes, log, *(Route(path, asked, methods=["GET"]) for path in extensions)]
 
 
 async def get_current_user(host: Host, request: Request) -> Response:  # noqa: ARG001
@@ -76,11 +80,6 @@ async def get_current_user(host: Host, request: Request) -> Response:  # noqa: A
 async def list_accounts(host: Host, request: Request) -> Response:  # noqa: ARG001
     """List the one account."""
     return as_json([account_view(host.state)])
-
-
-async def get_env_vars(host: Host, request: Request) -> Response:  # noqa: ARG001
-    """List no variables: the site's own are an option of the host and may be secret."""
-    return as_json([])
 
 
 async def list_extensions(host: Host, request: Request) -> Response:  # noqa: ARG001
@@ -104,7 +103,7 @@ async def list_site_deploys(host: Host, request: Request) -> Response:
     """List deploys, the newest first, a page at a time."""
     check_site(host.state, request)
     found = list(_filtered(host.state, request))
-    return _page(request, found, lambda deploy: deploy_view(host.state, deploy))
+    return page_of(request, found, lambda deploy: deploy_view(host.state, deploy))
 
 
 async def get_deploy(host: Host, request: Request) -> Response:
@@ -151,9 +150,14 @@ async def cancel_site_deploy(host: Host, request: Request) -> Response:
 
 
 async def get_deploy_log(host: Host, request: Request) -> Response:
-    """Return a build's output so far, as it came. Netlify documents nothing like it."""
+    """Return a build's output so far, a line each, as the official command line reads it.
+
+    Netlify documents nothing like it. A line's own time is not kept: it has the deploy's.
+    """
     deploy = find_deploy(host.state, request)
-    return Response(host.builds.log(deploy), media_type="text/plain; charset=utf-8")
+    at = timestamp(deploy.created_at)
+    lines = host.builds.log(deploy).decode("utf-8", "replace").splitlines()
+    return as_json([{"ts": at, "section": "building", "log": _COLOUR.sub("", line)} for line in lines])
 
 
 async def list_site_builds(host: Host, request: Request) -> Response:
@@ -164,7 +168,7 @@ async def list_site_builds(host: Host, request: Request) -> Response:
         for deploy in host.state.store.newest_first()
         if deploy.build_id in host.state.store.builds
     ]
-    return _page(request, builds, lambda build: build_view(host.state, build))
+    return page_of(request, builds, lambda build: build_view(host.state, build))
 
 
 async def create_site_build(host: Host, request: Request) -> Response:
@@ -212,14 +216,6 @@ async def get_site_build_hook(host: Host, request: Request) -> Response:
     return as_error(404, "Not Found")
 
 
-def check_site(state: State, request: Request) -> None:
-    """Accept the site's id, name or domain in the path. Raises RefusedError (404) for another site's."""
-    name = state.options.site
-    known = {state.store.site.id, name, f"{name}.localhost", f"{name}.localhost:{state.port}", f"{name}.netlify.app"}
-    if request.path_params["site_id"] not in known:
-        raise RefusedError(404, "Not Found")
-
-
 def find_deploy(state: State, request: Request) -> Deploy:
     """Return the deploy that the path names. Raises RefusedError (404)."""
     if "site_id" in request.path_params:
@@ -240,31 +236,3 @@ def _filtered(state: State, request: Request) -> Iterable[Deploy]:
         if is_true(query.get("latest-published", "")) and deploy.id != store.site.published:
             continue
         yield deploy
-
-
-def _page(request: Request, items: list[Any], view: Any) -> Response:
-    number = _positive(request, "page", 1)
-    size = min(_positive(request, "per_page", _PER_PAGE), _PER_PAGE)
-    last = max(1, -(-len(items) // size))
-    shown = [view(item) for item in islice(items, (number - 1) * size, number * size)]
-    targets = {"prev": number - 1, "next": number + 1, "last": last}
-    links = [
-        f'<{_page_url(request, target, size)}>; rel="{name}"'
-        for name, target in targets.items()
-        if 1 <= target <= last and target != number
-    ]
-    return as_json(shown, headers={"link": ", ".join(links)} if links else {})
-
-
-def _page_url(request: Request, number: int, size: int) -> str:
-    query = [(key, value) for key, value in request.query_params.multi_items() if key not in {"page", "per_page"}]
-    return str(request.url.replace(query=urlencode([*query, ("page", number), ("per_page", size)])))
-
-
-def _positive(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, "")
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) == 0:
-        raise RefusedError(422, f"{name} is not a positive number")
-    return int(text)

@@ -19,10 +19,14 @@ from publisher.host.build.builds import Builds
 from publisher.host.http.api import api_routes
 from publisher.host.http.content import Content
 from publisher.host.http.control import control_routes
+from publisher.host.http.details import detail_routes
+from publisher.host.http.forms import form_routes
 from publisher.host.http.handling import Host, as_error
 from publisher.host.http.hooks import hook_routes
 from publisher.host.http.limits import RateLimits
+from publisher.host.http.splits import split_routes
 from publisher.host.http.uploads import upload_routes
+from publisher.host.http.variables import variable_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +61,16 @@ def create_app(state: State) -> Starlette:
         await builds.stop()
 
     app = Starlette(
-        routes=[*api_routes(), *upload_routes(), *hook_routes(), *control_routes()],
+        routes=[
+            *api_routes(),
+            *split_routes(),
+            *form_routes(),
+            *variable_routes(),
+            *detail_routes(),
+            *upload_routes(),
+            *hook_routes(),
+            *control_routes(),
+        ],
         middleware=[Middleware(_AccessLog), Middleware(_ByHost, content=Content(state))],
         exception_handlers={HTTPException: _http_error, Exception: _surprise},
         lifespan=lifespan,

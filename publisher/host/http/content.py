@@ -8,8 +8,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
+from publisher.host.http.forms import receive
 from publisher.host.rules.content_types import content_type
 from publisher.host.rules.matching import Answer, headers_for, resolve
+from publisher.host.store import splits
+from publisher.host.store.state import RefusedError
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 _CACHE_CONTROL = "public, max-age=0, must-revalidate"
 _IN_MEMORY = 1024 * 1024
 """Files up to this size are read at once; larger ones are sent in pieces."""
+_YEAR = 365 * 86_400
+_THANKS = "Thank you!\n\nYour form submission has been received.\n"
 _NO_DEPLOY = "Not Found\n\nNothing is deployed at this address.\n"
 _PRIVATE = "This site is private. Sign in to Netlify, or make it public in its access settings.\n"
 
@@ -40,12 +45,31 @@ class Content:
         label = request.headers.get("host", "").lower().partition(".localhost")[0]
         if self._hidden(label):
             return PlainTextResponse(_PRIVATE, 401)
-        deploy = self._state.serving(label)
+        deploy, cookie = self._shown(label, request)
         if deploy is None:
             return PlainTextResponse(_NO_DEPLOY, 404)
-        if request.method not in {"GET", "HEAD"}:
-            return PlainTextResponse("Method Not Allowed\n", 405, {"allow": "GET, HEAD"})
-        return await self._serve(request, deploy, noindex=not self._is_front(label, deploy))
+        if request.method == "POST":
+            try:
+                await receive(self._state, request)
+            except RefusedError as error:
+                return PlainTextResponse(f"{error.message}\n", error.status)
+            response = await self._serve(request, deploy, noindex=True)
+            if response.status_code == 404:
+                response = PlainTextResponse(_THANKS)
+        elif request.method not in {"GET", "HEAD"}:
+            return PlainTextResponse("Method Not Allowed\n", 405, {"allow": "GET, HEAD, POST"})
+        else:
+            response = await self._serve(request, deploy, noindex=not self._is_front(label, deploy))
+        if cookie:
+            response.headers["set-cookie"] = f"{splits.COOKIE}={cookie}; Path=/; Max-Age={_YEAR}; SameSite=Lax"
+        return response
+
+    def _shown(self, label: str, request: Request) -> tuple[Deploy | None, str]:
+        """Return the deploy that a reader sees and the cookie that keeps them there; empty outside of a split test."""
+        split = splits.active(self._state) if label == self._state.options.site else None
+        if split is None:
+            return self._state.serving(label), ""
+        return splits.assign(self._state, split, request.cookies.get(splits.COOKIE, ""))
 
     def _hidden(self, label: str) -> bool:
         private = self._state.private

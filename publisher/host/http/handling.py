@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.responses import Response
@@ -13,7 +15,7 @@ from publisher.errors import PublisherError
 from publisher.host.store.state import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     Handler = Callable[["Host", Request], Awaitable[Response]]
     Endpoint = Callable[[Request], Awaitable[Response]]
 
+_PER_PAGE = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -104,6 +107,39 @@ def title_text(text: str, limit: int) -> str:
     return _CONTROL.sub(" ", text)
 
 
+def known_names(state: State) -> set[str]:
+    """Return what the site may be called."""
+    name = state.options.site
+    return {state.store.site.id, name, f"{name}.localhost", f"{name}.localhost:{state.port}", f"{name}.netlify.app"}
+
+
+def check_site(state: State, request: Request) -> None:
+    """Accept the site's id, name or domain in the path. Raises RefusedError (404) for another site's."""
+    if request.path_params["site_id"] not in known_names(state):
+        raise RefusedError(404, "Not Found")
+
+
+def check_account(state: State, request: Request) -> None:
+    """Accept the one account's id or slug in the path. Raises RefusedError (404) for another account's."""
+    if request.path_params["account_id"] not in {state.store.site.account_id, "local"}:
+        raise RefusedError(404, "Not Found")
+
+
+def page_of(request: Request, items: Sequence[Any], view: Callable[[Any], dict[str, Any]]) -> Response:
+    """Return the page of `items` that a request asks for, with links to its neighbours."""
+    number = _positive(request, "page", 1)
+    size = min(_positive(request, "per_page", _PER_PAGE), _PER_PAGE)
+    last = max(1, -(-len(items) // size))
+    shown = [view(item) for item in islice(items, (number - 1) * size, number * size)]
+    targets = {"prev": number - 1, "next": number + 1, "last": last}
+    links = [
+        f'<{_page_url(request, target, size)}>; rel="{name}"'
+        for name, target in targets.items()
+        if 1 <= target <= last and target != number
+    ]
+    return as_json(shown, headers={"link": ", ".join(links)} if links else {})
+
+
 def is_true(text: str) -> bool:
     """Read a flag of a query."""
     return text.lower() in {"true", "1"}
@@ -112,6 +148,20 @@ def is_true(text: str) -> bool:
 def same(given: str, secret: str) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.encode())
+
+
+def _page_url(request: Request, number: int, size: int) -> str:
+    query = [(key, value) for key, value in request.query_params.multi_items() if key not in {"page", "per_page"}]
+    return str(request.url.replace(query=urlencode([*query, ("page", number), ("per_page", size)])))
+
+
+def _positive(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) == 0:
+        raise RefusedError(422, f"{name} is not a positive number")
+    return int(text)
 
 
 def _authorize(request: Request, token: str) -> None:

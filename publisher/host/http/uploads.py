@@ -10,11 +10,12 @@ from starlette.routing import Route
 
 from publisher.errors import DeployError
 from publisher.host.build.folder import check_name, make_manifest
-from publisher.host.http.api import check_site, find_deploy
+from publisher.host.http.api import find_deploy
 from publisher.host.http.handling import (
     Host,
     as_json,
     branch_name,
+    check_site,
     endpoint,
     is_true,
     read_body,
@@ -22,6 +23,7 @@ from publisher.host.http.handling import (
     title_text,
 )
 from publisher.host.http.views import deploy_view, file_view
+from publisher.host.rules.forms import process_forms
 from publisher.host.store.blobs import sha1_hex
 from publisher.host.store.records import SCHEMA, Deploy, Entry, Upload
 from publisher.host.store.state import RefusedError, State
@@ -147,7 +149,8 @@ def _complete(host: Host, deploy: Deploy, upload: Upload) -> None:
         if name in files
     }
     tables = _tables(texts.pop("netlify.toml", ""))
-    manifest = make_manifest(files, texts, headers=tables[0], redirects=tables[1])
+    files, forms = process_forms(files, state.store.blobs) if state.options.forms else (files, ())
+    manifest = make_manifest(files, texts, headers=tables[0], redirects=tables[1], forms=forms)
     state.complete(deploy, manifest)
     state.store.end_upload(deploy.id)
 

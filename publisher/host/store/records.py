@@ -24,6 +24,63 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
+class Value(msgspec.Struct, frozen=True):
+    """What a variable is in one deploy context."""
+
+    id: str
+    value: str
+    context: str = "all"
+    """`all`, `dev`, `dev-server`, `branch-deploy`, `deploy-preview`, `production` or `branch`."""
+    parameter: str = ""
+    """The branch, where the context is `branch`."""
+
+
+class Variable(msgspec.Struct, frozen=True, kw_only=True):
+    """A build variable that was set through the API."""
+
+    key: str
+    values: tuple[Value, ...]
+    scopes: tuple[str, ...]
+    secret: bool
+    updated_at: float
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """A split test: branches, and the share of readers in percent that each of them gets."""
+
+    id: str
+    name: str
+    shares: dict[str, int]
+    active: bool
+    created_at: float
+    updated_at: float
+    ended_at: float = 0.0
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """A form that some deploy declared; submissions name it."""
+
+    id: str
+    name: str
+    paths: tuple[str, ...]
+    fields: tuple[tuple[str, str], ...]
+    """Name and type of each field."""
+    honeypot: str
+    created_at: float
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """What one reader sent by a form."""
+
+    schema: int
+    id: str
+    number: int
+    """Submissions of a site are numbered in the order in which they arrive."""
+    form_id: str
+    created_at: float
+    data: dict[str, str]
+
+
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """The one site that a host has."""
 
@@ -42,6 +99,11 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the home folder that builds share; a build with a cleared cache starts a new one."""
     clock: float = 0.0
     """Seconds by which the host's clock has been advanced."""
+    metadata: dict[str, str | int | float | bool | None] = {}
+    """What a client keeps at the site."""
+    variables: tuple[Variable, ...] = ()
+    splits: tuple[Split, ...] = ()
+    forms: tuple[Form, ...] = ()
 
 
 class Deploy(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +183,15 @@ class RedirectRule(msgspec.Struct, frozen=True):
     query: dict[str, str] = {}
 
 
+class DeclaredForm(msgspec.Struct, frozen=True):
+    """A form in a deploy's pages that is marked for Netlify."""
+
+    name: str
+    path: str
+    fields: tuple[tuple[str, str], ...]
+    honeypot: str = ""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a deploy serves: path to blob, and the rules that apply."""
 
@@ -130,3 +201,5 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     redirects: tuple[RedirectRule, ...] = ()
     problems: tuple[str, ...] = ()
     """Rules that were left out, and why; Netlify reports them and deploys all the same."""
+    forms: tuple[DeclaredForm, ...] = ()
+    """The forms that readers may send."""

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from publisher.host.store.clock import Clock
 from publisher.host.store.effects import Effects
-from publisher.host.store.records import SCHEMA, Deploy, Hook, Manifest, new_id
+from publisher.host.store.records import SCHEMA, Deploy, Form, Hook, Manifest, new_id
 from publisher.host.store.store import Store, branch_label, is_id
 
 if TYPE_CHECKING:
     from publisher.host.options import HostOptions
 
 _DAY = 86_400.0
+_MOST_PATHS = 100
 
 
 class RefusedError(Exception):
@@ -127,6 +128,7 @@ class State:
     def complete(self, deploy: Deploy, manifest: Manifest) -> None:
         """Make a deploy ready; publish it if it is a production deploy and publishing is not locked."""
         self.store.save_manifest(deploy.id, manifest)
+        self._learn_forms(manifest)
         self.publish_if_due(self.move(deploy, "ready"))
 
     def publish_if_due(self, deploy: Deploy) -> None:
@@ -195,6 +197,23 @@ class State:
         self.store.save_site(replace(self.store.site, hooks=(*self.store.site.hooks, hook)))
         self.effects.record("hook made", hook=masked(hook.id))
         return hook
+
+    def _learn_forms(self, manifest: Manifest) -> None:
+        """Remember the forms that a deploy declares: they are the site's, by name, and the newest deploy says how."""
+        forms = {form.name: form for form in self.store.site.forms}
+        for found in manifest.forms:
+            known = forms.get(found.name)
+            paths = {found.path: None} if known is None else dict.fromkeys((*known.paths, found.path))
+            forms[found.name] = Form(
+                id=known.id if known else new_id(),
+                name=found.name,
+                paths=tuple(paths)[-_MOST_PATHS:],
+                fields=found.fields,
+                honeypot=found.honeypot,
+                created_at=known.created_at if known else self.clock.now(),
+            )
+        if manifest.forms:
+            self.store.save_site(replace(self.store.site, forms=tuple(forms.values())))
 
     def _publish(self, deploy: Deploy, effect: str) -> None:
         now = self.clock.now()

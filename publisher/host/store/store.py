@@ -20,6 +20,7 @@ from publisher.errors import StorageError
 from publisher.files import atomic_write, compact_json, storage_error
 from publisher.host.store.blobs import Blobs
 from publisher.host.store.records import SCHEMA, Build, Deploy, Hook, Manifest, Site, Upload, new_id
+from publisher.host.store.submissions import Submissions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,7 @@ class Store:
         self.deploys: dict[str, Deploy] = {}
         self.builds: dict[str, Build] = {}
         self.blobs = Blobs(folder / "blobs")
+        self.submissions = Submissions(folder / "submissions")
         self._branches: dict[str, list[str]] = {}
         self._labels: dict[str, str] = {}
         self._manifests: OrderedDict[str, Manifest] = OrderedDict()
