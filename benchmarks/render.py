@@ -26,7 +26,17 @@ from publisher.samples import pack_samples
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.trees import history_line, own_line, record, result, sample, snapshot_tree, source
+from tests.trees import (
+    history_line,
+    history_of,
+    own_line,
+    record,
+    result,
+    sample,
+    snapshot_tree,
+    source,
+    write_history,
+)
 
 CASES = ((120, 1, 400, 24), (120, 1, 400, 1_000), (500, 1, 20_000, 24), (500, 16, 20_000, 24))
 """Problems, samples per problem, characters per answer, runs in the history."""
@@ -57,10 +67,8 @@ def tree(folder: Path, *, problems: int, samples: int, characters: int, runs: in
     value["results"][0] = result("words", own)
     shown = msgspec.convert(value, type(shown))
     ledger = folder / "ledger"
-    history = json.loads((ledger / "history.json").read_bytes())
-    lines = [msgspec.to_builtins(history_line(number, runs)) for number in range(runs)]
-    history["lines"] = [*lines, msgspec.to_builtins(own_line(shown))]
-    (ledger / "history.json").write_bytes(canonical_json(history))
+    lines = [*(history_line(number, runs) for number in range(runs)), own_line(shown)]
+    write_history(folder, msgspec.structs.replace(history_of(folder), lines=lines))
     (ledger / "record.json").write_bytes(canonical_json(shown))
     (ledger / "samples.jsonl.gz").write_bytes(pack_samples([*told, *hard]))
     return folder

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from publisher import shards
 from publisher.ledger import history
 from publisher.ledger.store import Ledger
 from publisher.samples import pack_samples
@@ -57,7 +58,7 @@ def publish(site: Pages, record: Record, verdict: Verdict | None = None) -> str:
         links={},
     )
     site.files["snapshot.json"] = msgspec.json.encode(shown)
-    site.files["history.json"] = msgspec.json.encode(History(site=site.url, headline="s", lines=[line]))
+    site.files |= shards.split(History(site=site.url, headline="s", lines=[line]))
     site.files["index.html"] = b"<h1>x</h1>"
     site.list()
     return site.digest

@@ -9,7 +9,7 @@ import pytest
 from publisher.errors import UsageError
 from publisher.ledger import history
 from publisher.publishing import decisions
-from publisher.schema import History, StoppedEarly, decode
+from publisher.schema import HistoryIndex, StoppedEarly, decode
 from tests.made import record, verdict
 from tests.shelf import Shelf, shelf
 
@@ -31,7 +31,7 @@ def test_an_accepted_run_is_kept_published_and_says_who_and_why(on: Shelf) -> No
     (run,) = on.project.runs()
     assert (run.line.verdict, run.receipt is not None) == ("kept", True)
     shown = on.project.repository.read(run.receipt.commit if run.receipt else "", "ledger/history.json")
-    line = decode(shown or b"", History, "history.json").lines[-1]
+    line = decode(shown or b"", HistoryIndex, "history.json").lines[-1]
     assert line.decision is not None
     assert (line.verdict, line.decision.reason) == ("kept", "twice as fast")
     assert on.user.run("accept", run_id, "--reason", "again").code == 2

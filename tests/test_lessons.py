@@ -186,5 +186,5 @@ def test_a_snapshot_knows_when_the_site_was_moved_back(repository: GitFolder) ->
     last = enter(ledger, at(commit, 9))
     made = snapshots.ensure_snapshot(ledger, last, site="https://x.example.invalid", address=str)
     data = ledger.repository.read(made.commit, "ledger/history.json") or b""
-    (found,) = schema.decode(data, schema.History, "history.json").rollbacks
+    (found,) = schema.decode(data, schema.HistoryIndex, "history.json").rollbacks
     assert (found.previous, found.run_id, found.why) == (names[1], names[0], "too terse")

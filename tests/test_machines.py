@@ -38,6 +38,17 @@ def test_each_file_fits_the_schema_beside_it(files: dict[str, bytes], name: str)
     jsonschema.validate(json.loads(files[name]), schema)
 
 
+def test_each_part_of_the_history_fits_its_schema(files: dict[str, bytes]) -> None:
+    """The schema `lines.json` is that of every file in `lines/`, and the index names exactly those."""
+    schema = json.loads(files["schemas/lines.json"])
+    parts = {name: json.loads(data) for name, data in files.items() if name.startswith("lines/")}
+    for part in parts.values():
+        jsonschema.validate(part, schema)
+    index = json.loads(files["history.json"])
+    assert [f"lines/{part['sha256']}.json" for part in index["parts"]] == list(parts) != []
+    assert index["runs"] == len(index["lines"]) + sum(len(part["lines"]) for part in parts.values())
+
+
 def test_a_monitor_can_read_the_metrics(files: dict[str, bytes], hostile: dict[str, bytes]) -> None:
     """Every line has OpenMetrics' form, each family comes once with its samples, and the end is marked."""
     for site in (files, hostile):

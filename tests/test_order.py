@@ -12,7 +12,7 @@ from publisher.ledger import history, snapshots
 from publisher.ledger.store import Ledger, author
 from publisher.publishing import pipeline
 from publisher.publishing.project import Project
-from publisher.schema import History, decode
+from publisher.schema import HistoryIndex, decode
 from tests.made import GitFolder, record, verdict
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_a_site_shows_its_history_in_the_order_of_the_ledger(machines: tuple[Mac
     first, second = ahead.enter(AHEAD), right.enter(RIGHT)
     made = snapshots.ensure_snapshot(right.project.ledger, second, site="https://x.invalid", address=str)
     shown = right.folder.git("show", f"{made.branch}:ledger/history.json")
-    assert [line.run_id for line in decode(shown.encode(), History, "history").lines] == [first, second]
+    assert [line.run_id for line in decode(shown.encode(), HistoryIndex, "history").lines] == [first, second]
 
 
 def test_every_reader_finds_the_same_order(machines: tuple[Machine, Machine]) -> None:

@@ -16,7 +16,7 @@ from publisher.render import build, feeds, links, text
 from publisher.visible import visible
 from tests.shelved import add_outlines
 from tests.site_fixtures import Tags, files_fixture, hostile_fixture, own_fixture, pages, tree_fixture
-from tests.trees import BRANCH, MAIN, sha, snapshot_tree, source
+from tests.trees import BRANCH, MAIN, history_of, sha, snapshot_tree, source
 
 __all__ = ["files_fixture", "hostile_fixture", "own_fixture", "tree_fixture"]
 PIN = f"https://{BRANCH}--word-problems.netlify.app"
@@ -127,10 +127,10 @@ def test_the_first_page_says_score_interval_verdict_and_identity(tree: Path, fil
 def test_older_snapshots_are_linked_from_table_and_chart(tree: Path, files: dict[str, bytes]) -> None:
     """Each kept line of history leads to its own permanent address, twice; a rejected one leads nowhere."""
     page = files["history/index.html"].decode()
-    for line in json.loads((tree / "ledger/history.json").read_bytes())["lines"]:
-        expected = {2, 3} if line["verdict"] == "kept" else {0}  # the table, the wide chart, and perhaps the phone's
-        if line["commit"] != sha("this"):
-            assert page.count(f'href="https://snapshot-{line["commit"][:12]}--') in expected
+    for line in history_of(tree).lines:
+        expected = {2, 3} if line.verdict == "kept" else {0}  # the table, the wide chart, and perhaps the phone's
+        if line.commit != sha("this"):
+            assert page.count(f'href="https://snapshot-{line.commit[:12]}--') in expected
 
 
 def test_an_unreadable_run_is_a_tombstone(files: dict[str, bytes]) -> None:
@@ -154,7 +154,8 @@ def test_the_files_for_programs_can_be_read(tree: Path, files: dict[str, bytes])
     snapshot = json.loads(files["snapshot.json"])
     assert snapshot["record_sha256"] == hashlib.sha256((tree / "ledger/record.json").read_bytes()).hexdigest()
     assert snapshot["links"]["permanent"] == f"{PIN}/"
-    assert files["history.json"] == (tree / "ledger/history.json").read_bytes()
+    for path in (tree / "ledger/history.json", *(tree / "ledger/lines").iterdir()):
+        assert files[path.relative_to(tree / "ledger").as_posix()] == path.read_bytes()
     assert json.loads(files["badge.json"])["schemaVersion"] == 1
     feed = ET.fromstring(files["feed.xml"])  # noqa: S314 - our own
     assert len(feed.findall("{http://www.w3.org/2005/Atom}entry")) == 18

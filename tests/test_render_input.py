@@ -15,7 +15,7 @@ from publisher.render import build, links, render, site_folder
 from publisher.render.pages import PAGES
 from publisher.samples import pack_samples
 from tests.site_fixtures import own_fixture
-from tests.trees import BRANCH, sample, sha, source
+from tests.trees import BRANCH, sample, sha, snapshot_tree, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +135,7 @@ def test_a_tree_without_a_snapshot_is_a_clear_error(tmp_path: Path) -> None:
 def _newer(tree: Path) -> None:
     path = tree / "ledger/history.json"
     path.write_bytes(
-        path.read_bytes().replace(b'"schema": 1,', b'"schema": 99,').replace(b'"schema": 1\n', b'"schema": 99\n')
+        path.read_bytes().replace(b'"schema": 2,', b'"schema": 99,').replace(b'"schema": 2\n', b'"schema": 99\n')
     )
 
 
@@ -155,6 +155,33 @@ def _no_line(tree: Path) -> None:
     path.write_bytes(path.read_bytes().replace(run.encode(), b"another"))
 
 
+def _part(tree: Path) -> Path:
+    """Give a tree a history that is long enough for a part, and return the part's file."""
+    (part,) = (snapshot_tree(tree, problems=8) / "ledger/lines").iterdir()
+    return part
+
+
+def _no_part(tree: Path) -> None:
+    _part(tree).unlink()
+
+
+def _other_part(tree: Path) -> None:
+    part = _part(tree)
+    part.write_bytes(part.read_bytes().replace(b"kept", b"rejected"))
+
+
+def _elsewhere(tree: Path) -> None:
+    path = tree / "ledger/history.json"
+    name = _part(tree).stem.encode()
+    path.write_bytes(path.read_bytes().replace(name, b"../record"))
+
+
+def _too_few(tree: Path) -> None:
+    path = tree / "ledger/history.json"
+    _part(tree)
+    path.write_bytes(path.read_bytes().replace(b'"runs": 25', b'"runs": 26'))
+
+
 def _climbing(tree: Path) -> None:
     samples = [sample("../../etc", 1, 0, 0.5, public=True)]
     (tree / "ledger/samples.jsonl.gz").write_bytes(pack_samples(samples))
@@ -167,6 +194,10 @@ def _climbing(tree: Path) -> None:
         (_other_verdict, "is about the run"),
         (_cut, "samples.jsonl.gz"),
         (_no_line, "no line"),
+        (_no_part, "missing"),
+        (_other_part, "is not the part that it names"),
+        (_elsewhere, "names parts that cannot be its own"),
+        (_too_few, "says that there are 26 runs, and 25 are there"),
         (_climbing, "names a suite"),
     ],
 )

@@ -12,7 +12,7 @@ from publisher.files import canonical_json
 from publisher.render import build, links, render
 from publisher.samples import pack_samples, unpack_samples
 from tests.site_fixtures import files_fixture, hostile_fixture, own_fixture, pages, tree_fixture
-from tests.trees import snapshot_tree, source
+from tests.trees import history_of, snapshot_tree, source, write_history
 
 __all__ = ["files_fixture", "hostile_fixture", "own_fixture", "tree_fixture"]
 WORDS = ("statement", "expected", "answer", "reason", "text")
@@ -219,15 +219,14 @@ def test_a_verdict_that_was_overruled_says_so(own: Path) -> None:
 )
 def test_a_snapshot_that_is_gone_is_named_and_not_linked(own: Path, field: str, word: str) -> None:
     """Where pages were removed, the history says when, and no link of any page or feed leads there."""
-    path = own / "ledger" / "history.json"
-    history = json.loads(path.read_text(encoding="utf-8"))
-    older = next(line for line in history["lines"] if line["address"])
-    older[field] = "2026-11-20T20:11:33Z"
-    path.write_bytes(canonical_json(history))
+    history = history_of(own)
+    place, older = next((place, line) for place, line in enumerate(history.lines) if line.address)
+    history.lines[place] = msgspec.structs.replace(older, **{field: "2026-11-20T20:11:33Z"})
+    write_history(own, history)
     site = build(source(own))
     assert f"{word} 20 Nov 2026" in site["history/index.html"].decode()
     for name in ("index.html", "history/index.html", "compare/index.html", "feed.xml"):
-        assert older["address"] not in site[name].decode()
+        assert older.address not in site[name].decode()
 
 
 def test_the_keyboard_can_skip_charts_and_maps(files: dict[str, bytes]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from publisher import schema, stats
+from publisher import schema, shards, stats
 from publisher.config import parse
 from publisher.files import canonical_json
 from publisher.gate.baseline import Measured
@@ -307,12 +307,11 @@ def snapshot_tree(folder: Path, *, runs: int = 24, problems: int = 120, hostile:
     lines.append(own_line(shown))
     if hostile:
         lines[0] = msgspec.structs.replace(lines[0], subject=HOSTILE, why=HOSTILE, address="javascript:alert(1)")
-    history = schema.History(site=MAIN, headline="words", lines=lines)
+    write_history(folder, schema.History(site=MAIN, headline="words", lines=lines))
     files = {
         "publisher.toml": CONFIG,
         "ledger/record.json": canonical_json(shown),
         "ledger/verdict.json": canonical_json(verdict(shown)),
-        "ledger/history.json": canonical_json(history),
         "ledger/samples.jsonl.gz": pack_samples(samples),
     }
     for name, data in files.items():
@@ -320,6 +319,20 @@ def snapshot_tree(folder: Path, *, runs: int = 24, problems: int = 120, hostile:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return folder
+
+
+def history_of(folder: Path) -> schema.History:
+    """Return the history of a tree."""
+    ledger = folder / "ledger"
+    return shards.join((ledger / "history.json").read_bytes(), lambda path: (ledger / path).read_bytes())[0]
+
+
+def write_history(folder: Path, history: schema.History) -> None:
+    """Give a tree a history, as a snapshot stores it."""
+    for name, data in shards.split(history).items():
+        path = folder / "ledger" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def add_report(folder: Path) -> Path:
@@ -331,7 +344,7 @@ def add_report(folder: Path) -> Path:
     )
     assert isinstance(shown, Record)
     assert isinstance(decided, Verdict)
-    history = schema.decode((ledger / "history.json").read_bytes(), schema.History, "history.json")
+    history = history_of(folder)
     old = [older(sample) for sample in unpack_samples((ledger / "samples.jsonl.gz").read_bytes())]
     line = [line for line in history.lines[:-1] if line.verdict == "kept"][-1]
     # Made from the samples that they stand for, so that scores and counts fit.

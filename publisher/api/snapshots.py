@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from publisher import address as addresses
-from publisher import schema, verify
+from publisher import schema, shards, verify
 from publisher.api.runs import Run, open_project
 from publisher.errors import DeployError, StorageError, UsageError
 from publisher.ledger import history
 from publisher.ledger.history import Run as Entered
 from publisher.publishing.find import Found
-from publisher.schema import History, SiteSnapshot
+from publisher.schema import SiteSnapshot
 
 if TYPE_CHECKING:
     import os
@@ -157,7 +157,7 @@ def snapshot(
     identity = part("snapshot.json", SiteSnapshot)
     if run is not None and run.run_id != identity.run_id:
         raise DeployError(f"{place} shows {identity.run_id}, not {run.run_id}, whose receipt the ledger has")
-    past = part("history.json", History).lines
+    past = _history(web, place, listed)
     _check(identity, past, place)
     return Snapshot(
         address=place,
@@ -200,12 +200,26 @@ def _receipt(project: Project, address: str) -> tuple[Run, Receipt]:
     )
 
 
-def _part(web: Web, address: str, listed: Manifest, path: str, kind: type[T]) -> T:
-    """Fetch one of the site's files for programs."""
+def _listed(web: Web, address: str, listed: Manifest, path: str) -> bytes:
+    """Fetch one of the site's files; DeployError where its manifest does not list it."""
     if path not in listed.files:
         raise DeployError(f"{address} has no {path}: it is not a snapshot", hint="publisher snapshots   lists them")
+    return verify.fetch(web, address, path, listed)
+
+
+def _part(web: Web, address: str, listed: Manifest, path: str, kind: type[T]) -> T:
+    """Fetch one of the site's files for programs."""
     try:
-        return schema.decode(verify.fetch(web, address, path, listed), kind, f"{address}/{path}")
+        return schema.decode(_listed(web, address, listed, path), kind, f"{address}/{path}")
+    except StorageError as error:
+        raise DeployError(error.message, hint=error.hint) from error
+
+
+def _history(web: Web, address: str, listed: Manifest) -> list[HistoryLine]:
+    """Fetch the site's history, whose older lines are in files of their own."""
+    read = functools.partial(_listed, web, address, listed)
+    try:
+        return shards.join(read(shards.INDEX), read, f"{address}/{shards.INDEX}")[0].lines
     except StorageError as error:
         raise DeployError(error.message, hint=error.hint) from error
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from publisher import shards
 from publisher.errors import GitError, LostRaceError, RemoteRejectedError, StorageError, UsageError
-from publisher.files import canonical_json, sha256_hex
+from publisher.files import sha256_hex
 from publisher.ledger import outlines
 from publisher.ledger.drift import checks
 from publisher.ledger.history import REPORT, folder, read_part, read_runs, rollbacks, snapshot_file
@@ -162,7 +163,7 @@ def _build(ledger: Ledger, record: Record, branch: str, site: str, address: Call
         rollbacks=rollbacks(index),
     )
     taught = lessons(repository, entered, lines, record, verdict.headline)
-    made = {"history.json": canonical_json(history)} | {f"{LESSONS}/{name}.json": taught[name] for name in taught}
+    made = shards.split(history) | {f"{LESSONS}/{name}.json": taught[name] for name in taught}
     made |= outlines.file_of(repository, entered, record, named, verdict.headline)
     moment = int(dt.datetime.fromisoformat(record.finished).timestamp())
     return repository.write_commit(

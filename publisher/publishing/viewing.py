@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from publisher import shards
 from publisher.bench.so_far import UNFINISHED
 from publisher.errors import PublisherError, UsageError
 from publisher.files import canonical_json, sha256_hex
@@ -116,7 +117,7 @@ def write_tree(project: Project, found: Found, folder: Path) -> Source:
         "record.json": canonical_json(record),
         "verdict.json": canonical_json(verdict),
         history.REPORT: canonical_json(report),
-        "history.json": canonical_json(History(site=settings.main_address(), headline=verdict.headline, lines=lines)),
+        **shards.split(History(site=settings.main_address(), headline=verdict.headline, lines=lines)),
         SAMPLES: project.packed_samples(record.run_id),
     }
     files |= outlines.packed(

@@ -158,6 +158,8 @@ def policy() -> str:
     )
 
 
+KEEP = "public, max-age=31536000, immutable"
+"""What a browser is told of a file that is named by its contents."""
 FRAMED = frozenset({"card/*"})
 """The pages that other sites may show in a frame of theirs."""
 
@@ -169,7 +171,8 @@ def headers(snapshot: Snapshot, files: Iterable[str]) -> dict[str, dict[str, str
     what both do. So each path has a single rule that names a policy: the one for its first folder, or for its file.
     The page of a missing address is left with the policy that it carries itself.
     """
-    served = (path for path in files if path not in CONFIGURATION)
+    served = [path for path in files if path not in CONFIGURATION]
+    has_lines = any(path.startswith("lines/") for path in served)
     rules: dict[str, dict[str, str]] = {
         "/*": {
             "X-Content-Type-Options": "nosniff",
@@ -177,7 +180,8 @@ def headers(snapshot: Snapshot, files: Iterable[str]) -> dict[str, dict[str, str
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
             "Cross-Origin-Opener-Policy": "same-origin",
         },
-        "/assets/*": {"Cache-Control": "public, max-age=31536000, immutable"},
+        "/assets/*": {"Cache-Control": KEEP},
+        **({"/lines/*": {"Cache-Control": KEEP, "Access-Control-Allow-Origin": "*"}} if has_lines else {}),
         **{f"/{name}": {"Access-Control-Allow-Origin": "*"} for name in (*OPEN, "schemas/*")},
     }
     for place in sorted({f"{path.partition('/')[0]}/*" if "/" in path else path for path in served} | {""}):

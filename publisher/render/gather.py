@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from publisher import schema
+from publisher import schema, shards
 from publisher.errors import StorageError, UsageError
 from publisher.files import sha256_hex
 from publisher.render import text
@@ -76,7 +76,8 @@ class Snapshot:
     record_sha256: str
     verdict: Verdict
     history: History
-    history_bytes: bytes
+    history_files: Mapping[str, bytes]
+    """The history as it is stored, by path: the index and its parts."""
     own: HistoryLine
     """This run's line in the history."""
     samples: tuple[Sample, ...]
@@ -152,10 +153,11 @@ def gather(source: Source) -> Snapshot:
             f"{source.tree} has no {FOLDER}/record.json: this is not a snapshot, so there is nothing to render",
             hint="publisher publish   makes a snapshot branch; its build renders the site",
         )
-    record_bytes, history_bytes = _read(folder / "record.json"), _read(folder / "history.json")
+    record_bytes = _read(folder / "record.json")
     record = schema.decode(record_bytes, Record, f"{FOLDER}/record.json")
     verdict = schema.decode(_read(folder / "verdict.json"), Verdict, f"{FOLDER}/verdict.json")
-    history = schema.decode(history_bytes, History, f"{FOLDER}/history.json")
+    index = _read(folder / shards.INDEX)
+    history, history_files = shards.join(index, lambda path: _read(folder / path), f"{FOLDER}/{shards.INDEX}")
     samples = list(unpack_samples(_read(folder / SAMPLES)))
     _check(record, verdict, history, samples)
     own = next(line for line in history.lines if line.run_id == record.run_id)
@@ -168,7 +170,7 @@ def gather(source: Source) -> Snapshot:
         record_sha256=sha256_hex(record_bytes),
         verdict=verdict,
         history=history,
-        history_bytes=history_bytes,
+        history_files=history_files,
         own=own,
         samples=tuple(_shown(samples, record)),
         report=report,

@@ -12,7 +12,17 @@ import msgspec
 
 from publisher.files import canonical_json
 from publisher.render import text
-from publisher.schema import History, Manifest, SiteDeploy, SiteSnapshot
+from publisher.schema import (
+    HISTORY_SCHEMA,
+    History,
+    HistoryIndex,
+    HistoryPart,
+    Manifest,
+    SiteDeploy,
+    SiteSnapshot,
+    Struct,
+    version,
+)
 
 if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
@@ -22,9 +32,10 @@ EVERY_EVAL_EVER = "0.3.0"
 """The version of Every Eval Ever's schema that `every_eval_ever.json` follows."""
 HUB = "hf:"
 """What a suite's source begins with where it is a dataset on the Hub."""
-_PUBLISHED = {
+_PUBLISHED: dict[str, type[Struct]] = {
     "snapshot.json": SiteSnapshot,
-    "history.json": History,
+    "history.json": HistoryIndex,
+    "lines.json": HistoryPart,
     "manifest.json": Manifest,
     "deploy.json": SiteDeploy,
 }
@@ -36,7 +47,7 @@ def files(snapshot: Snapshot) -> dict[str, bytes]:
         "metrics.txt": openmetrics(snapshot),
         "every_eval_ever.json": every_eval_ever(snapshot),
     }
-    found |= {f"schemas/{name}": schema_of(name) for name in _PUBLISHED}
+    found |= {f"schemas/{name}": schema_of(kind) for name, kind in published(snapshot).items()}
     return found | {
         f"eval_results/{result.suite}.yaml": hub_result(snapshot, result)
         for result in snapshot.record.results
@@ -44,10 +55,16 @@ def files(snapshot: Snapshot) -> dict[str, bytes]:
     }
 
 
-def schema_of(name: str) -> bytes:
-    """Return the JSON Schema of one of the site's files."""
-    found = msgspec.json.schema(_PUBLISHED[name])
-    return canonical_json({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name, **found})
+def published(snapshot: Snapshot) -> dict[str, type[Struct]]:
+    """Return the types of the site's own files by name; `lines.json` stands for each part of the history."""
+    whole = version(snapshot.history_files["history.json"], "history.json") == HISTORY_SCHEMA
+    return _PUBLISHED | {"history.json": History} if whole else _PUBLISHED
+
+
+def schema_of(kind: type[Struct]) -> bytes:
+    """Return the JSON Schema of a type."""
+    found = msgspec.json.schema(kind)
+    return canonical_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **found})
 
 
 # -- a monitor --------------------------------------------------------------------------------------------------------

@@ -51,8 +51,8 @@ PROSE = "content.html"
 """The template of the pages of prose, `content/*.md`, which a team may add to."""
 IN_NAVIGATION = ("method", "pin")
 """The pages of prose that are at the top of every page; the others are at the bottom."""
-RESERVED = frozenset({kind.section for kind in PAGES} | {"assets", "permalink"})
-"""Names that a page of prose cannot have: the sections above, the assets' folder, and the redirect to the pin."""
+RESERVED = frozenset({kind.section for kind in PAGES} | {"assets", "lines", "permalink"})
+"""Names that a page of prose cannot have: sections, the folders of assets and lines, the redirect to the pin."""
 
 
 def navigation(prose: Iterable[Link]) -> tuple[tuple[Link, ...], tuple[Link, ...]]:

@@ -84,7 +84,7 @@ class Site:
             card.PREVIEW: card.picture(self.templates.page("preview.svg", view=card.card(self.snapshot))),
             "feed.xml": self.templates.page("feed.xml", view=feeds.feed(self.snapshot)),
             "snapshot.json": feeds.snapshot_json(self.snapshot),
-            "history.json": self.snapshot.history_bytes,
+            **self.snapshot.history_files,
             "badge.json": feeds.badge_json(self.snapshot),
             "robots.txt": b"User-agent: *\nAllow: /\n",
             "_redirects": feeds.redirects(self.snapshot),

@@ -63,6 +63,7 @@ from publisher.schema.record import (
     SuiteIdentity,
     SuiteResult,
 )
+from publisher.schema.shards import HistoryIndex, HistoryPart, PartName
 from publisher.schema.site import (
     MANIFEST_SCHEMA,
     Manifest,
@@ -71,7 +72,7 @@ from publisher.schema.site import (
     SiteSnapshot,
     SnapshotIdentity,
 )
-from publisher.schema.stored import Struct, decode
+from publisher.schema.stored import Struct, decode, version
 from publisher.schema.verdict import (
     DECISION_SCHEMA,
     HISTORY_SCHEMA,
@@ -118,7 +119,9 @@ __all__ = [
     "GivenUp",
     "GpuIdentity",
     "History",
+    "HistoryIndex",
     "HistoryLine",
+    "HistoryPart",
     "HistoryScore",
     "Interval",
     "Label",
@@ -136,6 +139,7 @@ __all__ = [
     "Outline",
     "Outlines",
     "Part",
+    "PartName",
     "Passage",
     "Pin",
     "PromptIdentity",
@@ -164,4 +168,5 @@ __all__ = [
     "Verdict",
     "VerdictWord",
     "decode",
+    "version",
 ]

@@ -14,6 +14,11 @@ class Struct(msgspec.Struct, frozen=True):
     """An immutable value; unknown fields of a newer minor writer are ignored, missing ones are errors."""
 
 
+def version(data: bytes, where: str) -> object:
+    """Return the schema version that a stored value names, None for none; StorageError where it is no JSON object."""
+    return _decoded(data, _Version, f"{where} is not readable").schema
+
+
 class _Version(msgspec.Struct):
     """The one field that is read before the type of the rest is known."""
 
