@@ -26,7 +26,7 @@ from publisher.config.gate import (
     Threshold,
 )
 from publisher.config.metrics import MetricConfig, PricesConfig
-from publisher.config.publishing import SITE_NAME, BranchConfig, KeepConfig, LedgerConfig, NetlifyConfig
+from publisher.config.publishing import SITE_NAME, BranchConfig, KeepConfig, LedgerConfig, NetlifyConfig, SiteConfig
 from publisher.config.tiers import AUTO, TierConfig, TierSuite
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Relative",
     "Rule",
     "SamplingConfig",
+    "SiteConfig",
     "SuiteConfig",
     "Threshold",
     "TierConfig",

@@ -14,7 +14,14 @@ from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes, rule_mistakes
 from publisher.config.metrics import MetricConfig, PricesConfig, metric_mistakes, rules_on_metrics
 from publisher.config.prompts import prompt_mistakes
-from publisher.config.publishing import BranchConfig, LedgerConfig, NetlifyConfig, Pattern, ledger_mistakes
+from publisher.config.publishing import (
+    BranchConfig,
+    LedgerConfig,
+    NetlifyConfig,
+    Pattern,
+    SiteConfig,
+    ledger_mistakes,
+)
 from publisher.config.reading import mistaken, read
 from publisher.config.registered import expanded
 from publisher.config.section import Section, short, suggest
@@ -38,6 +45,7 @@ class Config(Section, frozen=True, kw_only=True):
     engine: EngineConfig = EngineConfig()
     ledger: LedgerConfig = LedgerConfig()
     netlify: NetlifyConfig = NetlifyConfig()
+    site: SiteConfig = SiteConfig()
     branches: dict[Pattern, BranchConfig] = msgspec.field(default_factory=dict)
     """By pattern, such as `release/*`; the first that fits counts."""
 

@@ -80,6 +80,16 @@ class KeepConfig(Section, frozen=True, kw_only=True):
     """Patterns of git tags: a snapshot whose commit has such a tag is kept."""
 
 
+class SiteConfig(Section, frozen=True, kw_only=True):
+    """What the pages offer."""
+
+    try_model: Literal["auto", "yes", "no"] = msgspec.field(default="auto", name="try")
+    """Whether a page lets the model answer in the reader's browser; `auto` where its file is small and in the deploy.
+
+    With `yes` a larger model has the page as well, and the reader chooses its file from their own disk.
+    """
+
+
 class NetlifyConfig(Section, frozen=True, kw_only=True):
     """The site that is published to; secrets come from the environment only."""
 

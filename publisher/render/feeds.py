@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.files import canonical_json
-from publisher.render import text
+from publisher.render import text, trying
 from publisher.render.gather import prefixed
 from publisher.render.svg import number
 from publisher.render.tables import permanent
@@ -194,7 +194,8 @@ def _policy_header(snapshot: Snapshot, place: str) -> str:
     # Asking for upgrades on a plain http host would make its own pages unreachable.
     upgrade = "; upgrade-insecure-requests" if snapshot.main.startswith("https:") else ""
     ancestors = "*" if place in FRAMED else "'none'"
-    return f"{policy()}; frame-ancestors {ancestors}{upgrade}"
+    own = trying.policy() if place == f"{trying.FOLDER}*" else policy()
+    return f"{own}; frame-ancestors {ancestors}{upgrade}"
 
 
 def headers_file(rules: Mapping[str, Mapping[str, str]]) -> bytes:

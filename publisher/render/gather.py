@@ -16,6 +16,7 @@ from publisher.errors import StorageError, UsageError
 from publisher.files import sha256_hex
 from publisher.render import text
 from publisher.render.material import material
+from publisher.render.trial import Trial, trial
 from publisher.samples import FILE as SAMPLES
 from publisher.samples import unpack_samples, without_text
 from publisher.schema import (
@@ -93,6 +94,8 @@ class Snapshot:
     branch: str
     main: str
     pin: str
+    trial: Trial | None
+    """What a trial of the model in a browser needs; None where the site has no page for it."""
     site: Mapping[str, bytes]
     """What the site is made of, by path: `templates/…`, `assets/…`, `content/…`, `static/…`, `strings/…`."""
     own_site: frozenset[str]
@@ -181,6 +184,7 @@ def gather(source: Source) -> Snapshot:
         branch=branch,
         main=main,
         pin=prefixed(main, branch),
+        trial=trial(source.tree, record.model, record.prompt),
         site=site,
         own_site=own_site,
     )

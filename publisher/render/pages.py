@@ -9,13 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import answers, card, compare, home, lessons, pairs, runs, suites
+from publisher.render import answers, card, compare, home, lessons, pairs, runs, suites, trying
 from publisher.render.parts import Draft, Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from publisher.render.gather import Snapshot
+
+
+def _always(_: Snapshot) -> bool:
+    """Return True: most kinds of pages are in every site."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Kind:
     template: str
     drafts: Callable[[Snapshot], Iterable[Draft]]
     label: str = ""
+    shown: Callable[[Snapshot], bool] = _always
+    """Whether a snapshot's site has pages of this kind."""
 
 
 def _not_found(_: Snapshot) -> Iterator[Draft]:
@@ -44,6 +51,7 @@ PAGES = (
     Kind("compare", "compare/", "pairs.html", pairs.pages),
     Kind("rejected", "rejected/", "rejected.html", runs.rejected, "Rejected"),
     Kind("rejected", "rejected/", "lesson.html", lessons.pages),
+    Kind("try", trying.FOLDER, "try.html", trying.pages, "Try it", trying.offered),
     Kind("card", card.FOLDER, "card.html", card.pages),
     Kind("", "404.html", "404.html", _not_found),
 )
@@ -55,9 +63,9 @@ RESERVED = frozenset({kind.section for kind in PAGES} | {"assets", "lines", "per
 """Names that a page of prose cannot have: sections, the folders of assets and lines, the redirect to the pin."""
 
 
-def navigation(prose: Iterable[Link]) -> tuple[tuple[Link, ...], tuple[Link, ...]]:
+def navigation(snapshot: Snapshot, prose: Iterable[Link]) -> tuple[tuple[Link, ...], tuple[Link, ...]]:
     """Return the links at the top and at the bottom of every page."""
     named = {link.section: link for link in prose}
-    top = [Link(kind.label, kind.folder, kind.section) for kind in PAGES if kind.label]
+    top = [Link(kind.label, kind.folder, kind.section) for kind in PAGES if kind.label and kind.shown(snapshot)]
     top += [named.pop(name) for name in IN_NAVIGATION if name in named]
     return tuple(top), tuple(named.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.errors import ConfigError
-from publisher.render import answers, card, feeds, machines, pairs, text
+from publisher.render import answers, card, feeds, machines, pairs, text, trying
 from publisher.render.assets import fingerprinted
 from publisher.render.frame import site_view
 from publisher.render.markdown import content
@@ -50,9 +50,9 @@ class Site:
     def __init__(self, snapshot: Snapshot) -> None:
         """Prepare the environment: the merged templates, the assets' names and what every page says."""
         self.snapshot = snapshot
-        self.assets, self.files = fingerprinted(_part(snapshot, "assets/"))
+        self.assets, self.files = fingerprinted(_assets(snapshot))
         self.content = _content(snapshot)
-        top, bottom = navigation(Link(page.title, f"{page.name}/", page.name) for page in self.content)
+        top, bottom = navigation(snapshot, (Link(page.title, f"{page.name}/", page.name) for page in self.content))
         own = (name.removeprefix("templates/") for name in snapshot.own_site if name.startswith("templates/"))
         self.templates = Templates(_part(snapshot, "templates/"), set(own))
         self.templates.globals |= {
@@ -72,6 +72,7 @@ class Site:
         outputs.add(self._for_programs(), "a file for programs")
         outputs.add(pairs.files(self.snapshot), "the outcomes of older runs")
         outputs.add(answers.texts(self.snapshot), "the answers")
+        outputs.add(trying.files(self.snapshot), "a file of the page /try/")
         for path, data in _part(self.snapshot, "static/").items():
             outputs.add({path: data}, f"site/static/{path}")
         headers = feeds.headers_file(feeds.headers(self.snapshot, outputs.files))
@@ -107,6 +108,12 @@ def _page(section: str, draft: Draft) -> Page:
 
 def _part(snapshot: Snapshot, prefix: str) -> dict[str, bytes]:
     return {name.removeprefix(prefix): data for name, data in snapshot.site.items() if name.startswith(prefix)}
+
+
+def _assets(snapshot: Snapshot) -> dict[str, bytes]:
+    """Return the style, scripts and pictures of the site, without scripts of a page that it does not have."""
+    unused = () if trying.offered(snapshot) else trying.SCRIPTS
+    return {name: data for name, data in _part(snapshot, "assets/").items() if name not in unused}
 
 
 def _content(snapshot: Snapshot) -> list[Content]:
