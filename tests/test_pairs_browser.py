@@ -11,8 +11,8 @@ import pytest
 from publisher.gate.stratified import Stratum, difference, gain_p, loss_p, score_interval
 from publisher.render import render, site_folder
 from tests.chromium import Browser, chromium
+from tests.served import served
 from tests.shelved import add_outlines
-from tests.test_site_browser import served
 from tests.trees import add_report, sha, snapshot_tree, source
 
 pytestmark = [
