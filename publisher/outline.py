@@ -210,10 +210,14 @@ def _suite(
 
 def kinds(result: SuiteResult) -> dict[str, float]:
     """Return the scores by kind, and then by tag and value."""
-    tagged = {
+    return dict(sorted(result.kinds.items())) | slices(result)
+
+
+def slices(result: SuiteResult) -> dict[str, float]:
+    """Return the scores by tag and value."""
+    return {
         f"{tag}: {value}": one.score for tag, values in sorted(result.slices.items()) for value, one in values.items()
     }
-    return dict(sorted(result.kinds.items())) | tagged
 
 
 def figures(result: SuiteResult) -> dict[str, float]:

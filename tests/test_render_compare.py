@@ -151,3 +151,37 @@ def test_a_report_that_cannot_be_is_an_error(tree: Path, spoil: object) -> None:
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(StorageError, match=r"report\.json"):
         build(source(tree))
+
+
+def with_forge(tree: Path, forge: str) -> None:
+    """Say on which forge the tree's repository is."""
+    path = tree / "ledger/record.json"
+    found = schema.decode(path.read_bytes(), schema.Record, "record.json")
+    path.write_bytes(
+        canonical_json(msgspec.structs.replace(found, commit=msgspec.structs.replace(found.commit, forge=forge)))
+    )
+
+
+def test_commit_and_difference_lead_to_the_forge(tree: Path) -> None:
+    """Where the record knows the forge, and where what it says is an address of one; nothing else becomes a link."""
+    with_forge(tree, "https://gitlab.com/group/name")
+    files = build(source(tree))
+    assert 'href="https://gitlab.com/group/name/-/commit/' in files["404.html"].decode()
+    assert re.search(r"https://gitlab.com/group/name/-/compare/[0-9a-f]{40}\.\.\.[0-9a-f]{40}", compare_page(tree))
+    with_forge(tree, "javascript:alert(1)//github.com/o/n")
+    assert not [name for name, data in build(source(tree)).items() if b'="javascript:' in data]
+
+
+def test_every_page_leads_to_what_is_current_and_to_what_came_before(tree: Path) -> None:
+    """A page that never changes cannot know newer ones, so its last line names both addresses."""
+    words = text_of(build(source(tree))["method/index.html"].decode())
+    assert re.search(r"what is current is at https://word-problems\.netlify\.app , and the snapshot before", words)
+
+
+def test_scores_by_tag_stand_beside_those_by_kind(tree: Path) -> None:
+    """Slices of both runs are in the table of figures."""
+    found = schema.decode((tree / "ledger/report.json").read_bytes(), Report, "report.json").previous
+    assert found is not None
+    suites = [msgspec.structs.replace(suite, slices={"topic: algebra": (40.0, 62.5)}) for suite in found.suites]
+    changed(tree, previous=msgspec.structs.replace(found, suites=suites))
+    assert re.search(r"topic: algebra (words|hard) 40\.0 62\.5", text_of(compare_page(tree)))

@@ -7,7 +7,7 @@ import importlib.metadata
 import tomllib
 from typing import TYPE_CHECKING
 
-from publisher import __version__
+from publisher import __version__, forge
 from publisher.bench.measures import class_metrics, classes_of, costs_of, metrics_of, score_of
 from publisher.config import FILE
 from publisher.config.registered import sampling_of as spelled_out
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from publisher.bench.plan import Job, Plan, PlannedSuite
     from publisher.engine.protocol import ModelFacts
+    from publisher.git import Repository
     from publisher.schema import EngineIdentity, MetricValue, Sample, StoppedEarly
 
 _PACKAGES = ("llama-cpp-python", "math-verify", "latex2sympy2_extended", "sympy", "numpy")
@@ -249,7 +250,15 @@ def commit_identity(job: Job, *, dirty: bool) -> CommitIdentity:
         time=_time(time),
         dirty=dirty,
         branch=job.branch[:_BRANCH],
+        forge=_forge(job.repository),
     )
+
+
+def _forge(repository: Repository) -> str:
+    """Return the web address of the repository, from the remote `origin` or else the only one."""
+    remotes = repository.remotes()
+    chosen = "origin" if "origin" in remotes else remotes[0] if len(remotes) == 1 else ""
+    return forge.home(repository.setting(f"remote.{chosen}.url")) if chosen else ""
 
 
 def _model(job: Job, facts: ModelFacts) -> ModelIdentity:

@@ -16,6 +16,7 @@ from publisher.gate.changes import changes
 from publisher.gate.distributions import NORMAL
 from publisher.gate.metrics import METRICS
 from publisher.gate.stratified import Stratum, detectable_drop, difference, gain_p, loss_p, score_interval
+from publisher.outline import slices
 from publisher.schema import Comparison, Figure, Flip, Interval, Meaning, RunIdentity, SuiteComparison
 
 if TYPE_CHECKING:
@@ -141,7 +142,13 @@ def _suite(
         found = _unpaired(result, old, base.record.run_id, same=same)
     figures = [*_figures(new.record, base.record, result, old), *_lengths(before, after)]
     public = all(part.public for one in (new, base) for part in one.record.suites if part.name == result.suite)
-    return msgspec.structs.replace(found, figures=figures, kinds=_kinds(result, old), public=public)
+    return msgspec.structs.replace(
+        found,
+        figures=figures,
+        kinds=_both(result.kinds, old.kinds),
+        slices=_both(slices(result), slices(old)),
+        public=public,
+    )
 
 
 def _unpaired(result: SuiteResult, old: SuiteResult, run_id: str, *, same: bool) -> SuiteComparison:
@@ -175,10 +182,9 @@ def _test_words(pairs: Sequence[Stratum]) -> str:
     return f"exact test within {len(pairs)} problems"
 
 
-def _kinds(result: SuiteResult, old: SuiteResult) -> dict[str, tuple[float | None, float | None]]:
-    return {
-        kind: (old.kinds.get(kind), result.kinds.get(kind)) for kind in sorted(result.kinds.keys() | old.kinds.keys())
-    }
+def _both(now: Mapping[str, float], before: Mapping[str, float]) -> dict[str, tuple[float | None, float | None]]:
+    """Return scores by name, before and after."""
+    return {name: (before.get(name), now.get(name)) for name in sorted(now.keys() | before.keys())}
 
 
 def _figures(record: Record, base: Record, result: SuiteResult, old: SuiteResult) -> list[Figure]:

@@ -49,7 +49,10 @@ def _suite_lines(suite: SuiteComparison) -> Iterator[str]:
             yield textwrap.fill(words, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
     if suite.unlisted:
         yield f"  and {suite.unlisted} more problems turned"
-    kinds = [[one_line(kind, 24), _points(before), _points(after)] for kind, (before, after) in suite.kinds.items()]
+    kinds = [
+        [one_line(kind, 24), _points(before), _points(after)]
+        for kind, (before, after) in [*suite.kinds.items(), *suite.slices.items()]
+    ]
     rows = kinds + [_figure_row(figure) for figure in suite.figures if (figure.before, figure.after) != (None, None)]
     if rows:
         yield from (f"  {line}" for line in table(["", "before", "after"], rows).splitlines())

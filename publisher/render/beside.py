@@ -29,6 +29,8 @@ WINDOW = 600
 """Characters of each answer that are compared word by word, from where the two part."""
 LEAD = 160
 """Characters of what both begin with that are shown before that."""
+MOST_FIGURES = 60
+"""Kinds and slices of one suite."""
 MOST_ROWS = 30
 """Problems that turned, in one table."""
 
@@ -197,7 +199,7 @@ def _setting(value: str) -> str:
 
 def _figures(suite: SuiteComparison) -> Iterator[FigureRow]:
     name = text.line(suite.suite, 64)
-    for kind, (before, after) in suite.kinds.items():
+    for kind, (before, after) in [*suite.kinds.items(), *suite.slices.items()][:MOST_FIGURES]:
         shown = (text.NONE if value is None else text.points(value) for value in (before, after))
         yield FigureRow(name, text.line(kind, 60), *shown)
     for figure in suite.figures:

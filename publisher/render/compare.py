@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from publisher import forge
 from publisher.render import pairs, text
 from publisher.render.beside import Beside, SuiteRow, beside
 from publisher.render.parts import Draft
@@ -31,6 +32,8 @@ class Detailed:
     href: str
     same: bool
     beside: Beside
+    difference: str
+    """The difference of the two commits on their forge; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def _detailed(snapshot: Snapshot) -> Iterator[Detailed]:
                 for row in one.rows
             )
             shown = Beside(rows, (), "", (), (), ())
-            yield Detailed(one.heading, one.short, one.subject, one.date, one.href, one.same, shown)
+            yield Detailed(one.heading, one.short, one.subject, one.date, one.href, one.same, shown, "")
         return
     named = {line.run_id: words for words, line in references(snapshot)}
     for found in filter(None, (report.previous, report.best)):
@@ -85,4 +88,5 @@ def _reported(snapshot: Snapshot, words: str, found: Compared) -> Detailed:
         href=permanent(snapshot, line) if line else "",
         same=line is not None and line.fingerprint == snapshot.record.fingerprint,
         beside=beside(snapshot, found),
+        difference=forge.difference(snapshot.record.commit.forge, found.base.commit, snapshot.record.commit.sha),
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from publisher import forge
 from publisher.render import text
 from publisher.render.card import PREVIEW, SIZE
+from publisher.render.tables import permanent
 
 if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
@@ -43,6 +45,10 @@ class SiteView:
     pin: str
     commit: str
     short: str
+    commit_href: str
+    """The commit on its forge; empty where that is not known."""
+    previous: str
+    """The permanent address of the kept snapshot before; empty where there is none."""
     headline: str
     verdict: str
     published: str
@@ -64,6 +70,8 @@ def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...])
         pin=snapshot.pin,
         commit=text.line(record.commit.sha),
         short=text.line(record.commit.sha[:12]),
+        commit_href=forge.commit(record.commit.forge, record.commit.sha),
+        previous=_previous(snapshot),
         headline=f"{result.suite} {text.points(result.score)} ± {text.points(result.stderr)}",
         verdict=snapshot.word,
         published=text.time(record.finished),
@@ -74,3 +82,8 @@ def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...])
         data=DATA,
         preview=Preview(PREVIEW, *SIZE),
     )
+
+
+def _previous(snapshot: Snapshot) -> str:
+    """Return the permanent address of the newest kept snapshot before this one that has one."""
+    return next(filter(None, (permanent(snapshot, line) for line in reversed(snapshot.older))), "")

@@ -76,6 +76,8 @@ class SuiteComparison(Struct, frozen=True, kw_only=True):
     """How many problems turned that are not in these lists, which are bounded."""
     kinds: dict[str, tuple[float | None, float | None]] = msgspec.field(default_factory=dict)
     """Score by kind of problem, before and after."""
+    slices: dict[str, tuple[float | None, float | None]] = msgspec.field(default_factory=dict)
+    """Score by tag and value, before and after."""
     figures: list[Figure] = msgspec.field(default_factory=list)
     """Tokens, latency, lengths and the like; empty where several runs were pooled."""
     public: bool = False

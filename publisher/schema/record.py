@@ -24,6 +24,8 @@ class CommitIdentity(Struct, frozen=True, kw_only=True):
     """Whether the working tree differed from HEAD while this commit was benchmarked (the commit is what was read)."""
     branch: str = ""
     """The branch that the commit was measured on; "" where that is not known, and in records of older publishers."""
+    forge: str = ""
+    """The repository's web address on its forge, without credentials; "" where its remote is on none that is known."""
 
 
 class ModelIdentity(Struct, frozen=True, kw_only=True):
