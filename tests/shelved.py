@@ -9,8 +9,8 @@ import msgspec
 from publisher import schema
 from publisher.ledger.outlines import packed
 from publisher.samples import unpack_samples
-from publisher.schema import History, Record
-from tests.trees import HOSTILE, chance, result
+from publisher.schema import Record
+from tests.trees import HOSTILE, chance, history_of, result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def add_outlines(folder: Path, *, hostile: bool = False) -> Path:
     """Add the outlines of a tree's run and of the kept runs before it, made up so that they fit the history."""
     ledger = folder / "ledger"
     own = schema.decode((ledger / "record.json").read_bytes(), Record, "record.json")
-    history = schema.decode((ledger / "history.json").read_bytes(), History, "history.json")
+    history = history_of(folder)
     samples = list(unpack_samples((ledger / "samples.jsonl.gz").read_bytes()))
 
     def read(line: HistoryLine) -> Record:

@@ -11,7 +11,7 @@ from publisher.errors import StorageError
 from publisher.files import canonical_json
 from publisher.render import build, links
 from publisher.schema import Lesson
-from tests.trees import HOSTILE, add_lessons, add_report, payload, snapshot_tree, source
+from tests.trees import HOSTILE, add_lessons, add_report, history_of, payload, snapshot_tree, source, write_history
 
 
 @pytest.fixture(name="taught")
@@ -51,11 +51,11 @@ def test_a_rejected_run_has_a_page_with_its_reasons_its_losses_and_its_wrong_ans
 def test_two_rejected_runs_of_one_commit_have_a_page_each(taught: Path) -> None:
     """The older one's address has a number."""
     path, lesson = lesson_of(taught)
-    history = schema.decode((taught / "ledger/history.json").read_bytes(), schema.History, "history.json")
+    history = history_of(taught)
     place = next(place for place, line in enumerate(history.lines) if line.run_id == lesson.run.run_id)
     again = msgspec.structs.replace(history.lines[place], run_id=f"{lesson.run.run_id}-b")
     lines = [*history.lines[:place], again, *history.lines[place:]]
-    (taught / "ledger/history.json").write_bytes(canonical_json(msgspec.structs.replace(history, lines=lines)))
+    write_history(taught, msgspec.structs.replace(history, lines=lines))
     other = msgspec.structs.replace(
         lesson,
         run=msgspec.structs.replace(lesson.run, run_id=again.run_id),

@@ -384,7 +384,7 @@ def add_lessons(folder: Path) -> Path:
     """Add what the rejected runs since the last kept one teach, and a rollback, to a tree that has a report."""
     ledger = folder / "ledger"
     found = schema.decode((ledger / "report.json").read_bytes(), schema.Report, "report.json")
-    history = schema.decode((ledger / "history.json").read_bytes(), schema.History, "history.json")
+    history = history_of(folder)
     wrong = [
         item
         for item in unpack_samples((ledger / "samples.jsonl.gz").read_bytes())
