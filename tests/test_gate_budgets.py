@@ -105,3 +105,38 @@ def test_more_unanswered_samples_are_tested_exactly() -> None:
     )
     assert result_on(two, before, rule).outcome == "pass"
     assert result_on(twenty, before, rule).outcome == "fail"
+
+
+def test_times_are_compared_with_runs_on_a_machine_as_busy() -> None:
+    """What other programs took of the processors is no fault of the commit; memory has nothing to do with it."""
+
+    def having(number: int, speed: float, busy: float) -> Measured:
+        figures = {"other_load": busy, "peak_memory": 100.0 * (1 << 20)}
+        return run_of(number, [1] * 30, 1, result={"tokens_per_second": speed}, statistics=figures)
+
+    quiet = [having(number, 100.0 + number % 2, 0.0) for number in range(1, 7)]
+    cores = quiet[0].record.machine.cores
+    rule = Budget(metric="tokens-per-second", percent=5.0)
+    assert result_on(having(20, 50.0, 0.1 * cores), quiet, rule).outcome == "fail"
+    beside = result_on(having(20, 50.0, 0.9 * cores), quiet, rule)
+    assert (beside.outcome, "as busy as it was now" in beside.reason) == ("pass", True)
+    crowd = [having(number, 50.0 + number % 2, 0.9 * cores) for number in range(1, 7)]
+    assert result_on(having(20, 25.0, 0.9 * cores), crowd, rule).outcome == "fail"
+    limit = result_on(having(20, 25.0, 0.9 * cores), [], Budget(metric="tokens-per-second", limit=40.0))
+    assert (limit.outcome, "measure again" in limit.reason) == ("inconclusive", True)
+    assert result_on(having(20, 25.0, 0.9 * cores), [], Budget(metric="memory", limit=50.0)).outcome == "fail"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("first-token-p50", 1.0), ("first-token", 3.0), ("first-token-p99", 4.0)),
+        *(("per-token-p50", 1.0), ("per-token", 3.0), ("per-token-p99", 4.0), ("gpu-memory", 300.0)),
+    ],
+)
+def test_quantiles_and_the_fullest_gpu_are_metrics(name: str, expected: float) -> None:
+    """A rule can be set on each of them."""
+    times = Quantiles(p50=1.0, p90=2.0, p95=3.0, p99=4.0)
+    memory = {"gpu_peak_memory.CUDA0": 200.0 * (1 << 20), "gpu_peak_memory.CUDA1": 300.0 * (1 << 20)}
+    run = run_of(20, [1] * 30, 1, result={"first_token": times, "per_token": times}, statistics=memory)
+    assert result_on(run, [], Budget(metric=name, limit=1000.0)).measured == expected

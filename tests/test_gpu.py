@@ -205,6 +205,7 @@ def test_doctor_names_backend_device_and_driver(gpu: str) -> None:
     """The trial run offloads all layers and is repeatable."""
     report = inspect_engine(BUILTIN)
     assert report.backends == devices.gpu_backends()
+    assert report.problems == []
     assert (report.layers_offloaded, report.repeatable) == (LAYERS, True)
     assert any(gpu in line and "driver" in line for line in report_lines(report))
 
@@ -214,12 +215,16 @@ def test_a_run_on_the_device_is_not_reused_on_the_processor(tmp_path: Path) -> N
     project = Project.create(tmp_path, remote=False)
     project.seconds = 1500
     suite = project.folder.path.joinpath("small.jsonl").read_text().splitlines()[:2]
-    changed = config().replace("max_tokens = 200", "max_tokens = 8").replace("[model.sampling]", "{}\n[model.sampling]")
+    changed = (
+        config().replace("max_tokens = 200", "max_tokens = 8").replace("[model.sampling]", "LAYERS\n[model.sampling]")
+    )
     more = "[engine]\ntimeout = 600\nslots = 2\n"
-    project.folder.commit({"small.jsonl": "\n".join(suite) + "\n", "publisher.toml": changed.format("") + more}, "GPU")
+    project.folder.commit(
+        {"small.jsonl": "\n".join(suite) + "\n", "publisher.toml": changed.replace("LAYERS", "") + more}, "GPU"
+    )
     first = project.run("bench", "--json")
     assert first.code == 0, first.err
-    project.folder.commit({"publisher.toml": changed.format("gpu_layers = 0") + more}, "CPU")
+    project.folder.commit({"publisher.toml": changed.replace("LAYERS", "gpu_layers = 0") + more}, "CPU")
     second = project.run("bench", "--json")
     assert second.code == 0, second.err
     on_device, on_processor = json.loads(first.out), json.loads(second.out)

@@ -49,13 +49,15 @@ def ask() -> Library:
 def gpus() -> tuple[Device, ...]:
     """Return the GPUs that engines calculate on, with their drivers; raises ModelError where llama.cpp cannot be asked.
 
-    ggml tells no driver's version: Vulkan's come from its loader, CUDA's from NVML.
+    ggml tells no driver's version: Vulkan's come from its loader, those of NVIDIA's cards from NVML.
     """
     found = usable(ask().devices) if gpu_backends() else []
-    return tuple(
-        msgspec.structs.replace(device, driver=device.driver or (nvidia.driver() if device.backend == "CUDA" else ""))
-        for device in found
-    )
+    return tuple(msgspec.structs.replace(device, driver=device.driver or _nvidia_driver(device)) for device in found)
+
+
+def _nvidia_driver(device: Device) -> str:
+    """Return the version of NVIDIA's driver where it drives a device; "" otherwise."""
+    return nvidia.driver(device.pci) if device.pci or device.backend == "CUDA" else ""
 
 
 def gpu_backends() -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from publisher.engine import devices, offload
-from publisher.engine.devices import TIMEOUT, install_command
+from publisher.engine.devices import install_command
 from publisher.engine.process import EngineProcess
 from publisher.engine.protocol import EngineOptions, Library, SampleRequest
 from publisher.errors import ModelError
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from publisher.schema import Confinement
 
 _TRIAL = "Leo has 12 apples. He buys 30 more apples. How many apples does Leo have now?"
+_PATIENCE = 600.0
+"""Seconds of silence that a trial may have: a driver may compile its shaders on first use, and that takes long."""
 _VENDORS = ("NVIDIA", "AMD", "Apple")
 """Whose driver is loaded only where there is a GPU that is worth it; a Vulkan device can be a server's console."""
 _UNIFIED_MEMORY = Path("/dev/nvidia-uvm")
@@ -158,12 +160,12 @@ def _try_out(model: Path, problems: list[tuple[str, str]]) -> _Trial:
         threads=0,
         batch=0,
         flash_attention=False,
-        timeout=TIMEOUT,
-        sampling=Sampling(temperature=1.0, max_tokens=64),
+        timeout=_PATIENCE,
+        sampling=Sampling(temperature=1.0, max_tokens=32),
         system="",
         template="{problem}",
     )
-    requests = [SampleRequest(number, _TRIAL, number, "a") for number in range(16)]
+    requests = [SampleRequest(number, _TRIAL, number, "a") for number in range(8)]
     try:
         with EngineProcess(options) as engine:
             first = {done.key: done.text for done in engine.generate(requests)}

@@ -18,7 +18,7 @@ import msgspec
 from publisher.engine import devices, load, machine, offload
 from publisher.engine.meter import Meter
 from publisher.engine.process import EngineProcess
-from publisher.engine.protocol import LONGEST_RUNNING, Completion
+from publisher.engine.protocol import GPU_PEAK, LONGEST_RUNNING, Completion
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -54,9 +54,6 @@ class Fleet:
 
     def __enter__(self) -> Self:
         """Start all engines and load the model; raises ModelError where one fails."""
-        if load.contended(self._engines[0].options):
-            for engine in self._engines:
-                engine.options = dataclasses.replace(engine.options, passive=True)
         try:
             for engine in self._engines:
                 engine.start()
@@ -118,7 +115,8 @@ class Fleet:
         Raises ModelError when an engine fails, after the completions that all of them had finished. A caller that
         leaves the loop early ends the engines; the fleet cannot be used again.
         """
-        others, self._meter, self._other_load = load.OtherLoad(), Meter(), {}
+        others, self._other_load = load.OtherLoad(), {}
+        self._meter = Meter({gpu.pci: gpu.name for engine in self._engines for gpu in engine.identity.gpus})
         try:
             yield from self._generated(requests)
         finally:
@@ -180,12 +178,11 @@ class Fleet:
         """Return the figures of the last `generate`, at most a second old while it runs; empty before the first.
 
         With the end come `other_load`, the number of processors that other programs kept busy meanwhile, and
-        `cpu_utilisation`, the share of this machine's processors that the run itself did.
+        `cpu_utilisation`, the share of this machine's processors that the run itself kept busy.
         """
         figures = merged([engine.statistics() for engine in self._engines])
-        waiting = {"passive_waiting": 1.0} if self._engines[0].options.passive else {}
         self._meter.look()
-        return figures | self._meter.figures() | self._other_load | waiting if figures else {}
+        return figures | self._meter.figures() | self._other_load if figures else {}
 
 
 def _completions(engine: EngineProcess, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
@@ -309,6 +306,8 @@ def merged(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     found |= {key: sum(part[key] for part in parts) / len(parts) for key in _MEANS}
     found |= {key: sum(part[key] * part["steps"] for part in parts) / found["steps"] for key in _SHARES}
     found["seconds"] = max(part["seconds"] for part in parts)
+    for name in {name for part in parts for name in part if name.startswith(GPU_PEAK)}:
+        found[name] = max(part.get(name, 0.0) for part in parts)
     idle = sum(part["tail_seconds"] + found["seconds"] - part["seconds"] for part in parts)
     found["tail_seconds"] = idle / len(parts)
     longest = [part[LONGEST_RUNNING] for part in parts if LONGEST_RUNNING in part]

@@ -1,37 +1,9 @@
-"""How busy the machine is with work that is not ours, before a run and during it.
-
-llama.cpp's threads wait for each other several hundred times per token, and spin while they wait. On a machine of their
-own that is the fastest way. Where other programs want the same processors, a thread that spins takes the time that the
-thread it waits for needs: measured beside 12 to 20 busy processes on two cores, spinning took ten times as long as
-sleeping (`OMP_WAIT_POLICY=PASSIVE`). How threads wait changes no sum, so it changes no bit of an answer.
-"""
+"""How busy the machine is with work that is not ours while a run lasts."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
-
-from publisher.engine import machine
-
-if TYPE_CHECKING:
-    from publisher.engine.protocol import EngineOptions
-
-_LOOK = 0.1
-"""Seconds for which the processors are watched before an engine starts."""
-_ROUNDING = 0.5
-"""Processors; what the system itself uses now and then is no contention."""
-
-
-def contended(options: EngineOptions) -> bool:
-    """Return whether fewer processors are idle now than an engine with these options will use."""
-    threads = options.threads or machine.cores()
-    return threads > 1 and idle_processors(_LOOK) < threads - _ROUNDING
-
-
-def idle_processors(seconds: float) -> float:
-    """Return how many processors are idle, on average over the next `seconds`."""
-    psutil = _psutil()
-    return float((psutil.cpu_count() or 1) * (1 - psutil.cpu_percent(interval=seconds) / 100))
+from typing import Any
 
 
 class OtherLoad:

@@ -50,7 +50,7 @@ class EngineOptions:
     `cells` is the size of the KV cache in fast mode, in tokens (0: chosen), `kv_type` its precision. `gpus` are the
     GPUs that the engine uses, as llama.cpp names them (empty: those that it chooses). Without `ends`, each sample
     continues to its limit even where the model ends it, for measuring speed. `template_seconds` is the processor time
-    that the chat template may take per prompt. `passive` makes threads sleep while they wait for each other.
+    that the chat template may take per prompt.
     """
 
     model: Path
@@ -73,7 +73,6 @@ class EngineOptions:
     gpus: tuple[str, ...] = ()
     ends: bool = True
     template_seconds: float = TEMPLATE_SECONDS
-    passive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +113,9 @@ class Completion:
 
 LONGEST_RUNNING = "longest_running"
 """The figure of how many tokens the longest sample in progress has; it ends with the run, so no record has it."""
+
+GPU_PEAK = "gpu_peak_memory."
+"""Before a GPU's name: the most bytes that were in use there, by all processes, since the model was loaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,22 @@ class Metric:
     better: Literal["lower", "higher"]
     kind: Kind
     read: Read
+    timed: bool = False
+    """Whether it tells how fast a run was, or what it drew meanwhile, which other programs on the machine change."""
 
     def worse(self, value: float, than: float) -> bool:
         """Return whether a value is worse than another."""
         return value > than if self.better == "lower" else value < than
+
+
+def crowding(record: Record) -> float:
+    """Return the share of the machine's processors that other programs kept busy, from 0; 0 where that is unknown."""
+    return record.statistics.get("other_load", 0.0) / max(1, record.machine.cores)
+
+
+def _gpu_memory(record: Record, result: SuiteResult) -> float | None:  # noqa: ARG001 - one shape for every metric
+    found = [value for name, value in record.statistics.items() if name.startswith("gpu_peak_memory.")]
+    return max(found) / (1 << 20) if found else None
 
 
 def _memory(record: Record, result: SuiteResult) -> float | None:  # noqa: ARG001 - one shape for every metric
@@ -61,10 +73,10 @@ def _per(answers: Literal["scored", "right"], of: Callable[[Record], float | Non
     return read
 
 
-def _p95(field: str) -> Read:
+def _quantile(field: str, name: Literal["p50", "p95", "p99"] = "p95") -> Read:
     def read(_: Record, result: SuiteResult) -> float | None:
         found: Quantiles | None = getattr(result, field)
-        return found.p95 if found else None
+        return getattr(found, name) if found else None
 
     return read
 
@@ -79,15 +91,27 @@ def _percentage(name: str) -> Read:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("latency", "s", "lower", "machine", lambda _, result: result.latency.p95),
-        Metric("first-token", "s", "lower", "machine", _p95("first_token")),
-        Metric("per-token", "s", "lower", "machine", _p95("per_token")),
-        Metric("cpu-utilisation", "%", "higher", "machine", _percentage("cpu_utilisation")),
-        Metric("gpu-utilisation", "%", "higher", "machine", _percentage("gpu_utilisation")),
-        Metric("joules-per-answer", "J", "lower", "machine", _per("scored", _joules)),
-        Metric("joules-per-right-answer", "J", "lower", "machine", _per("right", _joules)),
-        Metric("tokens-per-second", "tokens/s", "higher", "machine", lambda _, result: result.tokens_per_second),
+        Metric("latency", "s", "lower", "machine", _quantile("latency"), timed=True),
+        Metric("first-token", "s", "lower", "machine", _quantile("first_token"), timed=True),
+        Metric("first-token-p50", "s", "lower", "machine", _quantile("first_token", "p50"), timed=True),
+        Metric("first-token-p99", "s", "lower", "machine", _quantile("first_token", "p99"), timed=True),
+        Metric("per-token", "s", "lower", "machine", _quantile("per_token"), timed=True),
+        Metric("per-token-p50", "s", "lower", "machine", _quantile("per_token", "p50"), timed=True),
+        Metric("per-token-p99", "s", "lower", "machine", _quantile("per_token", "p99"), timed=True),
+        Metric("cpu-utilisation", "%", "higher", "machine", _percentage("cpu_utilisation"), timed=True),
+        Metric("gpu-utilisation", "%", "higher", "machine", _percentage("gpu_utilisation"), timed=True),
+        Metric("joules-per-answer", "J", "lower", "machine", _per("scored", _joules), timed=True),
+        Metric("joules-per-right-answer", "J", "lower", "machine", _per("right", _joules), timed=True),
+        Metric(
+            "tokens-per-second",
+            "tokens/s",
+            "higher",
+            "machine",
+            lambda _, result: result.tokens_per_second,
+            timed=True,
+        ),
         Metric("memory", "MiB", "lower", "machine", _memory),
+        Metric("gpu-memory", "MiB", "lower", "machine", _gpu_memory),
         Metric(
             "unanswered",
             "%",

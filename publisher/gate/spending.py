@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from publisher.gate.baseline import result_of
 from publisher.gate.distributions import NORMAL, student_below
-from publisher.gate.metrics import Metric, affected
+from publisher.gate.metrics import Metric, affected, crowding
 from publisher.gate.pairs import Moments, further_interval, mean_interval, permutation_z
 from publisher.gate.stratified import Stratum, gain_p
 from publisher.schema import Interval
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from publisher.gate.case import Case
     from publisher.schema import Record, RuleResult, SuiteResult
 
+CROWDED = 0.25
+"""The share of a machine's processors that makes a difference: as much more or less of them that other programs keep
+busy, and times are no longer compared."""
+
 
 def budget(rule: Budget, metric: Metric, case: Case) -> RuleResult:
     """Fail where a metric is beyond its limit, or shown to be worse than before by over `percent`."""
@@ -28,6 +32,9 @@ def budget(rule: Budget, metric: Metric, case: Case) -> RuleResult:
     if rule.limit is not None and metric.worse(value, rule.limit):
         side = "above" if metric.better == "lower" else "below"
         reason = f"{case.suite}: {metric.name} {_words(value, metric)} is {side} the limit {_words(rule.limit, metric)}"
+        if metric.timed and crowding(case.run.record) > CROWDED:
+            reason += f", but {_crowd(case.run.record)}: measure again when the machine is quiet"
+            return case.finish("inconclusive", reason, measured=value, limit=rule.limit, unit=metric.unit)
         return case.finish("fail", reason, measured=value, limit=rule.limit, unit=metric.unit)
     if rule.percent is not None:
         return _compare(rule, metric, case, value)
@@ -46,6 +53,8 @@ def _compare(rule: Budget, metric: Metric, case: Case, value: float) -> RuleResu
     ]
     if len(before) < (3 if metric.kind in {"machine", "runs"} else 1):
         where = " on this machine" if metric.kind == "machine" else ""
+        if metric.timed and crowding(case.run.record) > CROWDED:
+            where += f", as busy as it was now ({_crowd(case.run.record)}),"
         reason = f"{case.suite}: {metric.name} {_words(value, metric)}; too few kept runs{where} to compare with"
         return case.finish("pass", reason, measured=value, unit=metric.unit, runs=len(before))
     usual = statistics.fmean(known for _, _, known in before)
@@ -93,7 +102,10 @@ def _interval(
 
 
 def _earlier(rule: Budget, metric: Metric, case: Case) -> list[tuple[Record, SuiteResult]]:
-    """Return the records to compare with, oldest first: for speed and memory, only those of the same machine."""
+    """Return the records to compare with, oldest first.
+
+    For speed and memory, only those of the same machine; for speed, only those of when it was about as busy as now.
+    """
     lines = case.candidates.lines if metric.kind == "machine" else case.distinct
     records = [case.records[line.run_id] for line in lines[-rule.m :] if line.run_id in case.records]
     own = case.run.record.machine
@@ -103,8 +115,16 @@ def _earlier(rule: Budget, metric: Metric, case: Case) -> list[tuple[Record, Sui
             for record in records
             if (record.machine.cpu, record.machine.cores, record.machine.gpu) == (own.cpu, own.cores, own.gpu)
         ]
+    if metric.timed:
+        now = crowding(case.run.record)
+        records = [record for record in records if abs(crowding(record) - now) <= CROWDED]
     found = [(record, result_of(record, case.suites[0])) for record in records]
     return [(record, result) for record, result in found if result is not None]
+
+
+def _crowd(record: Record) -> str:
+    """Return how busy other programs kept the machine, in words."""
+    return f"other programs kept {record.statistics['other_load']:.1f} of {record.machine.cores} processors busy"
 
 
 def _p_value(metric: Metric, case: Case, value: float, before: list[tuple[Record, SuiteResult, float]]) -> float:

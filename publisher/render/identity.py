@@ -8,8 +8,10 @@ from publisher.render import text
 from publisher.render.parts import Command, Fact, Facts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from publisher.render.gather import Snapshot
-    from publisher.schema import EngineIdentity, GpuIdentity, Sampling
+    from publisher.schema import EngineIdentity, GpuIdentity, Record, Sampling
 
 
 def facts(snapshot: Snapshot) -> list[Facts]:
@@ -66,7 +68,7 @@ def facts(snapshot: Snapshot) -> list[Facts]:
                 0,
             ),
             ("GPU offload", engine.offload_missing, 0),
-            *[(f"GPU {gpu.name}", _gpu(gpu), 0) for gpu in engine.gpus],
+            *[(f"GPU {gpu.name}", _gpu(gpu, record.statistics), 0) for gpu in engine.gpus],
             ("schedule", f"{engine.mode}: {slots}, {text.plural(engine.threads, 'thread')}", 0),
             ("context", f"{text.count(engine.context)} tokens", 0),
             ("confinement", _confined(engine), 0),
@@ -79,6 +81,8 @@ def facts(snapshot: Snapshot) -> list[Facts]:
             ("Python", machine.python, 0),
             ("publisher", machine.publisher, 0),
             ("took", text.duration(record.duration), 0),
+            ("other programs", _others(record), 0),
+            ("energy", _energy(record.statistics), 0),
         ],
     }
     shown = [
@@ -88,10 +92,27 @@ def facts(snapshot: Snapshot) -> list[Facts]:
     return [Facts(heading, tuple(items)) for heading, items in shown]
 
 
-def _gpu(gpu: GpuIdentity) -> str:
-    """Return a GPU's driver and memory as a reader sees them."""
+def _gpu(gpu: GpuIdentity, figures: Mapping[str, float]) -> str:
+    """Return a GPU's driver and memory as a reader sees them, and how it fared where that is known."""
     sizes = f"{text.size(gpu.allocated)} of {text.size(gpu.memory)} allocated"
-    return ", ".join([gpu.description, f"driver {gpu.driver or 'unknown'}", sizes])
+    known = {name.rpartition(".")[0]: value for name, value in figures.items() if name.endswith(f".{gpu.name}")}
+    more = [f"{text.size(int(known['gpu_peak_memory']))} in use at most"] if "gpu_peak_memory" in known else []
+    for name, unit in (("gpu_watts", "W"), ("gpu_celsius", "°C at most"), ("gpu_megahertz", "MHz")):
+        more += [f"{known[name]:,.0f} {unit}"] if name in known else []
+    return ", ".join([gpu.description, f"driver {gpu.driver or 'unknown'}", sizes, *more])
+
+
+def _others(record: Record) -> str:
+    """Return how busy other programs kept the machine; nothing where the record does not say."""
+    busy = record.statistics.get("other_load")
+    return "" if busy is None else f"kept {busy:.1f} of {text.plural(record.machine.cores, 'core')} busy"
+
+
+def _energy(figures: Mapping[str, float]) -> str:
+    """Return the energy of a run by kind of device; said to be unknown where nothing counted it."""
+    kinds = {"energy_cpu_joules": "processor", "energy_gpu_joules": "GPU"}
+    known = [f"{name} {figures[key]:,.0f} J" for key, name in kinds.items() if key in figures]
+    return ", ".join(known) if known else ("unknown" if "other_load" in figures else "")
 
 
 def _confined(engine: EngineIdentity) -> str:

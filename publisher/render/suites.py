@@ -158,10 +158,12 @@ def _speed(result: SuiteResult) -> list[Fact]:
 def _times(result: SuiteResult) -> list[Fact]:
     """Return how long the first token and each further one took, where the record says."""
     facts = []
-    if result.first_token is not None:
-        facts.append(Fact("median time to the first token", text.duration(result.first_token.p50)))
-    if result.per_token is not None:
-        facts.append(Fact("median time per token", text.duration(result.per_token.p50)))
+    for name, times in (("time to the first token", result.first_token), ("time per token", result.per_token)):
+        if times is not None:
+            facts.append(Fact(f"median {name}", text.duration(times.p50)))
+            if times.p95 is not None:
+                facts.append(Fact(f"95th percentile of {name}", text.duration(times.p95)))
+            facts.append(Fact(f"99th percentile of {name}", text.duration(times.p99)))
     return facts
 
 

@@ -20,7 +20,7 @@ from publisher.engine.child.schedule.scheduler import RunningSample
 from publisher.engine.child.schedule.separate import SeparateCaches
 from publisher.engine.child.schedule.shared import HOLDERS, SharedCache
 from publisher.engine.gguf import read_header
-from publisher.engine.protocol import Completion, ModelFacts
+from publisher.engine.protocol import GPU_PEAK, Completion, ModelFacts
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class Engine:
             gpus=free,
         )
         self._planned_memory = self._log.host_buffers()
+        self._peaks: dict[str, int] = {}
         sampling, at_once = options.sampling, min(_DRAWERS, machine.cores()) if self._size.gpu else 1
         self._drawer = Drawer(sampling, self._model.tokens, at_once) if sampling.temperature else None
         self._scheduler: Scheduler | None = None
@@ -204,9 +205,16 @@ class Engine:
         """Return the figures of the last `generate` or the one in progress: seconds, tokens and bytes."""
         figures = self._scheduler.figures.as_statistics(self._size.slots) if self._scheduler else {}
         memory = {"peak_memory": float(identity.peak_memory()), "planned_memory": float(self._planned_memory)}
-        if self._size.gpu:
-            memory["gpu_memory"] = float(library.in_use(self._gpus))
-        return {**figures, **memory}
+        return {**figures, **memory, **self._gpu_peaks()}
+
+    def _gpu_peaks(self) -> dict[str, float]:
+        """Return the most bytes that were in use on the GPUs, whenever this was asked: together, and on each."""
+        if not self._size.gpu:
+            return {}
+        for name, now in library.in_use(self._gpus).items():
+            self._peaks[name] = max(now, self._peaks.get(name, 0))
+        each = {f"{GPU_PEAK}{name}": float(peak) for name, peak in self._peaks.items()}
+        return {"gpu_memory": sum(each.values()), **each}
 
 
 def _prompts(header: Header, options: EngineOptions, *, bos: str = "", eos: str = "") -> Prompts:

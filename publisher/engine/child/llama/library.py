@@ -129,6 +129,6 @@ def free(gpus: Sequence[int]) -> int:
     return sum(device(gpu).free for gpu in gpus)
 
 
-def in_use(gpus: Sequence[int]) -> int:
-    """Return the bytes in use on some GPUs, by all processes."""
-    return sum(found.memory - found.free for found in map(device, gpus))
+def in_use(gpus: Sequence[int]) -> dict[str, int]:
+    """Return the bytes in use on each of some GPUs, by all processes, by the GPU's name."""
+    return {found.name: found.memory - found.free for found in map(device, gpus)}
