@@ -220,7 +220,7 @@ def test_a_broken_link_stops_the_build(own: Path, tmp_path: Path, name: str, dat
     assert fault in mistake(own, tmp_path / "dist").detail
 
 
-@pytest.mark.parametrize("name", ["team.txt", "Team.md", "team/index.md", "team.markdown"])
+@pytest.mark.parametrize("name", ["team.txt", "Team.md", "team/index.md", "de/team.txt", "team.markdown"])
 def test_an_unknown_page_in_content(own: Path, tmp_path: Path, name: str) -> None:
     """A file that can be no page is not passed over."""
     put(own, f"content/{name}", "# Team\n")

@@ -10,7 +10,7 @@ from publisher.config.bench import (
     SamplingConfig,
     SuiteConfig,
 )
-from publisher.config.document import FILE, Config, parse
+from publisher.config.document import FILE, Config, parse, parse_site
 from publisher.config.gate import (
     AnyRule,
     BestRatio,
@@ -61,4 +61,5 @@ __all__ = [
     "TierConfig",
     "TierSuite",
     "parse",
+    "parse_site",
 ]

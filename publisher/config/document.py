@@ -128,6 +128,18 @@ def parse(data: bytes, where: str = FILE, *, graders: Callable[[str], str] | Non
     raise mistaken(where, mistakes)
 
 
+def parse_site(data: bytes, where: str = FILE) -> SiteConfig:
+    """Return `[site]` of the configuration in `data`, whatever else is in it; ConfigError lists its mistakes.
+
+    A page may be rendered by a later version, which need not know every other option of that time.
+    """
+    section, mistakes = read(data, where).get("site", {}), list[str]()
+    check(SiteConfig, section, "site", mistakes)
+    if mistakes:
+        raise mistaken(where, mistakes)
+    return msgspec.convert(section, SiteConfig, strict=True)
+
+
 def _unknown_graders(suites: Any, mistake_in: Callable[[str], str]) -> list[str]:
     """Return a mistake for each suite whose grader is not known, or has options that it does not take."""
     sections = suites if isinstance(suites, dict) else {}

@@ -1,4 +1,4 @@
-"""`[ledger]` and `[netlify]`: where results are kept and published."""
+"""`[ledger]`, `[netlify]` and `[site]`: where results are kept and published, and in which language."""
 
 from __future__ import annotations
 
@@ -81,8 +81,12 @@ class KeepConfig(Section, frozen=True, kw_only=True):
 
 
 class SiteConfig(Section, frozen=True, kw_only=True):
-    """What the pages offer."""
+    """What the pages are like and offer; the rest of a team's site is in the folder `site/`."""
 
+    lang: Annotated[
+        str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", description="a language, such as en or zh-CN")
+    ] = "en"
+    """The language of the pages: one that `site/strings/` has a catalogue of, shipped or the team's own."""
     try_model: Literal["auto", "yes", "no"] = msgspec.field(default="auto", name="try")
     """Whether a page lets the model answer in the reader's browser; `auto` where its file is small and in the deploy.
 

@@ -13,13 +13,16 @@ from publisher.errors import ConfigError
 from publisher.files import sha256_hex
 from publisher.render import feeds, links
 from publisher.render.gather import Source, gather
+from publisher.render.language import catalogue, speaking
 from publisher.render.material import site_folder
 from publisher.render.site import Site
 from publisher.render.write import DEPLOY, MANIFEST, manifest, write
 
 if TYPE_CHECKING:
+    from gettext import NullTranslations
     from pathlib import Path
 
+    from publisher.render.gather import Snapshot
     from publisher.render.whole import Files
 
 __all__ = ["Rendered", "Source", "build", "render", "site_folder"]
@@ -40,12 +43,20 @@ def build(source: Source) -> dict[str, bytes]:
     Raises UsageError where the tree holds no snapshot, StorageError where a part of it cannot be read, ConfigError
     where the tree's own `site/` has a mistake.
     """
-    return dict(_files(source))
-
-
-def _files(source: Source) -> Files:
-    """Return the same, each file with the whole texts of answers made when it is asked for."""
     snapshot = gather(source)
+    with speaking(_catalogue(snapshot)):
+        return dict(_files(snapshot, source))
+
+
+def _catalogue(snapshot: Snapshot) -> NullTranslations:
+    """Return the sentences of the language that the snapshot's pages are in."""
+    prefix = "strings/"
+    files = {name.removeprefix(prefix): data for name, data in snapshot.site.items() if name.startswith(prefix)}
+    return catalogue(snapshot.lang, files)
+
+
+def _files(snapshot: Snapshot, source: Source) -> Files:
+    """Return the same, each file with the whole texts of answers made when it is asked for."""
     files = Site(snapshot).render()
     ready = {MANIFEST: manifest(files, feeds.headers(snapshot, files)), DEPLOY: feeds.deploy_json(snapshot, source)}
     return files.with_files(ready)
@@ -57,12 +68,14 @@ def render(source: Source, into: Path, *, strict: bool = True) -> Rendered:
     With `strict`, a dead internal link or anything that the site's policy would block is a ConfigError that lists all
     of them, and `into` is left alone.
     """
-    files = _files(source)
-    problems = links.check(files)
-    if problems and strict:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise ConfigError(
-            f"the rendered site has {count}", detail="\n".join(problems), hint="correct the files in site/"
-        )
-    write(files, into)
-    return Rendered(len(files), sha256_hex(files[MANIFEST]), tuple(problems))
+    snapshot = gather(source)
+    with speaking(_catalogue(snapshot)):
+        files = _files(snapshot, source)
+        problems = links.check(files)
+        if problems and strict:
+            count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+            raise ConfigError(
+                f"the rendered site has {count}", detail="\n".join(problems), hint="correct the files in site/"
+            )
+        write(files, into)
+        return Rendered(len(files), sha256_hex(files[MANIFEST]), tuple(problems))

@@ -40,6 +40,7 @@ class SiteView:
     """What every page of the site says."""
 
     name: str
+    lang: str
     branch: str
     main: str
     pin: str
@@ -65,6 +66,7 @@ def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...])
     record, result = snapshot.record, snapshot.headline
     return SiteView(
         name=text.line(record.model.name, 60),
+        lang=snapshot.lang,
         branch=snapshot.branch,
         main=snapshot.main,
         pin=snapshot.pin,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from publisher import schema, shards
+from publisher.config import FILE, SiteConfig, parse_site
 from publisher.errors import StorageError, UsageError
 from publisher.files import sha256_hex
 from publisher.render import text
@@ -100,6 +101,8 @@ class Snapshot:
     """What the site is made of, by path: `templates/…`, `assets/…`, `content/…`, `static/…`, `strings/…`."""
     own_site: frozenset[str]
     """The paths among them that the team's own `site/` brought."""
+    lang: str
+    """The language of the pages, as `publisher.toml` has it."""
 
     @functools.cached_property
     def headline(self) -> SuiteResult:
@@ -187,7 +190,13 @@ def gather(source: Source) -> Snapshot:
         trial=trial(source.tree, record.model, record.prompt),
         site=site,
         own_site=own_site,
+        lang=_language(source.tree / FILE),
     )
+
+
+def _language(path: Path) -> str:
+    """Return the language that the commit's configuration asks for; English where it has none."""
+    return parse_site(_read(path)).lang if path.is_file() else SiteConfig().lang
 
 
 def _report(folder: Path, record: Record) -> Report | None:

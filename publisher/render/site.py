@@ -10,6 +10,7 @@ from publisher.errors import ConfigError
 from publisher.render import answers, card, feeds, machines, pairs, text, trying
 from publisher.render.assets import fingerprinted
 from publisher.render.frame import site_view
+from publisher.render.language import speaking
 from publisher.render.markdown import content
 from publisher.render.outputs import Outputs
 from publisher.render.pages import PAGES, PROSE, RESERVED, navigation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from publisher.render.markdown import Content
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z")
 _MARKS = re.compile(r"[^\w .,:()/+±-]")
 
 
@@ -80,16 +82,20 @@ class Site:
 
     def _for_programs(self) -> dict[str, bytes]:
         """Return the files that no reader opens by themselves, by path."""
+        # What other programs read is in English in every language, and so is the picture, whose letters are Latin.
+        with speaking():
+            plain = machines.files(self.snapshot) | {
+                card.PREVIEW: card.picture(self.templates.page("preview.svg", view=card.card(self.snapshot)))
+            }
         return {
             "badge.svg": self.templates.page("badge.svg", view=feeds.badge(self.snapshot)),
-            card.PREVIEW: card.picture(self.templates.page("preview.svg", view=card.card(self.snapshot))),
             "feed.xml": self.templates.page("feed.xml", view=feeds.feed(self.snapshot)),
             "snapshot.json": feeds.snapshot_json(self.snapshot),
             **self.snapshot.history_files,
             "badge.json": feeds.badge_json(self.snapshot),
             "robots.txt": b"User-agent: *\nAllow: /\n",
             "_redirects": feeds.redirects(self.snapshot),
-        } | machines.files(self.snapshot)
+        } | plain
 
     def _drafts(self) -> Iterator[tuple[str, str, Draft]]:
         """Yield (template, section, draft) of every page."""
@@ -134,24 +140,29 @@ def _content(snapshot: Snapshot) -> list[Content]:
         "date": text.machine_time(record.finished)[:10],
         "year": text.machine_time(record.finished)[:4],
     }
-    names = _pages_of_prose(_part(snapshot, "content/"))
+    names = _pages_of_prose(_part(snapshot, "content/"), snapshot.lang)
     return [content(name, data, values) for name, data in names.items()]
 
 
-def _pages_of_prose(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return {name: source} of the pages of prose; ConfigError for a file that cannot be one."""
-    pages = {}
+def _pages_of_prose(files: Mapping[str, bytes], lang: str) -> dict[str, bytes]:
+    """Return {name: source} of the pages of prose; ConfigError for a file that cannot be one.
+
+    `lang/name.md` is the page `name` in that language, and takes its place on a site in it.
+    """
+    pages, translations = dict[str, bytes](), dict[str, bytes]()
     for path, data in files.items():
-        name = path.removesuffix(".md")
+        folder, _, file = path.rpartition("/")
+        name = file.removesuffix(".md")
         if name in RESERVED:
             taken = ", ".join(sorted(RESERVED - {""}))
-            raise ConfigError(
-                f"site/content/{name}.md cannot be a page: these names are taken: {taken}", hint="rename it"
-            )
-        if name == path or not _NAME.match(name):
+            raise ConfigError(f"site/content/{path} cannot be a page: these names are taken: {taken}", hint="rename it")
+        if name == file or not _NAME.match(name) or (folder and not _LANGUAGE.match(folder)):
             raise ConfigError(
                 f"site/content/{text.line(path, 80)} cannot be a page: its name stands in an address",
-                hint="rename it to NAME.md; use only a-z, 0-9 and - in NAME",
+                hint="rename it to NAME.md, or LANGUAGE/NAME.md; use only a-z, 0-9 and - in NAME",
             )
-        pages[name] = data
-    return pages
+        if not folder:
+            pages[name] = data
+        elif folder == lang:
+            translations[name] = data
+    return pages | translations

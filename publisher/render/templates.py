@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher.errors import ConfigError, PublisherError
 from publisher.render import text
+from publisher.render.language import translated, translated_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -52,7 +53,10 @@ class Templates(ImmutableSandboxedEnvironment):
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            extensions=["jinja2.ext.i18n"],
         )
+        # `_("…", name=value)` in a template escapes its values, and takes the sentence itself as markup.
+        self.install_gettext_callables(translated, translated_of, newstyle=True)  # type: ignore[attr-defined]
 
     def page(self, name: str, **values: object) -> bytes:
         """Render one template; ConfigError names the template, the line and what is wrong there."""

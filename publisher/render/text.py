@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from publisher.render.language import form, say, say_of
 from publisher.visible import visible
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?\Z")
 MINUS = "\u2212"
 NONE = "–"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def line(text: str, most: int = 300) -> str:
@@ -32,20 +34,21 @@ def address(text: str) -> str:
 def points(value: float, places: int = 1) -> str:
     """Return points with `places` decimals and a true minus sign."""
     rounded = f"{abs(value):.{places}f}"
-    return MINUS + rounded if value < 0 and float(rounded) else rounded
+    minus = MINUS if value < 0 and float(rounded) else ""
+    return minus + _decimal(rounded)
 
 
 def change(value: float) -> str:
     """Return a difference in points with its sign."""
     text = points(value)
-    return text if text.startswith(MINUS) or not float(text) else f"+{text}"
+    return text if text.startswith(MINUS) or not float(f"{value:.1f}") else f"+{text}"
 
 
 def chance(p_value: float) -> str:
     """Return a p-value as people write it."""
     if p_value < 0.001:
-        return "p < 0.001"
-    return f"p = {p_value:.3f}" if p_value < 0.1 else f"p = {p_value:.2f}"
+        return f"p < {_decimal('0.001')}"
+    return f"p = {_decimal(f'{p_value:.3f}' if p_value < 0.1 else f'{p_value:.2f}')}"
 
 
 def changes(low: float, high: float) -> str:
@@ -59,13 +62,13 @@ def interval(low: float, high: float) -> str:
 
 
 def count(value: float) -> str:
-    """Return a whole number with thin spaces between groups of thousands."""
-    return f"{round(value):,}".replace(",", "\u202f")
+    """Return a whole number, with thin spaces between groups of thousands unless the language has another sign."""
+    return f"{round(value):,}".replace(",", form("between thousands", "\u202f"))
 
 
 def plural(value: int, noun: str) -> str:
-    """Return a count with its noun in the right number."""
-    return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
+    """Return a count with its noun in the right number; the catalogue has both forms as `%(count)s …`."""
+    return say_of(f"%(count)s {noun}", f"%(count)s {noun}s", value, count=count(value))
 
 
 def size(value: int) -> str:
@@ -73,9 +76,9 @@ def size(value: int) -> str:
     amount = float(value)
     for unit in ("B", "kB", "MB"):
         if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{_decimal(f'{amount:.1f}')} {unit}"
         amount /= 1000
-    return f"{amount:.1f} GB"
+    return f"{_decimal(f'{amount:.1f}')} GB"
 
 
 def duration(seconds: float) -> str:
@@ -83,10 +86,15 @@ def duration(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{_decimal(f'{seconds:.1f}')} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _decimal(number: str) -> str:
+    """Return a number with the decimal sign of the language."""
+    return number.replace(".", form("decimal sign", "."))
 
 
 def moment(stamp: str) -> datetime | None:
@@ -101,7 +109,7 @@ def moment(stamp: str) -> datetime | None:
 def time(stamp: str) -> str:
     """Return a stamp as `20 Nov 2026, 20:11 UTC`; what cannot be read stays as it is, made visible."""
     when = moment(stamp)
-    return f"{_date(when)}, {when:%H:%M} UTC" if when else line(stamp, 40)
+    return say("%(date)s, %(time)s UTC", date=_date(when), time=f"{when:%H:%M}") if when else line(stamp, 40)
 
 
 def date(stamp: str) -> str:
@@ -117,5 +125,8 @@ def machine_time(stamp: str) -> str:
 
 
 def _date(when: datetime) -> str:
-    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-    return f"{when.day} {months[when.month - 1]} {when.year}"
+    return form("date", "%(day)s %(month)s %(year)s") % {
+        "day": when.day,
+        "month": form("month", _MONTHS[when.month - 1]),
+        "year": when.year,
+    }
