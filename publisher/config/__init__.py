@@ -10,6 +10,7 @@ from publisher.config.bench import (
     SamplingConfig,
     SuiteConfig,
 )
+from publisher.config.canary import CanaryConfig
 from publisher.config.document import FILE, Config, parse, parse_site
 from publisher.config.gate import (
     AnyRule,
@@ -37,6 +38,7 @@ __all__ = [
     "BestRatio",
     "BranchConfig",
     "Budget",
+    "CanaryConfig",
     "Config",
     "Declines",
     "Drift",

@@ -10,6 +10,7 @@ import msgspec
 
 from publisher import address, registry
 from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig
+from publisher.config.canary import CanaryConfig, canary_mistakes
 from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes, rule_mistakes
 from publisher.config.metrics import MetricConfig, PricesConfig, metric_mistakes, rules_on_metrics
@@ -46,6 +47,7 @@ class Config(Section, frozen=True, kw_only=True):
     ledger: LedgerConfig = LedgerConfig()
     netlify: NetlifyConfig = NetlifyConfig()
     site: SiteConfig = SiteConfig()
+    canary: CanaryConfig = CanaryConfig()
     branches: dict[Pattern, BranchConfig] = msgspec.field(default_factory=dict)
     """By pattern, such as `release/*`; the first that fits counts."""
 
@@ -175,6 +177,7 @@ def _mistakes_between(config: Config) -> list[str]:
         mistakes += rules_on_metrics(place, rules[:MOST_RULES], config.metrics, known, config.headline)
     mistakes += metric_mistakes(config.metrics, known)
     mistakes += ledger_mistakes(config.ledger)
+    mistakes += canary_mistakes(config.canary)
     mistakes += _mistakes_of_branches(config)
     for name, tier in config.tiers.items():
         unknown = [suite for suite in tier.suites if suite not in known][:MOST]

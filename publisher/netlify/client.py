@@ -220,24 +220,24 @@ class Netlify:
 
     def site(self) -> Site:
         """Return the site, with the deploy that its main address shows."""
-        return self._call("GET", f"/sites/{self._site()}", Site, "the site")
+        return self.call("GET", f"/sites/{self.site_id}", Site, "the site")
 
     def sites(self) -> list[Site]:
         """Return the sites that the token reaches, the first page of them."""
-        return self._call("GET", "/sites", list[Site], "the list of sites", {"per_page": str(PER_PAGE)})
+        return self.call("GET", "/sites", list[Site], "the list of sites", {"per_page": str(PER_PAGE)})
 
     def hooks(self) -> list[BuildHook]:
         """Return the site's build hooks."""
-        return self._call("GET", f"/sites/{self._site()}/build_hooks", list[BuildHook], "the list of build hooks")
+        return self.call("GET", f"/sites/{self.site_id}/build_hooks", list[BuildHook], "the list of build hooks")
 
     def deploys(self, *, branch: str = "", state: str = "", pages: int = MOST_PAGES) -> list[Deploy]:
         """Return the site's deploys, newest first, of one branch and in one state where those are given."""
         found: list[Deploy] = []
         for page in range(1, pages + 1):
             query = {"page": str(page), "per_page": str(PER_PAGE), "branch": branch, "state": state}
-            part = self._call(
+            part = self.call(
                 "GET",
-                f"/sites/{self._site()}/deploys",
+                f"/sites/{self.site_id}/deploys",
                 list[Deploy],
                 "the list of deploys",
                 {key: value for key, value in query.items() if value},
@@ -249,7 +249,7 @@ class Netlify:
 
     def deploy(self, deploy_id: str) -> Deploy:
         """Return one deploy."""
-        return self._call("GET", f"/deploys/{_checked(deploy_id)}", Deploy, "the deploy")
+        return self.call("GET", f"/deploys/{_checked(deploy_id)}", Deploy, "the deploy")
 
     def has(self, deploy_id: str) -> bool:
         """Return whether a deploy is still there, ready."""
@@ -262,34 +262,47 @@ class Netlify:
 
     def restore(self, deploy_id: str) -> Deploy:
         """Show a deploy at the site's main address."""
-        return self._call("POST", f"/sites/{self._site()}/deploys/{_checked(deploy_id)}/restore", Deploy, "restore")
+        return self.call("POST", f"/sites/{self.site_id}/deploys/{_checked(deploy_id)}/restore", Deploy, "restore")
 
     def lock(self, deploy_id: str) -> Deploy:
         """Stop automatic publishing at the published deploy."""
-        return self._call("POST", f"/deploys/{_checked(deploy_id)}/lock", Deploy, "lock")
+        return self.call("POST", f"/deploys/{_checked(deploy_id)}/lock", Deploy, "lock")
 
     def unlock(self, deploy_id: str) -> Deploy:
         """Let automatic publishing continue."""
-        return self._call("POST", f"/deploys/{_checked(deploy_id)}/unlock", Deploy, "unlock")
+        return self.call("POST", f"/deploys/{_checked(deploy_id)}/unlock", Deploy, "unlock")
 
     def cancel(self, deploy_id: str) -> Deploy:
         """Stop a deploy that has not become ready."""
-        return self._call("POST", f"/deploys/{_checked(deploy_id)}/cancel", Deploy, "cancel")
+        return self.call("POST", f"/deploys/{_checked(deploy_id)}/cancel", Deploy, "cancel")
 
     def delete(self, deploy_id: str) -> None:
         """Delete a deploy for good."""
         self._answer("DELETE", f"/deploys/{_checked(deploy_id)}", "delete", {})
 
-    def _site(self) -> str:
-        """Return the id by which the API knows the site: on Netlify its domain, which its name alone is not."""
+    @property
+    def site_id(self) -> str:
+        """The id by which the API knows the site: on Netlify its domain, which its name alone is not."""
         name = self.settings.site
         if not name:
             raise UsageError("no site is named", hint='add  [netlify] site = "NAME"  to publisher.toml')
         return _checked(name if address.is_loopback(self.settings.api_url) else f"{name}.netlify.app")
 
-    def _call(self, method: str, path: str, kind: type[T], what: str, query: dict[str, str] | None = None) -> T:
+    def send(self, method: str, path: str, what: str) -> None:
+        """Call the API where its answer says nothing more."""
+        self._answer(method, path, what, {})
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        what: str,
+        query: dict[str, str] | None = None,
+        body: object = None,
+    ) -> T:
         """Call the API and return its answer as `kind`; NetworkError when it does not fit."""
-        answer = self._answer(method, path, what, query or {})
+        answer = self._answer(method, path, what, query or {}, body)
         try:
             return msgspec.json.decode(answer.body, type=kind)
         except msgspec.MsgspecError as error:
@@ -298,7 +311,7 @@ class Netlify:
             problem = "it is nested too deeply"
         raise NetworkError(f"{what}: the API's answer cannot be understood: {problem}", status=answer.status)
 
-    def _answer(self, method: str, path: str, what: str, query: dict[str, str]) -> Answer:
+    def _answer(self, method: str, path: str, what: str, query: dict[str, str], body: object = None) -> Answer:
         if not self.settings.token:
             raise UsageError(f"{what} needs an API token", hint="set NETLIFY_AUTH_TOKEN")
         headers: dict[str, str | Secret] = {
@@ -307,7 +320,9 @@ class Netlify:
         }
         base = self.settings.api_url
         prefix = "" if urllib.parse.urlsplit(base).path else "/api/v1"
-        answer = self.web.request(method, f"{base}{prefix}{path}", what=what, headers=headers, parameters=query)
+        answer = self.web.request(
+            method, f"{base}{prefix}{path}", what=what, headers=headers, parameters=query, body=body
+        )
         self.clock.hear(answer.headers)
         if answer.status in {401, 403}:
             raise NetworkError(

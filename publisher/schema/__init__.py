@@ -7,6 +7,16 @@ seconds; sizes in bytes; digests are lower-case SHA-256.
 
 from __future__ import annotations
 
+from publisher.schema.canary import (
+    CANARY_SCHEMA,
+    CanaryEnd,
+    CanaryEvidence,
+    CanaryStage,
+    CanaryStart,
+    Confirmation,
+    Ratings,
+    Review,
+)
 from publisher.schema.comparison import (
     COMPARISON_SCHEMA,
     REPORT_SCHEMA,
@@ -90,6 +100,7 @@ from publisher.schema.verdict import (
 )
 
 __all__ = [
+    "CANARY_SCHEMA",
     "COMPARISON_SCHEMA",
     "DECISION_SCHEMA",
     "HISTORY_SCHEMA",
@@ -104,10 +115,15 @@ __all__ = [
     "Blind",
     "BuildAnswer",
     "BuildRequest",
+    "CanaryEnd",
+    "CanaryEvidence",
+    "CanaryStage",
+    "CanaryStart",
     "Change",
     "CommitIdentity",
     "Comparison",
     "Confinement",
+    "Confirmation",
     "Counts",
     "Decision",
     "DriftCheck",
@@ -145,9 +161,11 @@ __all__ = [
     "PromptIdentity",
     "Pruned",
     "Quantiles",
+    "Ratings",
     "Receipt",
     "Record",
     "Report",
+    "Review",
     "Rollback",
     "RuleResult",
     "RunIdentity",
