@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from publisher.render.charts import FULL_DETAIL, NARROW, WIDE, Frame, Mark, Shape, trend
+from publisher.render.charts import COLUMN, FULL_DETAIL, NARROW, WIDE, Frame, trend
 from publisher.render.figures import gauge, level, tiles
+from publisher.render.marks import Event, Mark, Shape
 from publisher.render.svg import element, markup, number
 
 
@@ -18,7 +20,7 @@ def mark(score: float = 70.0, shape: Shape = "kept", **more: Any) -> Mark:
         "high": score + 4,
         "title": f"run {score}",
         "label": "abcdef0",
-        "href": "https://x--y.z",
+        "href": "https://x--y.z" if shape == "kept" else "",
     }
     return Mark(score, shape=shape, **(value | more))
 
@@ -46,7 +48,7 @@ def test_each_shape_is_drawn_in_its_own_way_and_says_what_it_is() -> None:
     assert [link.findtext("title") for link in links] == ["run 70.0", "run 72"]
     assert len(classes(picture, "ring")) == 1
     for shape in ("rejected", "inconclusive", "unreadable"):
-        (node,) = classes(picture, shape)
+        (node,) = (group for group in picture.iter("g") if group.find(f"path[@class='mark {shape}']") is not None)
         assert node.findtext("title", "").startswith("run")
 
 
@@ -125,8 +127,9 @@ def test_an_outlier_does_not_flatten_everything_else(frame: Frame) -> None:
     assert max(heights) - min(heights) > 50
     assert [node.text for node in classes(picture, "beyond")] == ["1 run and the gate at 50.0 below this scale"]
     assert not classes(picture, "threshold")
+    assert len(classes(picture, "break")) == 1
+    assert [group.findtext("title") for group in picture.iter("g")] == ["run 0.4"]
     (cross,) = classes(picture, "rejected")
-    assert cross.findtext("title") == "run 0.4"
     assert float(cross.get("d", "").split()[1].split("l")[0]) < frame.height - frame.bottom
 
 
@@ -156,18 +159,73 @@ def test_no_mark_lies_outside_the_drawing() -> None:
             assert 0 <= float(node.get("cx") or node.get("x") or -1) <= frame.width
 
 
-def test_many_runs_are_reduced_but_new_bests_stay_links() -> None:
-    """Beyond 500 runs there is one path per shape, a band instead of whiskers, and a link for each record."""
-    many = [mark(20 + place / 100 - place % 3, "rejected" if place % 7 == 3 else "kept") for place in range(5_000)]
+def columns(picture: ET.Element) -> list[tuple[float, float]]:
+    """Return the left and right edges of what can be hit in a chart's links, in their order."""
+    found = [link.find("rect[@class='hit']") for link in picture.iter("a")]
+    return [
+        (float(hit.get("x", "")), float(hit.get("x", "")) + float(hit.get("width", "")))
+        for hit in found
+        if hit is not None
+    ]
+
+
+@pytest.mark.parametrize("frame", [WIDE, NARROW])
+def test_every_link_can_be_hit_in_a_column_of_its_own(frame: Frame) -> None:
+    """Columns are as high as the plot, do not overlap, and hold their own mark; a lone one is 24 pixels wide."""
+    some = [mark(60 + place, href="" if place % 5 == 3 else f"https://x--y.z/{place}") for place in range(20)]
+    picture = drawn(some, frame=frame)
+    edges = columns(picture)
+    assert len(edges) == 16
+    for (_, right), (left, _) in itertools.pairwise(edges):
+        assert right <= left + 0.1
+    for link, (left, right) in zip(picture.iter("a"), edges, strict=True):
+        dot = link.find("circle[@class='mark kept']")
+        assert dot is not None
+        assert left <= float(dot.get("cx", "")) <= right
+    ((left, right),) = columns(drawn([mark(60, "rejected", href=""), mark(61), mark(62, "rejected", href="")]))
+    assert right - left == 24
+
+
+def test_a_thousand_runs_are_columns_that_lead_to_the_tables() -> None:
+    """Beyond 100 runs there is one path per shape, a band instead of whiskers, and links that are wide enough."""
+    many = [
+        mark(20 + place / 100 - place % 3, "rejected" if place % 7 == 3 else "kept", row=f"../#run-{place}")
+        for place in range(5_000)
+    ]
     picture = drawn(many)
     assert len(classes(picture, "rejected")) == 1
     assert len(classes(picture, "band")) == 1
     assert not classes(picture, "whisker")
+    links = list(picture.iter("a"))
+    assert links[-1].get("href") == "../#run-4999"
+    assert "kept, best" in links[-1].findtext("title", "")
+    assert min(right - left for left, right in columns(picture)) >= COLUMN - 0.1
     few = [mark(50 - place / 100) for place in range(FULL_DETAIL + 1)]
-    assert len(list(drawn(few).iter("a"))) == 1
+    assert not list(drawn(few).iter("a"))
     assert len(list(drawn(few[:-1]).iter("a"))) == FULL_DETAIL
     crowd = [mark(70 - place % 9 - place / 200, "rejected" if place % 4 else "kept") for place in range(10_000)]
     assert len(gzip.compress(ET.tostring(drawn(crowd)))) < 20_000
+
+
+def test_what_happened_between_runs_is_marked_below_them() -> None:
+    """A wedge before the run where something else begins, and an arrow from the run that was left to the older one."""
+    happened = [Event("model", 2, "other model"), Event("suite", 1, "new suite"), Event("rollback", 3, "back", -1)]
+    picture = trend(
+        [mark(60 + place) for place in range(4)],
+        WIDE,
+        name="t",
+        title="Title",
+        description="Words",
+        threshold=None,
+        events=happened,
+    )
+    found = {node.get("class"): node for node in classes(ET.fromstring(picture), "event")}  # noqa: S314 - our own
+    assert {kind.split()[1]: node.findtext("title") for kind, node in found.items() if kind} == {
+        "model": "other model",
+        "suite": "new suite",
+        "rollback": "back",
+    }
+    assert f"H{WIDE.left}m" in found["event rollback"].get("d", "")
 
 
 def test_one_run_and_none() -> None:

@@ -45,7 +45,7 @@ def test_a_rejected_run_has_a_page_with_its_reasons_its_losses_and_its_wrong_ans
     site = build(source(taught))
     for name, root in (("index.html", "./"), ("history/index.html", "../"), ("rejected/index.html", "../")):
         assert f'href="{root}{path}"' in site[name].decode(), name
-    assert "1 run rejected since the last kept run: 1 with a page" in site["rejected/index.html"].decode()
+    assert "1 run was rejected since the last kept run. The links lead" in site["rejected/index.html"].decode()
 
 
 def test_two_rejected_runs_of_one_commit_have_a_page_each(taught: Path) -> None:

@@ -419,7 +419,7 @@ def add_lessons(folder: Path) -> Path:
         who="Ada Example",
         why="Answers were too terse",
     )
-    (ledger / "history.json").write_bytes(canonical_json(msgspec.structs.replace(history, rollbacks=[back])))
+    write_history(folder, msgspec.structs.replace(history, rollbacks=[back]))
     return folder
 
 
@@ -445,6 +445,8 @@ def own_line(shown: Record) -> HistoryLine:
             n=suite.problems,
             k=suite.samples,
             suite=suite.sha256,
+            tokens=172.0,
+            latency=item.latency.p50,
         )
         for item, suite in zip(shown.results, shown.suites, strict=True)
     }

@@ -7,13 +7,14 @@ shape, by its colour and by its title. Kept marks are links. A group with a titl
 
 from __future__ import annotations
 
+import itertools
 import math
-import statistics
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from publisher.render import text
+from publisher.render import axis, text
+from publisher.render.axis import Axis
 from publisher.render.svg import element, markup, number, path
 
 if TYPE_CHECKING:
@@ -22,30 +23,16 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from publisher.render.marks import Event, Mark, Shape
+
 FULL_WHISKERS = 60
 """Above this many runs, single intervals give way to a band, in columns of four pixels."""
-FULL_DETAIL = 500
-"""Above this many runs, marks that are not kept become one path, without titles of their own."""
-FEWEST_FOR_OUTLIERS = 5
-"""With fewer runs nothing can be said to lie far off."""
-Shape = Literal["kept", "rejected", "inconclusive", "unreadable"]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """One run in the chart: its score and interval in points, what became of it, and what to say and link."""
-
-    score: float
-    low: float
-    high: float
-    shape: Shape
-    title: str
-    label: str
-    """The day, written below the chart."""
-    href: str = ""
-    own: bool = False
-    short: str = ""
-    """The commit, written below the chart in the place of a day that is the same for all."""
+FULL_DETAIL = 100
+"""Above this many runs a column of one run is too narrow to be hit: columns of many lead to the tables instead."""
+COLUMN = 24
+"""The width in pixels of such a column."""
+WIDEST_HIT = 24
+"""The width in pixels of the column around a single run that is its link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +45,7 @@ class Frame:
     left: int = 34
     right: int = 16
     top: int = 14
-    bottom: int = 30
+    bottom: int = 38
 
 
 WIDE = Frame("wide", 960, 300)
@@ -93,12 +80,13 @@ def trend(
     description: str,
     threshold: float | None,
     best_before: float | None = None,
+    events: Sequence[Event] = (),
 ) -> Markup:
     """Draw scores over runs, oldest left: the 95 % band, the best kept so far, the threshold and a mark per run.
 
     `best_before` is the best kept score of the runs that are older than `marks`, where there are such.
     """
-    low, high, step = _axis(*_shown(marks, threshold, best_before))
+    low, high, step = axis.of_scores(marks, threshold, best_before)
     scale = _Scale(frame, len(marks), low, high)
     base = f"{name}-{frame.name}"
     return markup(
@@ -111,6 +99,7 @@ def trend(
             *_threshold(scale, threshold),
             *_best(scale, marks, best_before),
             *_labels(scale, marks),
+            *_events(scale, events),
             *_beyond(scale, marks, threshold),
             *_marks(scale, marks),
             class_=f"chart chart-{frame.name}{'' if len(marks) <= FULL_DETAIL else ' chart-dense'}",
@@ -122,55 +111,18 @@ def trend(
     )
 
 
-def _shown(marks: Sequence[Mark], threshold: float | None, best: float | None) -> tuple[float, float]:
-    """Return the lowest and the highest value that the axis has to hold.
-
-    Usually that is everything. Where a few runs lie so far off that all others would share less than two thirds of the
-    height, they are left out. Far off is more than three times the spread of the middle half of the runs from that
-    half, which the outliers themselves hardly move (Tukey, Exploratory Data Analysis, 1977, "far out").
-    """
-    readable = [mark for mark in marks if mark.shape != "unreadable"]
-    extra = [value for value in (threshold, best) if value is not None]
-    every = [*extra, *(value for mark in readable for value in (mark.low, mark.high))] or [0.0, 100.0]
-    if len(readable) < FEWEST_FOR_OUTLIERS:
-        return min(every), max(every)
-    first, _, last = statistics.quantiles((mark.score for mark in readable), n=4, method="inclusive")
-    widths = sorted(mark.high - mark.low for mark in readable)
-    reach = 3 * max(last - first, widths[len(widths) // 2], 1.0)
-    near = [mark for mark in readable if mark.own or first - reach <= mark.score <= last + reach]
-    core = [value for mark in near for value in (mark.low, mark.high)]
-    core += [value for value in extra if first - reach <= value <= last + reach]
-    if max(core) - min(core) < (max(every) - min(every)) * 2 / 3:
-        return min(core), max(core)
-    return min(every), max(every)
-
-
-def _axis(lowest: float, highest: float) -> tuple[float, float, float]:
-    """Return the ends of the vertical axis and the step of its ticks, on round numbers within 0 to 100."""
-    low, high = max(0.0, lowest), min(100.0, highest)
-    step = next((size for size in (1, 2, 5, 10) if (high - low) / size <= 5), 20)
-    low, high = math.floor(low / step) * step, math.ceil(high / step) * step
-    return (low, high, step) if high > low else (max(0, low - step), min(100, low + step), step)
-
-
 def _beyond(scale: _Scale, marks: Sequence[Mark], threshold: float | None) -> list[Element]:
-    """Say what lies outside the axis, in a corner on the side where it would be; its marks stand on the edge."""
-    scores = [mark.score for mark in marks if mark.shape != "unreadable"]
+    """Break the axis on each side where something lies outside it, and say there what; its marks stand on the edge."""
     nodes = []
-    for side, count, gate, y in (
-        ("above", sum(score > scale.high for score in scores), (threshold or 0.0) > scale.high, scale.frame.top - 3),
-        (
-            "below",
-            sum(score < scale.low for score in scores),
-            threshold is not None and threshold < scale.low,
-            scale.frame.height - scale.frame.bottom - 5,
-        ),
-    ):
-        parts = [text.plural(count, "run")] if count else []
-        parts += [f"the gate at {text.points(threshold or 0.0)}"] if gate else []
-        if parts:
-            words = f"{' and '.join(parts)} {side} this scale"
-            nodes.append(element("text", words, class_="beyond", x=scale.frame.width - scale.frame.right, y=y))
+    bottom = scale.frame.height - scale.frame.bottom
+    for side in axis.beyond(Axis(scale.low, scale.high, 1), marks, threshold):
+        above = side.side == "above"
+        words = axis.beyond_words(side, threshold)
+        y = scale.frame.top - 3 if above else bottom - 5
+        nodes.append(element("text", words, class_="beyond", x=scale.frame.width - scale.frame.right, y=y))
+        edge = scale.frame.top if above else bottom
+        zigzag = f"M{number(scale.frame.left)} {number(edge - 7)}l-5 3l10 4l-10 4l5 3"
+        nodes.append(element("path", class_="break", d=zigzag))
     return nodes
 
 
@@ -251,21 +203,51 @@ def _inside(scale: _Scale, place: int) -> float:
     return min(max(scale.x(place), 36.0), scale.frame.width - 36.0)
 
 
+def _events(scale: _Scale, events: Sequence[Event]) -> list[Element]:
+    """Draw what happened below the plot: a wedge where something else begins, an arrow for a way back."""
+    y = scale.frame.height - scale.frame.bottom + 8
+    nodes = []
+    for event in events:
+        if event.kind == "rollback":
+            left, right = (max(scale.x(place), float(scale.frame.left)) for place in (event.to, event.place))
+            data = f"M{number(right)} {number(y)}H{number(left)}m5 -3.5l-5 3.5l5 3.5"
+        else:
+            data = f"M{number(scale.x(event.place - 0.5))} {number(y - 5)}l4.5 9h-9Z"
+        nodes.append(element("path", element("title", event.title), class_=f"event {event.kind}", d=data))
+    return nodes
+
+
 def _marks(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
-    """Draw the marks, links last so that they lie on top and come in reading order."""
+    """Draw the marks: links in reading order, then the others, whose titles a link's column would cover.
+
+    Each link can be hit anywhere in its column, from half-way to the link before to half-way to the next one.
+    """
     places = [(scale.x(place), mark) for place, mark in enumerate(marks)]
     if len(marks) > FULL_DETAIL:
         return _overview(scale, places)
-    rest = [
-        element("path", element("title", mark.title), class_=f"mark {mark.shape}", d=_shape(scale, x, mark))
-        for x, mark in places
-        if mark.shape != "kept"
-    ]
-    return rest + [_kept(scale, x, mark) for x, mark in places if mark.shape == "kept"]
+    linked = [(x, mark) for x, mark in places if mark.href]
+    middles = [(a + b) / 2 for (a, _), (b, _) in itertools.pairwise(linked)]
+    links = []
+    for (x, mark), before, after in zip(linked, [-math.inf, *middles], [*middles, math.inf], strict=False):
+        hit = _column(scale, max(before, x - WIDEST_HIT / 2), min(after, x + WIDEST_HIT / 2))
+        title = element("title", mark.title)
+        links.append(element("a", title, hit, *_mark(scale, x, mark), href=mark.href))
+    others = [element("g", element("title", mark.title), *_mark(scale, x, mark)) for x, mark in places if not mark.href]
+    return links + others
+
+
+def _column(scale: _Scale, left: float, right: float) -> Element:
+    """Return what can be hit between two places: a column of the plot's whole height."""
+    left, right = max(left, float(scale.frame.left)), min(right, float(scale.frame.width - scale.frame.right))
+    height = scale.frame.height - scale.frame.top - scale.frame.bottom
+    return element("rect", class_="hit", x=left, y=scale.frame.top, width=max(0.0, right - left), height=height)
 
 
 def _overview(scale: _Scale, places: Sequence[tuple[float, Mark]]) -> list[Element]:
-    """Draw too many marks for one element each: a path per shape, a dot per cell, a link for each new best only."""
+    """Draw too many marks for one element each: a path per shape, a dot per cell, and a dot for each new best.
+
+    Columns of many runs lead to the newest of them in the tables: a single run could not be hit.
+    """
     chosen: list[tuple[float, Mark]] = []
     best = -math.inf
     for x, mark in places:
@@ -278,7 +260,33 @@ def _overview(scale: _Scale, places: Sequence[tuple[float, Mark]]) -> list[Eleme
         y = scale.y(max(mark.score, scale.low))
         shapes.setdefault(mark.shape, {})[_speck(_snapped(x), _snapped(y), mark.shape)] = None
     paths = [element("path", class_=f"mark {shape}", d="".join(shapes[shape])) for shape in sorted(shapes)]
-    return paths + [_kept(scale, x, mark, radius=3.5) for x, mark in chosen]
+    radius = 3.5 if scale.frame is WIDE else 2.5
+    dots = [node for x, mark in chosen for node in _mark(scale, x, mark, radius=radius)]
+    return paths + dots + _columns(scale, places)
+
+
+def _columns(scale: _Scale, places: Sequence[tuple[float, Mark]]) -> list[Element]:
+    """Return a column for each `COLUMN` pixels of the plot, which says what its runs came to and leads to them."""
+    left = scale.frame.left
+    width = (scale.frame.width - left - scale.frame.right) / max(
+        1, (scale.frame.width - left - scale.frame.right) // COLUMN
+    )
+    nodes = []
+    for column, group in groupby(places, key=lambda item: int((item[0] - left) / width)):
+        runs = [mark for _, mark in group]
+        hit = _column(scale, left + column * width, left + (column + 1) * width)
+        title = element("title", _in_words(runs))
+        row = next((mark.row for mark in reversed(runs) if mark.row), "")
+        nodes.append(element("a", title, hit, href=row) if row else element("g", title, hit))
+    return nodes
+
+
+def _in_words(runs: Sequence[Mark]) -> str:
+    """Return when some runs were, what became of them, and the best that was kept."""
+    kept = [mark.score for mark in runs if mark.shape == "kept"]
+    days = list(dict.fromkeys([runs[0].label, runs[-1].label]))
+    best = f", best {text.points(max(kept))}" if kept else ""
+    return f"{' to '.join(days)}: {text.plural(len(runs), 'run')}, {text.count(len(kept))} kept{best}"
 
 
 def _snapped(pixel: float) -> float:
@@ -295,20 +303,17 @@ def _speck(x: float, y: float, shape: Shape) -> str:
     return f"M{number(x)} {number(y - 3)}l3 3l-3 3l-3 -3Z"
 
 
-def _kept(scale: _Scale, x: float, mark: Mark, *, radius: float = 4.5) -> Element:
-    """Draw a kept run: a dot that links to its snapshot, with a ring where it is the one being shown."""
+def _mark(scale: _Scale, x: float, mark: Mark, *, radius: float = 4.5) -> list[Element]:
+    """Draw a run: a dot where it was kept, with a ring where it is the one being shown, else its own shape."""
+    if mark.shape != "kept":
+        return [element("path", class_=f"mark {mark.shape}", d=_shape(scale, x, mark))]
     y = scale.y(mark.score)
-    parts = [
-        element("title", mark.title),
-        element("circle", class_="hit", cx=x, cy=y, r=12),
-        element("circle", class_="ring", cx=x, cy=y, r=8) if mark.own else None,
-        element("circle", class_="mark kept", cx=x, cy=y, r=radius),
-    ]
-    return element("a", *parts, href=mark.href) if mark.href else element("g", *parts)
+    ring = [element("circle", class_="ring", cx=x, cy=y, r=8)] if mark.own else []
+    return [*ring, element("circle", class_="mark kept", cx=x, cy=y, r=radius)]
 
 
 def _shape(scale: _Scale, x: float, mark: Mark) -> str:
-    """Return the path of a mark without a link: a cross, a diamond, or a stone on the ground."""
+    """Return the path of a mark that is no dot: a cross, a diamond, or a stone on the ground."""
     y = scale.y(mark.score)
     if mark.shape == "rejected":
         return f"M{number(x - 4)} {number(y - 4)}l8 8m-8 0l8 -8"

@@ -10,9 +10,9 @@ from publisher.render.beside import MOST_ROWS, suite_row, turn_rows
 from publisher.render.identity import facts, pinning, reproducing
 from publisher.render.lessons import MOST_LISTED, listed
 from publisher.render.parts import Draft
-from publisher.render.runs import chart
 from publisher.render.suites import basis, gauge, suite_view
 from publisher.render.tables import WITHIN_NOISE, differences, history_rows
+from publisher.render.trend import chart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
     from publisher.render.lessons import LessonRow
     from publisher.render.parts import Command, Facts
-    from publisher.render.runs import ChartView
     from publisher.render.suites import SuiteView
     from publisher.render.tables import HistoryRow
+    from publisher.render.trend import ChartView
     from publisher.schema import RuleResult
 
 RECENT_ROWS = 12
@@ -64,7 +64,8 @@ class HomeView:
     threshold: str
     verdict: str
     change: str
-    """Against the previous kept snapshot; empty where there is none."""
+    """Against the previous kept snapshot, with its interval or error; empty where there is none."""
+    change_href: str
     meaning: str
     noisy: bool
     """Whether a difference is within the noise, which the page then explains."""
@@ -107,7 +108,7 @@ def home(snapshot: Snapshot) -> HomeView:
     lines = snapshot.history.lines[::-1]
     rules = snapshot.verdict.rules
     changes = differences(snapshot)
-    _, change, error, _, meaning = changes[0] if changes else ("",) * 5
+    _, change, error, href, meaning = changes[0] if changes else ("",) * 5
     beside = snapshot.report.baseline if snapshot.report else []
     turned = [row for suite in beside for row in turn_rows(suite)]
     taught = listed(snapshot)
@@ -125,11 +126,12 @@ def home(snapshot: Snapshot) -> HomeView:
         gauge=gauge(result, limit),
         threshold="" if limit is None else text.points(limit),
         verdict=snapshot.word,
-        change=f"{change} {error}" if error.startswith("±") else change,
+        change=f"{change} {error}".strip(),
+        change_href=href,
         meaning=meaning,
         noisy=any(said == WITHIN_NOISE for *_, said in changes),
         summary=f"{passed} of {text.plural(len(rules), 'rule')} passed" if rules else "no rules",
-        changes=tuple(changes),
+        changes=tuple(changes[1:]),
         suites=tuple(suite_view(snapshot, item) for item in record.results),
         rules=tuple(_rule(snapshot, rule) for rule in rules),
         baseline=tuple(suite_row(suite) for suite in beside),
@@ -138,7 +140,7 @@ def home(snapshot: Snapshot) -> HomeView:
         turned_more=f"{text.plural(more, 'more problem')} turned." if more else "",
         unseen=tuple(_unseen(snapshot)),
         compares=any(rule.difference is not None for rule in rules),
-        chart=chart(snapshot),
+        chart=chart(snapshot, "./"),
         history=tuple(history_rows(snapshot, lines[:RECENT_ROWS])),
         history_more=max(0, len(lines) - RECENT_ROWS),
         lessons=tuple(taught[:MOST_LISTED]),

@@ -185,7 +185,7 @@ def _figure(metric: MetricValue) -> str:
 def basis(snapshot: Snapshot, result: SuiteResult) -> str:
     """Return how many answers a score rests on, in words."""
     suite = snapshot.identity(result.suite)
-    return f"{text.plural(suite.problems, 'problem')} × {text.plural(suite.samples, 'sample')}"
+    return f"{text.plural(suite.problems, 'problem')}, {text.plural(suite.samples, 'sample')} each"
 
 
 def gauge(result: SuiteResult, limit: float | None = None, *, titled: bool = True) -> Markup:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from publisher.render import figures, text
 from publisher.render.beside import MEANINGS
-from publisher.render.charts import Mark, Shape
 from publisher.render.lessons import addresses
+from publisher.render.marks import Mark, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
     from publisher.schema import HistoryLine, HistoryScore, SuiteComparison
 
+Drawn = tuple["HistoryLine", "HistoryScore | None"]
+"""A run that a chart draws, with its score on the headline suite."""
 Z95 = 1.959964
 WITHIN_NOISE = MEANINGS["noise"]
 
@@ -82,6 +84,11 @@ def permanent(snapshot: Snapshot, line: HistoryLine) -> str:
     return "" if line.pruned or line.taken_down or line.given_up else text.address(line.address)
 
 
+def anchor(run_id: str) -> str:
+    """Return the name of a run's row, which stands in addresses."""
+    return f"run-{text.line(run_id, 120)}".replace(" ", "-")
+
+
 def history_rows(snapshot: Snapshot, lines: Iterable[HistoryLine]) -> list[HistoryRow]:
     """Return table rows for `lines`, in their order."""
     lessons = {line.run_id: path for line, path in addresses(snapshot)}
@@ -98,7 +105,7 @@ def _row(snapshot: Snapshot, line: HistoryLine, lesson: str) -> HistoryRow:
         if name != suite
     ]
     return HistoryRow(
-        anchor=f"run-{text.line(line.run_id, 120)}".replace(" ", "-"),
+        anchor=anchor(line.run_id),
         date=text.date(line.started),
         machine_date=text.machine_time(line.started),
         short=text.line(line.commit[:12]),
@@ -136,34 +143,36 @@ def _basis(snapshot: Snapshot, line: HistoryLine) -> str:
     if score is None:
         return ""
     other = "" if snapshot.score(line) else ", another suite version"
-    return f"{text.plural(score.n, 'problem')} × {text.plural(score.k, 'sample')}{other}"
+    return f"{text.plural(score.n, 'problem')}, {text.plural(score.k, 'sample')} each{other}"
 
 
 _SHAPES: dict[str, Shape] = {"kept": "kept", "rejected": "rejected", "unreadable": "unreadable"}
 
 
 @functools.lru_cache(maxsize=1)
-def marks(snapshot: Snapshot) -> list[Mark]:
-    """Return a mark for each run of this tier on this version of the headline suite, and for each tombstone."""
+def drawn(snapshot: Snapshot) -> list[Drawn]:
+    """Return the runs that a chart draws: of this tier on this version of the headline suite, and each tombstone."""
     found = ((line, snapshot.score(line)) for line in snapshot.history.lines if line.tier == snapshot.record.tier)
     # An unchanged run is its snapshot's mark once more.
-    drawn = ((line, score) for line, score in found if line.verdict not in {"unchanged", "passed"})
-    return [_mark(snapshot, line, score) for line, score in drawn if score is not None or line.verdict == "unreadable"]
+    of_tier = ((line, score) for line, score in found if line.verdict not in {"unchanged", "passed"})
+    return [(line, score) for line, score in of_tier if score is not None or line.verdict == "unreadable"]
 
 
-def _mark(snapshot: Snapshot, line: HistoryLine, score: HistoryScore | None) -> Mark:
+def mark_of(
+    snapshot: Snapshot, line: HistoryLine, score: HistoryScore | None, *, lesson: str = "", row: str = ""
+) -> Mark:
+    """Return a run's mark; `lesson` is the page of a rejected one, `row` its line in the tables."""
     short, when = text.line(line.commit[:12]), text.date(line.started)
     if score is None:
-        return Mark(
-            0.0, 0.0, 0.0, "unreadable", f"{short}, {when}: the run's files cannot be read", when, short=short[:7]
-        )
+        title = f"{short}, {when}: the run's files cannot be read"
+        return Mark(0.0, 0.0, 0.0, "unreadable", title, when, short=short[:7], row=row)
     figures = f"{text.points(score.score)} ± {text.points(score.stderr)}, 95 % {text.interval(score.low, score.high)}"
     subject = text.line(line.subject, 60)
     shape = _SHAPES.get(line.verdict, "inconclusive")
     title = f"{short}, {when}: {figures}, {line.verdict}{f' ({subject})' if subject else ''}"
     own = line.run_id == snapshot.record.run_id
-    href = permanent(snapshot, line) if line.verdict == "kept" else ""
-    return Mark(score.score, score.low, score.high, shape, title, when, href, own, short[:7])
+    href = permanent(snapshot, line) if line.verdict == "kept" else lesson
+    return Mark(score.score, score.low, score.high, shape, title, when, href, own, short[:7], row)
 
 
 def runs_in_words(drawn: Sequence[Mark]) -> str:

@@ -1,0 +1,195 @@
+"""The chart of the headline's score over runs: which runs it shows at which width, and the words that go with it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from publisher.render import axis, charts, text
+from publisher.render.lessons import addresses
+from publisher.render.marks import Event
+from publisher.render.multiples import panels
+from publisher.render.tables import anchor, drawn, mark_of, runs_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from markupsafe import Markup
+
+    from publisher.render.gather import Snapshot
+    from publisher.render.marks import Mark
+    from publisher.render.multiples import Panel
+    from publisher.render.tables import Drawn
+
+FEWEST_MARKS = 2
+"""A single dot is no chart: the pages say in words that this is the first run."""
+RECENT_MARKS = charts.FULL_DETAIL
+NARROW_MARKS = 24
+ROWS_PER_PAGE = 150
+MOST_ROWS = 1_500
+"""Runs in the tables at most, so that a build costs the same however long the history is."""
+WEDGE = 16
+"""Pixels that a change of the model needs; where there are more of them, only their number is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A chart at one width: what it says and what its legend has to explain."""
+
+    picture: Markup
+    caption: str
+    shapes: frozenset[str]
+    """What is drawn of a run: `kept`, `rejected`, `inconclusive`, `unreadable`."""
+    events: frozenset[str]
+    """What is marked between runs: `model`, `suite`, `rollback`."""
+    threshold: bool
+    band: bool
+    """Whether intervals are a band and not a bar per run."""
+    dense: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChartView:
+    """A chart in two sizes, what it leaves out, and small charts of the other figures below it."""
+
+    wide: Drawing
+    narrow: Drawing
+    note: str
+    panels: tuple[Panel, ...]
+
+
+def chart(snapshot: Snapshot, root: str, most: int = RECENT_MARKS, name: str = "recent") -> ChartView | None:
+    """Return the chart of the newest `most` runs of this tier on the headline suite; None for a single run or none.
+
+    `root` leads from the page to the site's root, and `name` tells two charts on one page apart. The phone's variant
+    shows the newest few runs of the recent ones.
+    """
+    lines = drawn(snapshot)
+    if len(lines) < FEWEST_MARKS:
+        return None
+    recent = name == "recent"
+    same = sum(line.verdict == "unchanged" for line in snapshot.history.lines)
+    others = len(snapshot.history.lines) - len(lines) - same
+    notes = [f"{text.plural(same, 'run')} that measured the same as a snapshot left out."] if same else []
+    notes += [f"{text.plural(others, 'run')} of other tiers or suite versions left out."] if others else []
+    return ChartView(
+        wide=_drawing(snapshot, lines, root, most, charts.WIDE, name),
+        narrow=_drawing(snapshot, lines, root, NARROW_MARKS if recent else most, charts.NARROW, name),
+        note=" ".join(notes),
+        panels=tuple(panels(snapshot, [line for line, _ in lines[-most:]])) if recent else (),
+    )
+
+
+def _drawing(
+    snapshot: Snapshot, lines: Sequence[Drawn], root: str, most: int, frame: charts.Frame, name: str
+) -> Drawing:
+    """Return the chart of the newest `most` of the lines."""
+    older, shown = lines[:-most], lines[-most:]
+    dense = len(shown) > charts.FULL_DETAIL
+    lessons = {line.run_id: root + path for line, path in addresses(snapshot)}
+    rows = _rows(snapshot, root) if dense else {}
+    marks = [
+        mark_of(snapshot, line, score, lesson=lessons.get(line.run_id, ""), row=rows.get(line.run_id, ""))
+        for line, score in shown
+    ]
+    best = max((score.score for line, score in older if score and line.verdict == "kept"), default=None)
+    events = list(_events(snapshot, lines, len(shown)))
+    models = sum(event.kind == "model" for event in events)
+    if crowded := models > frame.width // WEDGE:
+        events = [event for event in events if event.kind != "model"]
+    limit = snapshot.threshold
+    parts = [
+        f"{snapshot.headline.suite}: score of {runs_in_words(marks)}{_dates(marks)}.",
+        _scale(marks, limit, best),
+        f"The model changed {text.count(models)} times, too often to be marked." if crowded else "",
+    ]
+    picture = charts.trend(
+        marks,
+        frame,
+        name=name,
+        title=f"{snapshot.headline.suite}: score of {runs_in_words(marks)}",
+        description=f"Points with 95 % intervals, oldest left. Latest: {marks[-1].title}. The table has the figures.",
+        threshold=limit,
+        best_before=best,
+        events=events,
+    )
+    return Drawing(
+        picture=picture,
+        caption=" ".join(filter(None, parts)),
+        shapes=frozenset(mark.shape for mark in marks),
+        events=frozenset(event.kind for event in events),
+        threshold=limit is not None,
+        band=len(shown) > charts.FULL_WHISKERS,
+        dense=dense,
+    )
+
+
+def _dates(marks: Sequence[Mark]) -> str:
+    """Return from when to when the runs are."""
+    first, last = marks[0].label, marks[-1].label
+    return f", {first} to {last}" if first != last else f", {last}"
+
+
+def _scale(marks: Sequence[Mark], threshold: float | None, best: float | None) -> str:
+    """Say which part of 0 to 100 the axis shows, and what lies outside it; empty where it shows everything."""
+    low, high, step = axis.of_scores(marks, threshold, best)
+    if (low, high) == (0, 100):
+        return ""
+    sides = axis.beyond(axis.Axis(low, high, step), marks, threshold)
+    beyond = f"; {', '.join(axis.beyond_words(side, threshold) for side in sides)}" if sides else ""
+    return f"The axis runs from {text.points(low, 0)} to {text.points(high, 0)} of 100 points{beyond}."
+
+
+def _rows(snapshot: Snapshot, root: str) -> dict[str, str]:
+    """Return where each run's line in the tables of the history is, by run id; the oldest have none."""
+    newest = snapshot.history.lines[: -MOST_ROWS - 1 : -1]
+    return {
+        line.run_id: f"{root}{page_of('history/', place)}#{anchor(line.run_id)}" for place, line in enumerate(newest)
+    }
+
+
+def page_of(path: str, place: int) -> str:
+    """Return the page of a list of runs, newest first, that has the run at a place."""
+    return numbered(path, place // ROWS_PER_PAGE + 1)
+
+
+def numbered(path: str, number: int) -> str:
+    """Return the path of a page of runs; the first has no number."""
+    return path if number == 1 else f"{path}{number}/"
+
+
+def _events(snapshot: Snapshot, lines: Sequence[Drawn], most: int) -> Iterator[Event]:
+    """Yield what happened between the newest `most` of the lines, by their places among these."""
+    start = len(lines) - most
+    yield from _suite_changes(snapshot, lines, start)
+    kept = [(place, line) for place, (line, _) in enumerate(lines) if line.verdict == "kept" and line.model]
+    for (_, before), (place, line) in itertools.pairwise(kept[-most - 1 :]):
+        if before.model != line.model and place >= start:
+            title = f"Another model file from {text.line(line.commit[:7])} on ({text.date(line.started)})"
+            yield Event("model", place - start, title)
+    places = {line.run_id: place for place, (line, _) in enumerate(lines[start:])} if snapshot.history.rollbacks else {}
+    for back in snapshot.history.rollbacks:
+        if back.previous in places:
+            ids = [
+                text.line(run_id.split("-")[1][:7]) if "-" in run_id else "" for run_id in (back.previous, back.run_id)
+            ]
+            why = f": {text.line(back.why, 120)}" if back.why else ""
+            title = f"Rolled back from {ids[0]} to {ids[1]}, {text.date(back.time)}{why}"
+            yield Event("rollback", places[back.previous], title, places.get(back.run_id, -1))
+
+
+def _suite_changes(snapshot: Snapshot, lines: Sequence[Drawn], start: int) -> Iterator[Event]:
+    """Yield where runs of another version of the suite, which the chart does not draw, lie before a run."""
+    places: Mapping[str, int] = {line.run_id: place for place, (line, score) in enumerate(lines) if score}
+    suite, others = snapshot.headline.suite, 0
+    for line in snapshot.history.lines:
+        if line.tier != snapshot.record.tier or suite not in line.scores:
+            continue
+        if line.run_id not in places:
+            others += line.verdict not in {"unchanged", "passed"}
+            continue
+        if others and places[line.run_id] >= start:
+            title = f"A new version of {suite} from here on: {text.plural(others, 'run')} before it left out"
+            yield Event("suite", places[line.run_id] - start, title)
+        others = 0
