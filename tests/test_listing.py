@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 
 from publisher.ledger import history
 from publisher.ledger.history import Run
@@ -13,6 +16,7 @@ from tests import made
 from tests.shelf import Shelf, shelf
 
 RUN = "20261120T201133Z-0123456789ab-full"
+SCHEMA = Path(__file__).parent / "schemas" / "log.json"
 LINE = made.line(RUN, 75.0, subject="Change", snapshot="snapshot-0123456789ab")
 RECEIPT = Receipt(
     run_id=RUN,
@@ -64,6 +68,8 @@ def test_live_and_pinned_are_said() -> None:
     assert state_words(run, Shown(live=RUN)) == "● live"
     assert state_words(run, Shown(pins={RUN: ["math"]})) == "✓ pinned"
     assert state_words(run, Shown(live=RUN, pins={RUN: ["math"]})) == "● live, pinned"
+    assert state_words(run, Shown(live=RUN, pins={RUN: ["math"]}, locked=True)) == "● live, pinned, locked"
+    assert state_words(run, Shown(pins={RUN: ["math"]}, locked=True)) == "✓ pinned"
 
 
 def test_the_table_fits_80_columns_whatever_the_ledger_says() -> None:
@@ -73,11 +79,12 @@ def test_the_table_fits_80_columns_whatever_the_ledger_says() -> None:
         Run(line(subject=hostile, tier="t" * 60, verdict="rejected", why=hostile)),
         Run(line(subject=hostile), last_receipt=RECEIPT),
     ]
-    shown = Shown(live=RUN, pins={RUN: ["math"]})
-    text = runs_table(runs, shown)
+    shown = Shown(live=RUN, pins={RUN: ["math"]}, locked=True)
+    text = runs_table(runs, shown, headline="h" * 60)
     assert max(map(len, text.splitlines())) <= 80, text
     assert not any(ord(letter) < 32 for letter in text.replace("\n", ""))
-    assert RECEIPT.address in runs_table(runs, shown, addresses=True)
+    listed = runs_table(runs, shown, addresses=True).splitlines()
+    assert listed[listed.index(f"  {RECEIPT.address}") + 1] == "  pinned: math"
 
 
 def test_a_score_on_another_version_of_a_suite_is_marked() -> None:
@@ -89,6 +96,29 @@ def test_a_score_on_another_version_of_a_suite_is_marked() -> None:
     assert [f"{score.stderr:.1f}*" in row for row in rows if RUN.split("-")[1] in row] == [True, False]
     assert rows[-1].startswith("* another version")
     assert "*" not in runs_table([new], Shown())
+
+
+def test_the_headline_suite_is_listed_where_a_run_has_it() -> None:
+    """Whatever the order of its suites; a run that did not measure it shows another one, marked as such."""
+    (score,) = LINE.scores.values()
+    second = msgspec.structs.replace(score, score=12.0)
+    rows = runs_table(
+        [Run(LINE), Run(line(scores={"s": score, "head": second}))], Shown(), headline="head"
+    ).splitlines()
+    assert "head " in rows[0]
+    assert f"{score.score:.1f} ± {score.stderr:.1f}†" in rows[2]
+    assert f"12.0 ± {score.stderr:.1f} " in rows[3]
+    assert rows[-1].startswith("† of the run's first suite")
+
+
+def test_the_form_of_json_is_published_and_stays(on: Shelf) -> None:
+    """What `log --json` prints is what `publisher schema log` says, and that is the file beside this test."""
+    text = on.user.run("schema", "log").out
+    assert text == SCHEMA.read_text(encoding="utf-8"), "a change of --json: write it into the changelog, and this file"
+    for command in ("log", "snapshots"):
+        Draft202012Validator(json.loads(text)).validate(on.user.run(command, "--json").json)
+    required = json.loads(text)["$defs"]["ListedRun"]["required"]
+    assert {"run_id", "state", "live", "locked", "pins", "ended", "receipt"} <= set(required)
 
 
 @pytest.fixture(name="on", scope="module")
@@ -151,6 +181,9 @@ def test_live_says_whether_it_is_locked(on: Shelf) -> None:
     assert "not locked" in on.user.run("live").out
     on.netlify.lock(receipt.deploy_id)
     assert on.user.run("live", "--json").json["locked"] is True
+    assert "● live, locked" in on.user.run("log").out
+    assert [one["locked"] for one in on.user.run("log", "--json", "--state", "locked").json] == [True]
+    assert "locked" not in on.user.run("log", NETLIFY_API_URL="http://127.0.0.1:9").out
     assert on.user.run("live", "--unlock").out.splitlines()[-1].startswith("not locked")
     assert "not known" in on.user.run("live", NETLIFY_AUTH_TOKEN="").out
 

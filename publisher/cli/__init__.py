@@ -13,6 +13,7 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from publisher import __version__
 from publisher.cli import terminal
@@ -60,6 +61,7 @@ COMMANDS = {
     "serve": "Run a Netlify-compatible host on this machine.",
     "hooks": "Measure each commit in the background and gate each push.",
     "schema": "Print the JSON Schema of publisher.toml, for editors.",
+    "completion": "Print what makes bash, zsh or fish complete commands and options.",
     "init": "Write the files that a repository needs to be published.",
 }
 INTERRUPTED = 130
@@ -89,6 +91,11 @@ class _Lazy(click.Group):
         module = importlib.import_module(f"publisher.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands by their names, without importing any, and options."""
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         with formatter.section("Commands"):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 VERDICTS = (*get_args(VerdictWord), "unreadable")
 _OPTIONS = (
-    click.option("--suite", help="Only runs of this suite, with its score (default: each run's first suite)."),
+    click.option("--suite", help="Only runs of this suite, with its score (default: the headline suite's)."),
     click.option("--tier", help="Only runs of this tier."),
     click.option("--verdict", type=click.Choice(VERDICTS), help="Only runs with this verdict."),
     click.option("--state", type=click.Choice(STATES), help="Only runs in this state."),

@@ -50,8 +50,9 @@ def command(ctx: click.Context, unlock: bool, as_json: bool) -> None:
     if as_json:
         echo_json({**msgspec.to_builtins(move), "locked": locked})
         return
-    who = f" by {move.who}" if move.who else ""
-    echo(one_line(f"{move.snapshot} since {move.time}{who}: {move.why}", 1000))
+    echo(one_line(f"{move.snapshot} since {move.time}", 200))
+    who = move.who or "somebody"
+    echo(f"  {one_line(f'by {who}: {move.why}', 1000)}")
     echo(LOCKS[locked] + (f": {why}" if why else ""))
 
 

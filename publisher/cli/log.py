@@ -8,7 +8,7 @@ from publisher.cli.filters import filter_options
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.publishing.filters import Filters, chosen
-from publisher.publishing.listing import Shown, run_json, runs_table
+from publisher.publishing.listing import Shown, headline_of, run_json, runs_table
 
 
 @click.command("log")
@@ -18,7 +18,7 @@ from publisher.publishing.listing import Shown, run_json, runs_table
 def command(ctx: click.Context, /, as_json: bool, **by: str | None) -> None:
     """List every run in the ledger, oldest first, with its score and its state, and below it why it is not published.
 
-    States: live, pinned or published; unfinished (kept, but not published to the end); rejected, inconclusive;
+    States: live (locked), pinned or published; unfinished (kept, but not published to the end); rejected, inconclusive;
     given up, pruned or taken down; unreadable. An asterisk marks a score on another version of the suite.
     """
     project = open_project(ctx)
@@ -28,6 +28,6 @@ def command(ctx: click.Context, /, as_json: bool, **by: str | None) -> None:
     if as_json:
         echo_json([run_json(run, shown) for run in runs])
     elif runs:
-        echo(runs_table(runs, shown, headline=by["suite"] or ""))
+        echo(runs_table(runs, shown, headline=by["suite"] or headline_of(project)))
     else:
         echo("no run passes all of these filters" if every else "no runs yet: publisher publish")

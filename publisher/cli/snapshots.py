@@ -8,7 +8,7 @@ from publisher.cli.filters import filter_options
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.publishing.filters import Filters, chosen
-from publisher.publishing.listing import Shown, run_json, runs_table
+from publisher.publishing.listing import Shown, headline_of, run_json, runs_table
 
 
 @click.command("snapshots")
@@ -25,7 +25,7 @@ def command(ctx: click.Context, /, as_json: bool, **by: str | None) -> None:
     if as_json:
         echo_json([run_json(run, shown) for run in runs])
     elif runs:
-        echo(runs_table(runs, shown, headline=by["suite"] or "", addresses=True))
+        echo(runs_table(runs, shown, headline=by["suite"] or headline_of(project), addresses=True))
     else:
         echo(
             "no snapshot passes all of these filters"
