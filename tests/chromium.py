@@ -31,7 +31,10 @@ _FLAGS = (
 
 
 class Browser:
-    """One page of a running Chromium. `complaints` collects console errors, blocked loads and dialogs."""
+    """One page of a running Chromium.
+
+    `complaints` collects console errors, blocked loads and dialogs, and `requests` the addresses that were asked for.
+    """
 
     def __init__(self, reading: int, writing: int) -> None:
         """Attach to a fresh page."""
@@ -41,6 +44,7 @@ class Browser:
         self._session = ""
         self.loaded = False
         self.complaints: list[str] = []
+        self.requests: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Log", "Runtime", "Network"):
@@ -76,6 +80,8 @@ class Browser:
             self.complaints.append(f"{said['entry']['level']}: {said['entry']['text']} {said['entry'].get('url', '')}")
         elif method == "Runtime.consoleAPICalled" and said["type"] in {"error", "warning"}:
             self.complaints.append(f"console: {said['args']}")
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(said["request"]["url"])
         elif method in {"Runtime.exceptionThrown", "Page.javascriptDialogOpening"}:
             self.complaints.append(f"{method}: {said}")
 

@@ -17,16 +17,30 @@ from typing import TYPE_CHECKING
 
 from tests.chromium import chromium
 from tests.site_check import sites, tools
+from tests.site_check.attacks import attacked
 from tests.site_check.crawl import Crawled, crawl
 from tests.site_check.finding import Row, table
 from tests.site_check.looks import Looker
+from tests.site_check.trying import tried
 from tests.trees import BRANCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MEASURED = ("", "samples/", "history/", "compare/")
-CHECKS = ("links", "html", "axe", "steady", "narrow", "keyboard", "noscript", "pictures", "lighthouse")
+CHECKS = (
+    "links",
+    "html",
+    "axe",
+    "steady",
+    "narrow",
+    "keyboard",
+    "noscript",
+    "pictures",
+    "attacks",
+    "try",
+    "lighthouse",
+)
 
 
 def main() -> int:
@@ -76,6 +90,10 @@ def _rows(host: sites.Host, wanted: set[str], pictures: Path, runs: int) -> Iter
         for name, look in looks.items():
             if name in wanted:
                 yield look(kinds)
+        if "try" in wanted:
+            yield tried(browser, f"{host.site}/try/")
+        if "attacks" in wanted:
+            yield attacked(browser)
     if "lighthouse" in wanted:
         yield from tools.lighthouse([site.start + path for site in crawled for path in MEASURED], runs)
 
