@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from publisher.render import figures, reading, text, whole
 from publisher.render.formulas import Formulas
+from publisher.render.language import named, say
 from publisher.render.material import site_folder
 from publisher.render.parts import Draft
 from publisher.render.reading import Reader
@@ -112,8 +113,10 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
     reader = Reader(Formulas(site_folder() / "vendor/temml/temml.min.js"), told)
     for result in snapshot.record.results:
         for view in answers_pages(snapshot, result, reader):
-            title = f"{result.suite}: answers" + (f", page {view.number}" if view.number > 1 else "")
-            yield Draft(view.path, title, "Every problem with the model's answers.", view)
+            title = say("%(suite)s: answers", suite=result.suite)
+            if view.number > 1:
+                title = say("%(suite)s: answers, page %(number)s", suite=result.suite, number=view.number)
+            yield Draft(view.path, title, say("Every problem with the model's answers."), view)
 
 
 def texts(snapshot: Snapshot) -> dict[str, Callable[[], bytes]]:
@@ -185,8 +188,10 @@ def _limit(snapshot: Snapshot, suite: str) -> int:
 
 def _span(first: int, last: int, problems: int) -> str:
     """Return which of how many problems a page shows."""
-    shown = f"{text.count(first)}{text.NONE}{text.count(last)} of " if last - first + 1 < problems else ""
-    return f"{shown}{text.plural(problems, 'problem')}"
+    every = text.plural(problems, "problem")
+    if last - first + 1 == problems:
+        return every
+    return say("%(first)s–%(last)s of %(every)s", first=text.count(first), last=text.count(last), every=every)
 
 
 def page_path(suite: str, page: int) -> str:
@@ -231,7 +236,7 @@ class _Show:
             kind=text.line(first.kind, 60),
             statement=self.reader.statement(visible(first.statement)) if self.public else Markup(),
             expected=text.line(first.expected, 200) if self.public else "",
-            right=first.outcome if len(samples) == 1 else f"{right} of {len(samples)} right",
+            right=named(first.outcome) if len(samples) == 1 else text.of_right(right, len(samples)),
             # Of a single answer its own outcome says more than a share of all or nothing.
             level=first.outcome if len(samples) == 1 and first.outcome in OUTCOMES else figures.level(share),
             answers=tuple(self.answer(sample, few=few) for sample in samples),
@@ -264,7 +269,7 @@ class _Show:
             folded=_folded(found, folded),
             head=head,
             tail=tail,
-            left_out=f"{text.plural(left_out, 'character')} left out" if left_out else "",
+            left_out=say("%(characters)s left out", characters=text.plural(left_out, "character")) if left_out else "",
             body=self.reader.answer(end, sample.outcome, wrong),
             loop=_loop(found),
             passage=text.line(found.loop, 200),
@@ -277,19 +282,26 @@ class _Show:
 def _folded(found: reading.Parts, folded: str) -> str:
     """Return what is folded away, with its length."""
     if not found.thought:
-        return f"What comes before: {text.plural(len(folded), 'character')}" if folded else ""
-    repeated = f", its last passage {text.count(found.thought_times)} times" if found.thought_times > 1 else ""
-    return f"Thinking: {text.plural(found.thought_size, 'character')}{repeated}"
+        return (
+            say("What comes before: %(characters)s", characters=text.plural(len(folded), "character")) if folded else ""
+        )
+    size = text.plural(found.thought_size, "character")
+    if found.thought_times == 1:
+        return say("Thinking: %(size)s", size=size)
+    times = text.count(found.thought_times)
+    return say("Thinking: %(size)s, its last passage %(times)s times", size=size, times=times)
 
 
 def _loop(found: reading.Parts) -> str:
     return (
-        f"Here the answer repeats one passage {text.count(found.times)} times; it is shown once." if found.loop else ""
+        say("Here the answer repeats one passage %(times)s times; it is shown once.", times=text.count(found.times))
+        if found.loop
+        else ""
     )
 
 
 def _first(sample: Sample) -> str:
-    return f"first after {text.duration(sample.prompt_time)}" if sample.prompt_time > 0 else ""
+    return say("first after %(time)s", time=text.duration(sample.prompt_time)) if sample.prompt_time > 0 else ""
 
 
 def _tile(suite: str, page: int, problem: ProblemView) -> Tile:

@@ -7,6 +7,7 @@ import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
 from publisher.render import text
+from publisher.render.language import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,5 +93,8 @@ def beyond(found: Axis, marks: Sequence[Mark], threshold: float | None) -> list[
 def beyond_words(side: Beyond, threshold: float | None) -> str:
     """Return what lies on one side of an axis in words."""
     parts = [text.plural(side.runs, "run")] if side.runs else []
-    parts += [f"the gate at {text.points(threshold or 0.0)}"] if side.gate else []
-    return f"{' and '.join(parts)} {side.side} this scale"
+    parts += [say("the gate at %(limit)s", limit=text.points(threshold or 0.0))] if side.gate else []
+    listed = say("%(one)s and %(other)s", one=parts[0], other=parts[1]) if len(parts) > 1 else "".join(parts)
+    if side.side == "above":
+        return say("%(listed)s above this scale", listed=listed)
+    return say("%(listed)s below this scale", listed=listed)

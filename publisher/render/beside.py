@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import text
+from publisher.render.language import named, phrase, say, translated
 from publisher.visible import visible
 from publisher.words import word_diff
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from publisher.schema import Change, Comparison, Figure, Flip, Sample, SuiteComparison
 
 MEANINGS = {
-    "better": "clearly better",
-    "worse": "clearly worse",
-    "noise": "within the noise",
-    "other": "another version of the suite: not comparable",
+    "better": phrase("clearly better"),
+    "worse": phrase("clearly worse"),
+    "noise": phrase("within the noise"),
+    "other": phrase("another version of the suite: not comparable"),
 }
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 MOST_PAIRS = 10
@@ -137,7 +138,7 @@ def beside(snapshot: Snapshot, found: Comparison) -> Beside:
     return Beside(
         rows=tuple(suite_row(suite) for suite in found.suites),
         turned=tuple(turned[:MOST_ROWS]),
-        unlisted=f"{text.plural(more, 'more problem')} turned." if more else "",
+        unlisted=say("%(problems)s turned.", problems=text.plural(more, "more problem")) if more else "",
         pairs=tuple(_pairs(snapshot, found)),
         changes=tuple(change_row(change) for change in found.changes),
         figures=tuple(row for suite in found.suites for row in _figures(suite)),
@@ -154,7 +155,7 @@ def suite_row(suite: SuiteComparison) -> SuiteRow:
         change=text.change(suite.difference),
         error=text.changes(interval.low, interval.high) if interval else "",
         chance="" if suite.p_value is None else text.chance(suite.p_value),
-        meaning=MEANINGS[suite.meaning],
+        meaning=translated(MEANINGS[suite.meaning]),
         word=suite.meaning,
         test=text.line(suite.test, 120),
     )
@@ -177,8 +178,8 @@ def turn_rows(suite: SuiteComparison) -> Iterator[TurnRow]:
 def _of(right: int, drawn: int) -> str:
     """Return how many samples were right; of a single one that is a word."""
     if drawn == 1:
-        return "right" if right else "wrong"
-    return f"{text.count(right)} of {text.count(drawn)} right"
+        return named("right" if right else "wrong")
+    return text.of_right(right, drawn)
 
 
 def change_row(change: Change) -> ChangeRow:
@@ -273,7 +274,7 @@ def _pair(before: Sample, now: Sample, word: str) -> PairView:
         word=word,
         statement=visible(now.statement)[:WINDOW],
         expected=text.line(now.expected, 200),
-        alike=f"{text.plural(start, 'character')} alike" if start else "",
+        alike=say("%(characters)s alike", characters=text.plural(start, "character")) if start else "",
         before=_side(before, [one for one in pieces if one.kind != "new"], len(old) - end),
         now=_side(now, [one for one in pieces if one.kind != "gone"], len(new) - end),
     )
@@ -285,5 +286,5 @@ def _side(sample: Sample, pieces: Sequence[Piece], rest: int) -> Side:
         outcome=sample.outcome,
         answer=text.line(sample.answer, 200),
         pieces=tuple(pieces),
-        left_out=f"{text.plural(left_out, 'character')} more" if left_out else "",
+        left_out=say("%(characters)s more", characters=text.plural(left_out, "character")) if left_out else "",
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from publisher.render import axis, text
 from publisher.render.axis import Axis
+from publisher.render.language import say
 from publisher.render.svg import element, markup, number, path
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _threshold(scale: _Scale, threshold: float | None) -> list[Element]:
     if threshold is None or not scale.low <= threshold <= scale.high:
         return []
     y, right = scale.y(threshold), scale.frame.width - scale.frame.right
-    words = f"gate {text.points(threshold)}"
+    words = say("gate %(limit)s", limit=text.points(threshold))
     return [
         element("line", class_="threshold", x1=scale.frame.left, x2=right, y1=y, y2=y),
         element("text", words, class_="threshold-label", x=scale.frame.left + 3, y=y - 5),
@@ -285,8 +286,12 @@ def _in_words(runs: Sequence[Mark]) -> str:
     """Return when some runs were, what became of them, and the best that was kept."""
     kept = [mark.score for mark in runs if mark.shape == "kept"]
     days = list(dict.fromkeys([runs[0].label, runs[-1].label]))
-    best = f", best {text.points(max(kept))}" if kept else ""
-    return f"{' to '.join(days)}: {text.plural(len(runs), 'run')}, {text.count(len(kept))} kept{best}"
+    when = say("%(first)s to %(last)s", first=days[0], last=days[-1]) if len(days) > 1 else days[0]
+    count, number = text.plural(len(runs), "run"), text.count(len(kept))
+    if not kept:
+        return say("%(when)s: %(runs)s, %(kept)s kept", when=when, runs=count, kept=number)
+    best = text.points(max(kept))
+    return say("%(when)s: %(runs)s, %(kept)s kept, best %(best)s", when=when, runs=count, kept=number, best=best)
 
 
 def _snapped(pixel: float) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from publisher import forge
 from publisher.render import pairs, text
 from publisher.render.beside import Beside, SuiteRow, beside
+from publisher.render.language import say
 from publisher.render.parts import Draft
 from publisher.render.tables import comparison, comparisons, permanent, references
 
@@ -58,7 +59,7 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
     rest = [comparison(snapshot, "", line, only=suite) for line in older[:MOST_COMPARED]]
     some = pairs.PATH if snapshot.outlines and len(snapshot.outlines.runs) > 1 else ""
     view = ComparisonView(tuple(_detailed(snapshot)), bool(tested), tuple(rest), len(older) - len(rest), suite, some)
-    yield Draft("compare/", "Compare", "This snapshot beside older ones.", view)
+    yield Draft("compare/", say("Compare"), say("This snapshot beside older ones."), view)
 
 
 def _detailed(snapshot: Snapshot) -> Iterator[Detailed]:
@@ -75,13 +76,13 @@ def _detailed(snapshot: Snapshot) -> Iterator[Detailed]:
         return
     named = {line.run_id: words for words, line in references(snapshot)}
     for found in filter(None, (report.previous, report.best)):
-        yield _reported(snapshot, named.get(found.base.run_id, "the kept snapshot before"), found)
+        yield _reported(snapshot, named.get(found.base.run_id, say("the kept snapshot before")), found)
 
 
 def _reported(snapshot: Snapshot, words: str, found: Compared) -> Detailed:
     line = next((line for line in snapshot.history.lines if line.run_id == found.base.run_id), None)
     return Detailed(
-        heading=f"Against {words}",
+        heading=say("Against %(words)s", words=words),
         short=text.line(found.base.commit[:12]),
         subject=text.line(found.base.subject, 120),
         date=text.date(line.started if line else found.base.started),

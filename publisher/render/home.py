@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from publisher.render import text
 from publisher.render.beside import MOST_ROWS, suite_row, turn_rows
 from publisher.render.identity import facts, pinning, reproducing
+from publisher.render.language import named, say, translated
 from publisher.render.lessons import MOST_LISTED, listed
 from publisher.render.parts import Draft
 from publisher.render.suites import basis, gauge, suite_view
@@ -99,7 +100,9 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
     """Yield the snapshot's own page."""
     view, result = home(snapshot), snapshot.headline
     title = f"{result.suite} {view.score} ± {view.stderr}"
-    yield Draft("", title, f"{view.basis}, 95 % interval {view.interval}", view)
+    yield Draft(
+        "", title, say("%(basis)s, 95 %% interval %(interval)s", basis=view.basis, interval=view.interval), view
+    )
 
 
 def home(snapshot: Snapshot) -> HomeView:
@@ -129,15 +132,15 @@ def home(snapshot: Snapshot) -> HomeView:
         change=f"{change} {error}".strip(),
         change_href=href,
         meaning=meaning,
-        noisy=any(said == WITHIN_NOISE for *_, said in changes),
-        summary=f"{passed} of {text.plural(len(rules), 'rule')} passed" if rules else "no rules",
+        noisy=any(said == translated(WITHIN_NOISE) for *_, said in changes),
+        summary=text.passed_of(passed, len(rules)) if rules else say("no rules"),
         changes=tuple(changes[1:]),
         suites=tuple(suite_view(snapshot, item) for item in record.results),
         rules=tuple(_rule(snapshot, rule) for rule in rules),
         baseline=tuple(suite_row(suite) for suite in beside),
         turned=tuple(turned[:MOST_ROWS]),
         turned_words=_turned_words(turned),
-        turned_more=f"{text.plural(more, 'more problem')} turned." if more else "",
+        turned_more=say("%(problems)s turned.", problems=text.plural(more, "more problem")) if more else "",
         unseen=tuple(_unseen(snapshot)),
         compares=any(rule.difference is not None for rule in rules),
         chart=chart(snapshot, "./"),
@@ -155,7 +158,11 @@ def home(snapshot: Snapshot) -> HomeView:
 def _turned_words(turned: Sequence[TurnRow]) -> str:
     """Return how many problems turned which way."""
     wrong, right = (sum(row.word == word for row in turned) for word in ("wrong", "right"))
-    return f"{text.plural(wrong, 'problem')} turned wrong and {text.count(right)} right against the baseline"
+    return say(
+        "%(problems)s turned wrong and %(right)s right against the baseline",
+        problems=text.plural(wrong, "problem"),
+        right=text.count(right),
+    )
 
 
 def _unseen(snapshot: Snapshot) -> Iterator[str]:
@@ -166,13 +173,25 @@ def _unseen(snapshot: Snapshot) -> Iterator[str]:
     for blind in report.blind:
         suite = text.line(blind.suite, 64)
         if blind.detectable is None:
-            yield f"No rule tests {suite} against earlier runs: a drop within the limits would go unnoticed."
+            yield say(
+                "No rule tests %(suite)s against earlier runs: a drop within the limits would go unnoticed.",
+                suite=suite,
+            )
         else:
             drop = text.points(blind.detectable)
-            yield f"On {suite} it finds drops of {drop} points or more in four runs of five, and may miss smaller ones."
+            yield say(
+                "On %(suite)s it finds drops of %(drop)s points or more in four runs of five, "
+                "and may miss smaller ones.",
+                suite=suite,
+                drop=drop,
+            )
     if report.stopped_early is not None:
         early = report.stopped_early
-        yield f"It needed {text.count(early.samples)} of {text.plural(early.planned, 'sample')} to decide."
+        yield say(
+            "It needed %(needed)s of %(samples)s to decide.",
+            needed=text.count(early.samples),
+            samples=text.plural(early.planned, "sample"),
+        )
 
 
 def _rule(snapshot: Snapshot, rule: RuleResult) -> RuleView:
@@ -206,10 +225,10 @@ def _change(rule: RuleResult) -> str:
 
 def _notes(snapshot: Snapshot) -> Iterator[str]:
     if snapshot.record.commit.dirty:
-        yield "The working tree differed from this commit while it was measured; what was read is the commit."
+        yield say("The working tree differed from this commit while it was measured; what was read is the commit.")
     if snapshot.verdict.stopped_early:
         why = text.line(snapshot.verdict.stopped_early, 400).rstrip(".")
-        yield f"The run was stopped before it was complete: {why}."
+        yield say("The run was stopped before it was complete: %(why)s.", why=why)
     if snapshot.verdict.baseline:
         yield f"{text.line(snapshot.verdict.baseline[:1].upper() + snapshot.verdict.baseline[1:], 400)}."
     if overruled := _overruled(snapshot):
@@ -222,4 +241,10 @@ def _overruled(snapshot: Snapshot) -> str:
     if decision is None:
         return ""
     who, why = text.line(decision.who, 80), text.line(decision.reason, 400)
-    return f"The gate said {snapshot.verdict.verdict}. {who} decided {decision.verdict}: {why}"
+    return say(
+        "The gate said %(verdict)s. %(who)s decided %(word)s: %(why)s",
+        verdict=named(snapshot.verdict.verdict),
+        who=who,
+        word=named(decision.verdict),
+        why=why,
+    )

@@ -55,6 +55,36 @@ def phrase(message: str) -> str:
     return message
 
 
+WORDS = frozenset(
+    {
+        phrase("kept"),
+        phrase("rejected"),
+        phrase("inconclusive"),
+        phrase("unreadable"),
+        phrase("passed"),
+        phrase("unchanged"),
+        phrase("held"),
+        phrase("pass"),
+        phrase("fail"),
+        phrase("alert"),
+        phrase("note"),
+        phrase("right"),
+        phrase("wrong"),
+        phrase("unanswered"),
+        phrase("truncated"),
+        phrase("error"),
+        phrase("better"),
+        phrase("worse"),
+    }
+)
+"""The words of verdicts, rules and outcomes: a record has them in English, a page says them in its language."""
+
+
+def named(word: str) -> str:
+    """Return a verdict's, rule's or outcome's word in the site's language; any other word as it is."""
+    return translated(word) if word in WORDS else word
+
+
 def form(kind: str, source: str) -> str:
     """Return how the language writes something, such as the decimal sign: `kind` tells two equal sources apart."""
     return _spoken.get().pgettext(kind, source)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from publisher.render import reading, text
 from publisher.render.beside import MOST_ROWS, change_row, suite_row, turn_rows
 from publisher.render.formulas import Formulas
+from publisher.render.language import say
 from publisher.render.material import site_folder
 from publisher.render.parts import Draft
 from publisher.render.reading import Reader
@@ -87,7 +88,12 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
     reader = Reader(Formulas(site_folder() / "vendor/temml/temml.min.js"), told)
     for line, path in addresses(snapshot):
         view = _view(line, snapshot.lessons[line.run_id], reader)
-        yield Draft(path, f"Rejected: {view.subject or view.short}", "Why a run was rejected, and what it lost.", view)
+        yield Draft(
+            path,
+            say("Rejected: %(short)s", short=view.subject or view.short),
+            say("Why a run was rejected, and what it lost."),
+            view,
+        )
 
 
 def addresses(snapshot: Snapshot) -> list[tuple[HistoryLine, str]]:
@@ -135,10 +141,10 @@ def _view(line: HistoryLine, lesson: Lesson, reader: Reader) -> LessonView:
             for rule in blocking
             if rule.outcome != "pass"
         ),
-        passed=f"{text.count(passed)} of {text.plural(len(blocking), 'rule')} passed",
+        passed=text.passed_of(passed, len(blocking)),
         rows=tuple(suite_row(suite) for suite in lesson.baseline),
         turned=tuple(turned[:MOST_ROWS]),
-        turned_more=f"{text.plural(more, 'more problem')} turned." if more else "",
+        turned_more=say("%(problems)s turned.", problems=text.plural(more, "more problem")) if more else "",
         several=len(lesson.baseline) > 1,
         beside=text.line(lesson.beside.commit[:12]) if lesson.beside else "",
         changes=tuple(change_row(change) for change in lesson.changes),
@@ -160,5 +166,7 @@ def _wrong(sample: Sample, reader: Reader) -> WrongAnswer:
         reason=text.line(sample.reason, 300),
         folded="\n".join(part for part in (found.thought, before) if part),
         body=reader.answer(end, sample.outcome, text.line(sample.expected, 60)),
-        left_out=f"{text.plural(sample.clipped, 'character')} left out" if sample.clipped else "",
+        left_out=say("%(characters)s left out", characters=text.plural(sample.clipped, "character"))
+        if sample.clipped
+        else "",
     )

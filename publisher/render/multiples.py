@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from publisher.render import text
 from publisher.render.axis import axis
+from publisher.render.language import say
 from publisher.render.svg import element, markup, number, path
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def panels(snapshot: Snapshot, lines: Sequence[HistoryLine]) -> Iterator[Panel]:
     suites = [result.suite for result in snapshot.record.results if result.suite != headline][:MOST_SUITES]
     kept = tuple(line.verdict == "kept" for line in lines)
 
+    latency = say("median latency")
+
     def series(name: str, suite: str, value: Callable[[HistoryScore], float | None]) -> _Series:
         own = snapshot.own.scores.get(suite)
         found = (line.scores.get(suite) for line in lines)
@@ -59,12 +62,12 @@ def panels(snapshot: Snapshot, lines: Sequence[HistoryLine]) -> Iterator[Panel]:
         values = (value(one) if one else None for one in same)
         known = tuple(one if one is not None and math.isfinite(one) else None for one in values)
         score = name == suite
-        words = text.points if score else text.duration if "latency" in name else text.count
+        words = text.points if score else text.duration if name == latency else text.count
         return _Series(name, known, kept, words, (0.0, 100.0) if score else (0.0, math.inf))
 
     every = [series(suite, suite, lambda score: score.score) for suite in suites]
-    every.append(series("tokens per answer", headline, lambda score: score.tokens))
-    every.append(series("median latency", headline, lambda score: score.latency))
+    every.append(series(say("tokens per answer"), headline, lambda score: score.tokens))
+    every.append(series(latency, headline, lambda score: score.latency))
     for one in every:
         if sum(value is not None for value in one.values) >= FEWEST:
             yield _panel(one)
@@ -86,7 +89,14 @@ def _panel(series: _Series) -> Panel:
     line = [point for point, kept in drawn if kept]
     crosses = "".join(f"M{number(x - 2.5)} {number(y - 2.5)}l5 5m-5 0l5 -5" for (x, y), kept in drawn if not kept)
     now = series.words(known[-1])
-    title = f"{series.name}: {now} now, {series.words(min(known))} to {series.words(max(known))} in {len(known)} runs"
+    title = say(
+        "%(name)s: %(now)s now, %(low)s to %(high)s in %(runs)s",
+        name=series.name,
+        now=now,
+        low=series.words(min(known)),
+        high=series.words(max(known)),
+        runs=text.plural(len(known), "run"),
+    )
     grid = itertools.chain.from_iterable(_edge(value, at(0, value)[1], series.words) for value in (low, high))
     picture = element(
         "svg",

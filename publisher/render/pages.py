@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import answers, card, compare, home, lessons, pairs, runs, suites, trying
+from publisher.render.language import phrase, say, translated
 from publisher.render.parts import Draft, Link
 
 if TYPE_CHECKING:
@@ -38,20 +39,20 @@ class Kind:
 
 def _not_found(_: Snapshot) -> Iterator[Draft]:
     """Yield the page that the host shows where there is none."""
-    yield Draft("404.html", "Not found", "There is no such page in this snapshot.")
+    yield Draft("404.html", say("Not found"), say("There is no such page in this snapshot."))
 
 
 PAGES = (
-    Kind("snapshot", "", "home.html", home.pages, "Snapshot"),
-    Kind("samples", "samples/", "samples.html", suites.pages, "Answers"),
+    Kind("snapshot", "", "home.html", home.pages, phrase("Snapshot")),
+    Kind("samples", "samples/", "samples.html", suites.pages, phrase("Answers")),
     Kind("samples", "samples/", "answers.html", answers.pages),
-    Kind("history", "history/", "history.html", runs.history, "History"),
+    Kind("history", "history/", "history.html", runs.history, phrase("History")),
     Kind("history", "history/", "overview.html", runs.overview),
-    Kind("compare", "compare/", "compare.html", compare.pages, "Compare"),
+    Kind("compare", "compare/", "compare.html", compare.pages, phrase("Compare")),
     Kind("compare", "compare/", "pairs.html", pairs.pages),
-    Kind("rejected", "rejected/", "rejected.html", runs.rejected, "Rejected"),
+    Kind("rejected", "rejected/", "rejected.html", runs.rejected, phrase("Rejected")),
     Kind("rejected", "rejected/", "lesson.html", lessons.pages),
-    Kind("try", trying.FOLDER, "try.html", trying.pages, "Try it", trying.offered),
+    Kind("try", trying.FOLDER, "try.html", trying.pages, phrase("Try it"), trying.offered),
     Kind("card", card.FOLDER, "card.html", card.pages),
     Kind("", "404.html", "404.html", _not_found),
 )
@@ -66,6 +67,8 @@ RESERVED = frozenset({kind.section for kind in PAGES} | {"assets", "lines", "per
 def navigation(snapshot: Snapshot, prose: Iterable[Link]) -> tuple[tuple[Link, ...], tuple[Link, ...]]:
     """Return the links at the top and at the bottom of every page."""
     named = {link.section: link for link in prose}
-    top = [Link(kind.label, kind.folder, kind.section) for kind in PAGES if kind.label and kind.shown(snapshot)]
+    top = [
+        Link(translated(kind.label), kind.folder, kind.section) for kind in PAGES if kind.label and kind.shown(snapshot)
+    ]
     top += [named.pop(name) for name in IN_NAVIGATION if name in named]
     return tuple(top), tuple(named.values())

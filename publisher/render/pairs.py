@@ -10,6 +10,7 @@ import msgspec
 
 from publisher.errors import StorageError
 from publisher.render import text
+from publisher.render.language import say
 from publisher.render.parts import Draft
 from publisher.schema.outline import LARGEST_OUTLINES, MOST_OUTLINES
 from publisher.visible import visible
@@ -58,7 +59,7 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
     if found is not None:
         rows = tuple(_row(snapshot, found, run) for run in found.runs)
         view = PairsView(rows, snapshot.headline.suite, found.runs[1].commit[:12], found.runs[0].commit[:12])
-        yield Draft(PATH, "Compare any two", "Any two of the newest snapshots side by side.", view)
+        yield Draft(PATH, say("Compare any two"), say("Any two of the newest snapshots side by side."), view)
 
 
 def files(snapshot: Snapshot) -> dict[str, bytes]:

@@ -15,6 +15,8 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from publisher.render.language import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -196,7 +198,8 @@ def _mark(outcome: str, expected: str) -> str:
     """Return what stands around an answer's last box, with `{}` in its place."""
     if not outcome:
         return "{}"
-    beside = f'<span class="wanted">expected <code>{escape(expected)}</code></span>' if expected else ""
+    wanted = say("expected %(answer)s", answer=f"<code>{escape(expected)}</code>")
+    beside = f'<span class="wanted">{wanted}</span>' if expected else ""
     return f'<span class="boxed {escape(outcome)}">{{}}</span>{beside.replace("{", "&#123;").replace("}", "&#125;")}'
 
 

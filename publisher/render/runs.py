@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import figures, text
+from publisher.render.language import say, say_of
 from publisher.render.moved import moved
 from publisher.render.parts import Draft
 from publisher.render.tables import drawn, history_rows
@@ -65,14 +66,19 @@ def history(snapshot: Snapshot) -> Iterator[Draft]:
     """Yield the pages of the history, newest run first."""
     overview = "history/all/" if len(drawn(snapshot)) > RECENT_MARKS else ""
     recent = chart(snapshot, "../")
-    yield from _listing(snapshot, "history/", "History", snapshot.history.lines, chart=recent, overview=overview)
+    yield from _listing(snapshot, "history/", say("History"), snapshot.history.lines, chart=recent, overview=overview)
 
 
 def overview(snapshot: Snapshot) -> Iterator[Draft]:
     """Yield the page with every run in one chart, where the other charts leave some out."""
     total = len(drawn(snapshot))
     if total > RECENT_MARKS:
-        yield Draft("history/all/", "All time", "Every run in one chart.", chart(snapshot, "../../", total, "all"))
+        yield Draft(
+            "history/all/",
+            say("All time"),
+            say("Every run in one chart."),
+            chart(snapshot, "../../", total, "all"),
+        )
 
 
 def rejected(snapshot: Snapshot) -> Iterator[Draft]:
@@ -80,7 +86,7 @@ def rejected(snapshot: Snapshot) -> Iterator[Draft]:
     yield from _listing(
         snapshot,
         "rejected/",
-        "Rejected",
+        say("Rejected"),
         [line for line in snapshot.history.lines if line.verdict not in {"kept", "passed", "unchanged"}],
     )
 
@@ -113,7 +119,7 @@ def _listing(
             moved=tuple(moved(snapshot)) if path == "history/" and number == 1 else (),
             drift=tuple(_drift(snapshot)) if path == "history/" and number == 1 else (),
         )
-        yield Draft(numbered(path, number), title, f"{view.total}, newest first.", view)
+        yield Draft(numbered(path, number), title, say("%(total)s, newest first.", total=view.total), view)
 
 
 def _lessons(snapshot: Snapshot) -> str:
@@ -124,15 +130,28 @@ def _lessons(snapshot: Snapshot) -> str:
     rejected = [line for line in since if line.verdict == "rejected"]
     if not rejected:
         return ""
-    there, were = len(snapshot.lessons), "was" if len(rejected) == 1 else "were"
-    since_then = "since the last kept run" if len(since) < len(others) else "so far"
-    words = f"{text.plural(len(rejected), 'run')} {were} rejected {since_then}. "
-    if there == len(rejected):
-        words += "The links lead to what was lost and which answers were wrong."
+    there, count = len(snapshot.lessons), len(rejected)
+    since_then = say("since the last kept run") if len(since) < len(others) else say("so far")
+    words = [
+        say_of(
+            "%(count)s run was rejected %(since)s.",
+            "%(count)s runs were rejected %(since)s.",
+            count,
+            count=text.count(count),
+            since=since_then,
+        )
+    ]
+    if there == count:
+        words.append(say("The links lead to what was lost and which answers were wrong."))
     else:
-        words += f"{text.count(there)} of them have a page of what was lost and which answers were wrong; the others "
-        words += "did not fit into this snapshot, could not be read, or are not of the trusted branch."
-    return f"{words} Earlier ones have theirs in the snapshots that followed them."
+        words.append(
+            say(
+                "%(there)s of them have a page of what was lost and which answers were wrong; the others did not fit "
+                "into this snapshot, could not be read, or are not of the trusted branch.",
+                there=text.count(there),
+            )
+        )
+    return " ".join([*words, say("Earlier ones have theirs in the snapshots that followed them.")])
 
 
 def _drift(snapshot: Snapshot) -> Iterator[DriftRow]:
@@ -147,7 +166,11 @@ def _drift(snapshot: Snapshot) -> Iterator[DriftRow]:
             score=text.points(one.now),
             before=text.points(one.then),
             gauge=figures.gauge(one.now, one.low, one.high, threshold=one.then),
-            different=f"{text.count(check.different)} of {text.count(check.same + check.different)}",
-            changed=text.line("; ".join(check.changed[:20]), 600) or "nothing that is recorded",
+            different=say(
+                "%(different)s of %(all)s",
+                different=text.count(check.different),
+                all=text.count(check.same + check.different),
+            ),
+            changed=text.line("; ".join(check.changed[:20]), 600) or say("nothing that is recorded"),
             dropped=snapshot.headline.suite in check.dropped,
         )

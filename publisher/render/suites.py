@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import figures, text
+from publisher.render.language import say, say_of
 from publisher.render.parts import Draft, Fact
 from publisher.schema.metrics import CATALOGUE
 
@@ -64,14 +65,21 @@ class SuiteView:
 def pages(snapshot: Snapshot) -> Iterator[Draft]:
     """Yield the page that leads to the answers of each suite."""
     views = [suite_view(snapshot, result) for result in snapshot.record.results]
-    yield Draft("samples/", "Answers", "Every answer of this snapshot, by suite.", views)
+    yield Draft("samples/", say("Answers"), say("Every answer of this snapshot, by suite."), views)
 
 
 def suite_view(snapshot: Snapshot, result: SuiteResult) -> SuiteView:
     """Return one suite's result."""
     suite = snapshot.identity(result.suite)
     shares = list(shares_right(snapshot, result).values())
-    drawn = figures.tiles(shares, title=f"{text.plural(len(shares), 'problem')} of {result.suite}, one square each")
+    drawn = figures.tiles(
+        shares,
+        title=say(
+            "%(problems)s of %(suite)s, one square each",
+            problems=text.plural(len(shares), "problem"),
+            suite=result.suite,
+        ),
+    )
     return SuiteView(
         name=result.suite,
         href=f"samples/{result.suite}/",
@@ -91,7 +99,14 @@ def suite_view(snapshot: Snapshot, result: SuiteResult) -> SuiteView:
         classes=_matrix(result) if suite.public and result.classes else None,
         score_words=text.line(suite.score, 100),
         public=suite.public,
-        grader=text.line(f"{suite.grader}, version {suite.grader_version.partition('+')[0]}", 100),
+        grader=text.line(
+            say(
+                "%(grader)s, version %(version)s",
+                grader=suite.grader,
+                version=suite.grader_version.partition("+")[0],
+            ),
+            100,
+        ),
         tiles=drawn if 0 < len(shares) <= MOST_TILES else None,
         headline=result.suite == snapshot.headline.suite,
     )
@@ -129,10 +144,10 @@ def _matrix(result: SuiteResult) -> Matrix:
         for name in expected
     )
     more = max(0, len(result.classes) - len(expected))
-    left_out = (
-        f"{text.plural(more, 'more class')} not shown." if more == 1 else f"{text.count(more)} more classes not shown."
+    left_out = say_of(
+        "%(count)s more class not shown.", "%(count)s more classes not shown.", more, count=text.count(more)
     )
-    return Matrix(tuple(text.line(name, 40) or "no class" for name in columns), rows, left_out if more else "")
+    return Matrix(tuple(text.line(name, 40) or say("no class") for name in columns), rows, left_out if more else "")
 
 
 def _by_k(pass_at: dict[str, float]) -> list[tuple[str, float]]:
@@ -146,11 +161,11 @@ def _outcomes(counts: Counts) -> list[Fact]:
 def _speed(result: SuiteResult) -> list[Fact]:
     answers = max(1, result.counts.scored + result.counts.error)
     return [
-        Fact("tokens generated", text.count(result.tokens)),
-        Fact("tokens per answer", text.count(result.tokens / answers)),
-        Fact("tokens per second", text.count(result.tokens_per_second)),
-        Fact("median latency", text.duration(result.latency.p50)),
-        Fact("99th percentile of latency", text.duration(result.latency.p99)),
+        Fact(say("tokens generated"), text.count(result.tokens)),
+        Fact(say("tokens per answer"), text.count(result.tokens / answers)),
+        Fact(say("tokens per second"), text.count(result.tokens_per_second)),
+        Fact(say("median latency"), text.duration(result.latency.p50)),
+        Fact(say("99th percentile of latency"), text.duration(result.latency.p99)),
         *_times(result),
     ]
 
@@ -158,12 +173,15 @@ def _speed(result: SuiteResult) -> list[Fact]:
 def _times(result: SuiteResult) -> list[Fact]:
     """Return how long the first token and each further one took, where the record says."""
     facts = []
-    for name, times in (("time to the first token", result.first_token), ("time per token", result.per_token)):
+    for name, times in (
+        (say("time to the first token"), result.first_token),
+        (say("time per token"), result.per_token),
+    ):
         if times is not None:
-            facts.append(Fact(f"median {name}", text.duration(times.p50)))
+            facts.append(Fact(say("median %(time)s", time=name), text.duration(times.p50)))
             if times.p95 is not None:
-                facts.append(Fact(f"95th percentile of {name}", text.duration(times.p95)))
-            facts.append(Fact(f"99th percentile of {name}", text.duration(times.p99)))
+                facts.append(Fact(say("95th percentile of %(time)s", time=name), text.duration(times.p95)))
+            facts.append(Fact(say("99th percentile of %(time)s", time=name), text.duration(times.p99)))
     return facts
 
 
@@ -185,11 +203,19 @@ def _figure(metric: MetricValue) -> str:
 def basis(snapshot: Snapshot, result: SuiteResult) -> str:
     """Return how many answers a score rests on, in words."""
     suite = snapshot.identity(result.suite)
-    return f"{text.plural(suite.problems, 'problem')}, {text.plural(suite.samples, 'sample')} each"
+    return text.each(suite.problems, suite.samples)
 
 
 def gauge(result: SuiteResult, limit: float | None = None, *, titled: bool = True) -> Markup:
     """Return a suite's score as a mark on a scale from 0 to 100, with its interval and perhaps the gate's limit."""
     low, high = result.interval.low, result.interval.high
-    title = f"{text.points(result.score)} points, 95 % interval {text.interval(low, high)}" if titled else ""
+    title = (
+        say(
+            "%(score)s points, 95 %% interval %(interval)s",
+            score=text.points(result.score),
+            interval=text.interval(low, high),
+        )
+        if titled
+        else ""
+    )
     return figures.gauge(result.score, low, high, threshold=limit, title=title)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from publisher.render import figures, text
 from publisher.render.beside import MEANINGS
+from publisher.render.language import named, say, translated
 from publisher.render.lessons import addresses
 from publisher.render.marks import Mark, Shape
 
@@ -129,11 +130,19 @@ def _why(line: HistoryLine) -> str:
     """Return the reason for a line's verdict: the gate's, or that of a maintainer who overruled it."""
     if line.decision is None:
         return text.line(line.why, 400)
-    return text.line(f"{line.decision.verdict} by {line.decision.who}: {line.decision.reason}", 400)
+    return text.line(
+        say(
+            "%(word)s by %(who)s: %(reason)s",
+            word=named(line.decision.verdict),
+            who=line.decision.who,
+            reason=line.decision.reason,
+        ),
+        400,
+    )
 
 
 def _gone(line: HistoryLine) -> str:
-    ends = (("taken down", line.taken_down), ("given up", line.given_up), ("pruned", line.pruned))
+    ends = ((say("taken down"), line.taken_down), (say("given up"), line.given_up), (say("pruned"), line.pruned))
     return next((f"{word} {text.date(when)}" for word, when in ends if when), "")
 
 
@@ -142,8 +151,8 @@ def _basis(snapshot: Snapshot, line: HistoryLine) -> str:
     score = line.scores.get(snapshot.headline.suite)
     if score is None:
         return ""
-    other = "" if snapshot.score(line) else ", another suite version"
-    return f"{text.plural(score.n, 'problem')}, {text.plural(score.k, 'sample')} each{other}"
+    other = "" if snapshot.score(line) else say(", another suite version")
+    return text.each(score.n, score.k) + other
 
 
 _SHAPES: dict[str, Shape] = {"kept": "kept", "rejected": "rejected", "unreadable": "unreadable"}
@@ -164,12 +173,12 @@ def mark_of(
     """Return a run's mark; `lesson` is the page of a rejected one, `row` its line in the tables."""
     short, when = text.line(line.commit[:12]), text.date(line.started)
     if score is None:
-        title = f"{short}, {when}: the run's files cannot be read"
+        title = say("%(short)s, %(when)s: the run's files cannot be read", short=short, when=when)
         return Mark(0.0, 0.0, 0.0, "unreadable", title, when, short=short[:7], row=row)
     figures = f"{text.points(score.score)} ± {text.points(score.stderr)}, 95 % {text.interval(score.low, score.high)}"
     subject = text.line(line.subject, 60)
     shape = _SHAPES.get(line.verdict, "inconclusive")
-    title = f"{short}, {when}: {figures}, {line.verdict}{f' ({subject})' if subject else ''}"
+    title = f"{short}, {when}: {figures}, {named(line.verdict)}{f' ({subject})' if subject else ''}"
     own = line.run_id == snapshot.record.run_id
     href = permanent(snapshot, line) if line.verdict == "kept" else lesson
     return Mark(score.score, score.low, score.high, shape, title, when, href, own, short[:7], row)
@@ -179,7 +188,7 @@ def runs_in_words(drawn: Sequence[Mark]) -> str:
     """Return how many runs a chart shows and what became of them."""
     found = [mark.shape for mark in drawn]
     words = ("kept", "rejected", "inconclusive", "unreadable")
-    parts = [f"{found.count(word)} {word}" for word in words if word in found]
+    parts = [say("%(count)s %(word)s", count=found.count(word), word=named(word)) for word in words if word in found]
     return f"{text.plural(len(drawn), 'run')} ({', '.join(parts)})"
 
 
@@ -196,8 +205,8 @@ def references(snapshot: Snapshot) -> list[tuple[str, HistoryLine]]:
     best = max(older, key=height)
     previous = older[-1]
     if best is previous:
-        return [("the previous kept snapshot, also the best before", previous)]
-    return [("the previous kept snapshot", previous), ("the best kept snapshot before", best)]
+        return [(say("the previous kept snapshot, also the best before"), previous)]
+    return [(say("the previous kept snapshot"), previous), (say("the best kept snapshot before"), best)]
 
 
 def differences(snapshot: Snapshot) -> list[tuple[str, str, str, str, str]]:
@@ -208,11 +217,11 @@ def differences(snapshot: Snapshot) -> list[tuple[str, str, str, str, str]]:
         suite = tested.get(line.run_id)
         if suite is not None and suite.interval is not None:
             change, error = text.change(suite.difference), text.changes(suite.interval.low, suite.interval.high)
-            meaning = MEANINGS[suite.meaning]
+            meaning = translated(MEANINGS[suite.meaning])
         else:
             row = _compare(snapshot, line, snapshot.headline.suite)
             change, error, meaning = row.change, f"± {row.error}", row.meaning
-        named = f"against {words} ({text.line(line.commit[:7])})"
+        named = say("against %(words)s (%(commit)s)", words=words, commit=text.line(line.commit[:7]))
         rows.append((named, change, error, permanent(snapshot, line), meaning))
     return rows
 
@@ -225,7 +234,7 @@ def _tested(snapshot: Snapshot) -> dict[str, SuiteComparison]:
 
 def comparisons(snapshot: Snapshot) -> list[Comparison]:
     """Return this snapshot beside the previous kept and the best kept one, suite by suite."""
-    return [comparison(snapshot, f"Against {words}", line) for words, line in references(snapshot)]
+    return [comparison(snapshot, say("Against %(words)s", words=words), line) for words, line in references(snapshot)]
 
 
 def comparison(snapshot: Snapshot, heading: str, line: HistoryLine, *, only: str = "") -> Comparison:
@@ -249,11 +258,11 @@ def _compare(snapshot: Snapshot, line: HistoryLine, suite: str) -> CompareRow:
     mine, theirs = snapshot.own.scores[suite], line.scores[suite]
     delta, error = mine.score - theirs.score, math.hypot(mine.stderr, theirs.stderr)
     if mine.suite != theirs.suite:
-        word, meaning = "other", "another version of the suite: not comparable"
+        word, meaning = "other", say("another version of the suite: not comparable")
     elif abs(delta) <= Z95 * error:
-        word, meaning = "noise", WITHIN_NOISE
+        word, meaning = "noise", translated(WITHIN_NOISE)
     else:
-        word, meaning = ("better", "clearly better") if delta > 0 else ("worse", "clearly worse")
+        word, meaning = ("better", say("clearly better")) if delta > 0 else ("worse", say("clearly worse"))
     return CompareRow(
         suite=suite,
         mine=f"{text.points(mine.score)} ± {text.points(mine.stderr)}",

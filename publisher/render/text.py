@@ -71,6 +71,23 @@ def plural(value: int, noun: str) -> str:
     return say_of(f"%(count)s {noun}", f"%(count)s {noun}s", value, count=count(value))
 
 
+def of_right(right: int, drawn: int) -> str:
+    """Return how many of the drawn samples were right."""
+    return say("%(right)s of %(drawn)s right", right=count(right), drawn=count(drawn))
+
+
+def passed_of(passed: int, rules: int) -> str:
+    """Return how many rules passed."""
+    return say("%(passed)s of %(rules)s passed", passed=count(passed), rules=plural(rules, "rule"))
+
+
+def each(problems: int, samples: int) -> str:
+    """Return how many answers a score rests on."""
+    return say(
+        "%(problems)s, %(samples)s each", problems=plural(problems, "problem"), samples=plural(samples, "sample")
+    )
+
+
 def size(value: int) -> str:
     """Return a number of bytes in the unit that reads best."""
     amount = float(value)

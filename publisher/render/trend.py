@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import axis, charts, text
+from publisher.render.language import say
 from publisher.render.lessons import addresses
 from publisher.render.marks import Event
 from publisher.render.multiples import panels
@@ -71,8 +72,12 @@ def chart(snapshot: Snapshot, root: str, most: int = RECENT_MARKS, name: str = "
     recent = name == "recent"
     same = sum(line.verdict == "unchanged" for line in snapshot.history.lines)
     others = len(snapshot.history.lines) - len(lines) - same
-    notes = [f"{text.plural(same, 'run')} that measured the same as a snapshot left out."] if same else []
-    notes += [f"{text.plural(others, 'run')} of other tiers or suite versions left out."] if others else []
+    notes = (
+        [say("%(runs)s that measured the same as a snapshot left out.", runs=text.plural(same, "run"))] if same else []
+    )
+    notes += (
+        [say("%(runs)s of other tiers or suite versions left out.", runs=text.plural(others, "run"))] if others else []
+    )
     return ChartView(
         wide=_drawing(snapshot, lines, root, most, charts.WIDE, name),
         narrow=_drawing(snapshot, lines, root, NARROW_MARKS if recent else most, charts.NARROW, name),
@@ -100,16 +105,26 @@ def _drawing(
         events = [event for event in events if event.kind != "model"]
     limit = snapshot.threshold
     parts = [
-        f"{snapshot.headline.suite}: score of {runs_in_words(marks)}{_dates(marks)}.",
+        say(
+            "%(suite)s: score of %(marks)s%(dates)s.",
+            suite=snapshot.headline.suite,
+            marks=runs_in_words(marks),
+            dates=_dates(marks),
+        ),
         _scale(marks, limit, best),
-        f"The model changed {text.count(models)} times, too often to be marked." if crowded else "",
+        say("The model changed %(models)s times, too often to be marked.", models=text.count(models))
+        if crowded
+        else "",
     ]
     picture = charts.trend(
         marks,
         frame,
         name=name,
-        title=f"{snapshot.headline.suite}: score of {runs_in_words(marks)}",
-        description=f"Points with 95 % intervals, oldest left. Latest: {marks[-1].title}. The table has the figures.",
+        title=say("%(suite)s: score of %(marks)s", suite=snapshot.headline.suite, marks=runs_in_words(marks)),
+        description=say(
+            "Points with 95 %% intervals, oldest left. Latest: %(title)s. The table has the figures.",
+            title=marks[-1].title,
+        ),
         threshold=limit,
         best_before=best,
         events=events,
@@ -128,7 +143,7 @@ def _drawing(
 def _dates(marks: Sequence[Mark]) -> str:
     """Return from when to when the runs are."""
     first, last = marks[0].label, marks[-1].label
-    return f", {first} to {last}" if first != last else f", {last}"
+    return f", {say('%(first)s to %(last)s', first=first, last=last)}" if first != last else f", {last}"
 
 
 def _scale(marks: Sequence[Mark], threshold: float | None, best: float | None) -> str:
@@ -138,7 +153,12 @@ def _scale(marks: Sequence[Mark], threshold: float | None, best: float | None) -
         return ""
     sides = axis.beyond(axis.Axis(low, high, step), marks, threshold)
     beyond = f"; {', '.join(axis.beyond_words(side, threshold) for side in sides)}" if sides else ""
-    return f"The axis runs from {text.points(low, 0)} to {text.points(high, 0)} of 100 points{beyond}."
+    return say(
+        "The axis runs from %(low)s to %(high)s of 100 points%(beyond)s.",
+        low=text.points(low, 0),
+        high=text.points(high, 0),
+        beyond=beyond,
+    )
 
 
 def _rows(snapshot: Snapshot, root: str) -> dict[str, str]:
@@ -166,7 +186,11 @@ def _events(snapshot: Snapshot, lines: Sequence[Drawn], most: int) -> Iterator[E
     kept = [(place, line) for place, (line, _) in enumerate(lines) if line.verdict == "kept" and line.model]
     for (_, before), (place, line) in itertools.pairwise(kept[-most - 1 :]):
         if before.model != line.model and place >= start:
-            title = f"Another model file from {text.line(line.commit[:7])} on ({text.date(line.started)})"
+            title = say(
+                "Another model file from %(commit)s on (%(started)s)",
+                commit=text.line(line.commit[:7]),
+                started=text.date(line.started),
+            )
             yield Event("model", place - start, title)
     places = {line.run_id: place for place, (line, _) in enumerate(lines[start:])} if snapshot.history.rollbacks else {}
     for back in snapshot.history.rollbacks:
@@ -175,7 +199,13 @@ def _events(snapshot: Snapshot, lines: Sequence[Drawn], most: int) -> Iterator[E
                 text.line(run_id.split("-")[1][:7]) if "-" in run_id else "" for run_id in (back.previous, back.run_id)
             ]
             why = f": {text.line(back.why, 120)}" if back.why else ""
-            title = f"Rolled back from {ids[0]} to {ids[1]}, {text.date(back.time)}{why}"
+            title = say(
+                "Rolled back from %(previous)s to %(snapshot)s, %(date)s%(why)s",
+                previous=ids[0],
+                snapshot=ids[1],
+                date=text.date(back.time),
+                why=why,
+            )
             yield Event("rollback", places[back.previous], title, places.get(back.run_id, -1))
 
 
@@ -190,6 +220,10 @@ def _suite_changes(snapshot: Snapshot, lines: Sequence[Drawn], start: int) -> It
             others += line.verdict not in {"unchanged", "passed"}
             continue
         if others and places[line.run_id] >= start:
-            title = f"A new version of {suite} from here on: {text.plural(others, 'run')} before it left out"
+            title = say(
+                "A new version of %(suite)s from here on: %(runs)s before it left out",
+                suite=suite,
+                runs=text.plural(others, "run"),
+            )
             yield Event("suite", places[line.run_id] - start, title)
         others = 0

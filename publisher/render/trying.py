@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from publisher.files import compact_json, sha256_file, sha256_hex
 from publisher.render import text
+from publisher.render.language import say
 from publisher.render.material import site_folder
 from publisher.render.parts import Draft
 
@@ -85,7 +86,12 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
     record, model = snapshot.record, snapshot.record.model
     own = problems(snapshot)
     sampling = record.sampling
-    words = f"temperature {sampling.temperature:g}, top p {sampling.top_p:g}, top k {sampling.top_k or 'off'}"
+    words = say(
+        "temperature %(temperature)s, top p %(top_p)s, top k %(top_k)s",
+        temperature=f"{sampling.temperature:g}",
+        top_p=f"{sampling.top_p:g}",
+        top_k=sampling.top_k or say("off"),
+    )
     view = TryView(
         policy=policy(),
         settings=SETTINGS.removeprefix(FOLDER),
@@ -97,15 +103,17 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
         licence=f"../{_licence()}",
         system=record.prompt.system,
         template=record.prompt.template,
-        sampling=f"{words}, at most {text.plural(sampling.max_tokens, 'token')}",
+        sampling=say("%(words)s, at most %(tokens)s", words=words, tokens=text.plural(sampling.max_tokens, "token")),
         seed=own[0].seed if own else 1,
         context=text.plural(_context(snapshot), "token"),
         problems=tuple(
             Choice(key, f"{text.line(one.suite, 40)} · {text.line(one.problem, 60)}") for key, one in enumerate(own)
         ),
     )
-    summary = f"{text.line(model.name, 60)} answers in your browser, with this snapshot's prompt and sampling."
-    yield Draft(FOLDER, "Try it", summary, view)
+    summary = say(
+        "%(name)s answers in your browser, with this snapshot's prompt and sampling.", name=text.line(model.name, 60)
+    )
+    yield Draft(FOLDER, say("Try it"), summary, view)
 
 
 def problems(snapshot: Snapshot) -> list[Sample]:

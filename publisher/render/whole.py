@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import text
+from publisher.render.language import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,8 +52,18 @@ def files(folder: str, samples: Iterable[Sample]) -> dict[str, Callable[[], byte
 
 def heading(sample: Sample) -> str:
     """Return the line above an answer in its file."""
-    clipped = f", {text.plural(sample.clipped, 'character')} cut off when it was stored" if sample.clipped else ""
-    name = f"{text.line(sample.problem, 120)}, answer {sample.sample + 1}: {sample.outcome}{clipped}"
+    clipped = (
+        say(", %(characters)s cut off when it was stored", characters=text.plural(sample.clipped, "character"))
+        if sample.clipped
+        else ""
+    )
+    name = say(
+        "%(problem)s, answer %(sample)s: %(outcome)s%(clipped)s",
+        problem=text.line(sample.problem, 120),
+        sample=sample.sample + 1,
+        outcome=sample.outcome,
+        clipped=clipped,
+    )
     return f"{name}\n{'=' * min(80, len(name))}\n"
 
 
