@@ -239,3 +239,61 @@ def test_the_card_alone_can_be_shown_in_a_frame_of_another_site(browser: Browser
         )
         assert any("frame-ancestors" in said for said in browser.complaints) is not shown, browser.complaints
     browser.complaints.clear()
+
+
+BROKEN_WORDS = """[...document.querySelectorAll('th, dt, .verdict, .tag, nav a, summary, h2, h3, .legend li')]
+  .filter(one => one.checkVisibility() && !one.closest('details:not([open]) > :not(summary)'))
+  .flatMap(one => {
+    const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT), broken = [];
+    while (texts.nextNode()) {
+      for (const word of texts.currentNode.data.matchAll(/[a-z]{3,20}/gi)) {
+        const range = document.createRange();
+        range.setStart(texts.currentNode, word.index);
+        range.setEnd(texts.currentNode, word.index + word[0].length);
+        const lines = new Set([...range.getClientRects()].map(box => Math.round(box.top)));
+        if (lines.size > 1) broken.push(word[0]);
+      }
+    }
+    return broken;
+  })"""
+
+
+@pytest.mark.parametrize("width", [320, 375, 794, 1280])
+def test_no_label_breaks_inside_a_word(browser: Browser, address: str, width: int) -> None:
+    """Headings, names of figures and marks wrap between words, on phones, on paper and on desktops."""
+    for path in ("", "history/", "rejected/", "compare/", "samples/words/"):
+        browser.open(address + path, width=width)
+        assert browser.value(BROKEN_WORDS) == [], path
+
+
+def test_the_first_screens_of_a_phone_hold_the_verdict_and_the_chart(browser: Browser, address: str) -> None:
+    """The verdict stands beside the score on the first, the chart begins on the second, the address is one line."""
+    browser.open(address, width=375)
+
+    def end(query: str) -> float:
+        return float(browser.value(f"document.querySelector('{query}').getBoundingClientRect().bottom + scrollY"))
+
+    assert end(".outcome") < 667
+    assert end(".chart-narrow") < 2 * 667
+    assert browser.value("document.querySelector('.pin .copyable').getBoundingClientRect().height") < 48
+    assert browser.value("document.querySelector('.top nav ul').getBoundingClientRect().height") < 48
+
+
+def test_a_column_of_the_chart_leads_to_its_run(browser: Browser, address: str) -> None:
+    """Wherever in the plot a run's column is hit, its link is; below the chart its figures are read."""
+    browser.open(address, width=1280)
+    browser.value("document.querySelector('.chart-wide').scrollIntoView({behavior: 'instant', block: 'center'})")
+    found = browser.value(
+        """[...document.querySelectorAll('.chart-wide a')].every(link => {
+          const box = link.querySelector('.hit').getBoundingClientRect();
+          return [0.1, 0.5, 0.9].filter(share =>
+            document.elementFromPoint(box.left + box.width / 2, box.top + box.height * share).closest('a') === link
+          ).length >= 2;
+        })"""
+    )
+    assert found is True
+    browser.value(
+        "document.querySelector('.chart-wide a .hit').dispatchEvent(new PointerEvent('pointerover', {bubbles: true}))"
+    )
+    shown = browser.value("document.querySelector('.readout').textContent")
+    assert shown == browser.value("document.querySelector('.chart-wide a title').textContent")

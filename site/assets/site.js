@@ -95,7 +95,7 @@
     var readout = figure.querySelector(".readout");
     var usual = Array.from(readout.childNodes);
     function show(event) {
-      var mark = event.target.closest("a, g, path.mark");
+      var mark = event.target.closest("a, g, path.event");
       var title = mark && mark.querySelector("title");
       if (title) { readout.textContent = title.textContent; } else { reset(); }
     }

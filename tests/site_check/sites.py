@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from publisher.render import build
-from tests.trees import BRANCH, add_report, snapshot_tree, source
+from tests.trees import BRANCH, add_lessons, add_report, snapshot_tree, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,5 +84,5 @@ def _connection(path: Path, process: subprocess.Popen[bytes]) -> Host:
 
 
 def long_history(folder: Path, address: str) -> dict[str, bytes]:
-    """Return the site of a snapshot after 1,000 runs, with its report."""
-    return build(source(add_report(snapshot_tree(folder, runs=RUNS)), address=address, branch=BRANCH))
+    """Return the site of a snapshot after 1,000 runs, with its report and what a rejected run teaches."""
+    return build(source(add_lessons(add_report(snapshot_tree(folder, runs=RUNS))), address=address, branch=BRANCH))
