@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from publisher.files import canonical_json
-from publisher.render import build
+from publisher.render import build, instances
 from tests.site_fixtures import files_fixture, hostile_fixture, own_fixture, tree_fixture
 from tests.trees import BRANCH, source
 
 __all__ = ["files_fixture", "hostile_fixture", "own_fixture", "tree_fixture"]
+INSTANCE = Path(__file__).parent / "schemas" / "every_eval_ever_instance-0.3.0.json"
 SHARED = Path(__file__).parent / "schemas" / "every_eval_ever-0.3.0.json"
 
 
@@ -28,6 +32,38 @@ def test_the_result_is_in_the_schema_that_evaluation_tools_share(
     words = json.loads(files["snapshot.json"])["record"]["results"][0]
     assert shown["evaluation_results"][0]["score_details"]["score"] == words["score"]
     assert shown["source_metadata"]["additional_details"]["permanent_address"].startswith(f"https://{BRANCH}--")
+
+
+def test_every_answer_of_a_public_suite_is_in_the_shared_schema_too(
+    files: dict[str, bytes], hostile: dict[str, bytes]
+) -> None:
+    """Each line fits the instance-level schema and belongs to the aggregate; a private suite has none."""
+    validator = jsonschema.Draft7Validator(json.loads(INSTANCE.read_bytes()))
+    for site in (files, hostile):
+        data = site["every_eval_ever_samples.jsonl"]
+        rows = [json.loads(line) for line in data.splitlines()]
+        for row in rows:
+            validator.validate(row)
+        whole = json.loads(site["every_eval_ever.json"])
+        told = whole["detailed_evaluation_results"]
+        assert (told["total_rows"], told["checksum"]) == (len(rows), hashlib.sha256(data).hexdigest())
+        results = {one["evaluation_result_id"]: one for one in whole["evaluation_results"]}
+        assert {row["evaluation_id"] for row in rows} == {whole["evaluation_id"]}
+        assert {row["evaluation_name"] for row in rows} == {"words"}
+        (result_id,) = {row["evaluation_result_id"] for row in rows}
+        right = sum(row["evaluation"]["is_correct"] for row in rows)
+        assert results[result_id]["score_details"]["details"]["right"] == str(right)
+
+
+def test_the_file_of_answers_is_bounded(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where answers are many their beginnings are left out, then whole answers, and the aggregate says how many."""
+    monkeypatch.setattr(instances, "LARGEST", 60_000)
+    site = build(source(tree))
+    rows = [json.loads(line) for line in site["every_eval_ever_samples.jsonl"].splitlines()]
+    told = json.loads(site["every_eval_ever.json"])["detailed_evaluation_results"]
+    assert len(site["every_eval_ever_samples.jsonl"]) <= 60_000
+    assert len(rows) + int(told["additional_details"]["answers_left_out"]) == 120
+    assert all(len(row["output"]["raw"][0]) <= instances.SHORTEST for row in rows)
 
 
 @pytest.mark.parametrize("name", ["snapshot.json", "history.json", "manifest.json", "deploy.json"])
@@ -50,9 +86,16 @@ def test_each_part_of_the_history_fits_its_schema(files: dict[str, bytes]) -> No
 
 
 def test_a_monitor_can_read_the_metrics(files: dict[str, bytes], hostile: dict[str, bytes]) -> None:
-    """Every line has OpenMetrics' form, each family comes once with its samples, and the end is marked."""
+    """Prometheus's own parser of OpenMetrics takes every line; each family comes once, and the end is marked."""
     for site in (files, hostile):
         said = site["metrics.txt"].decode()
+        parsed = {family.name: family for family in text_string_to_metric_families(said)}  # type: ignore[no-untyped-call]
+        record = json.loads(site["snapshot.json"])["record"]
+        assert {one.labels["suite"]: one.value for one in parsed["snapshot_score"].samples} == {
+            result["suite"]: result["score"] for result in record["results"]
+        }
+        (finished,) = parsed["snapshot_finished_timestamp_seconds"].samples
+        assert finished.value == datetime.fromisoformat(record["finished"]).timestamp()
         assert said.endswith("# EOF\n")
         label = r'[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'
         sample = re.compile(rf"[a-z_0-9]+(?:\{{{label}(?:,{label})*\}})? -?[0-9.e+-]+")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from publisher.files import canonical_json
 from publisher.render import text, trying
 from publisher.render.gather import prefixed
+from publisher.render.instances import FILE
 from publisher.render.svg import number
 from publisher.render.tables import permanent
 from publisher.render.write import CONFIGURATION
@@ -30,6 +31,7 @@ OPEN = (
     "feed.xml",
     "metrics.txt",
     "every_eval_ever.json",
+    FILE,
 )
 """What other sites may read."""
 _GREEN, _RED, _GREY = "#2d6a8f", "#a8480b", "#5f6368"

@@ -6,12 +6,13 @@ Nothing in these files is typeset, so hostile names are only made visible and bo
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from publisher.files import canonical_json
-from publisher.render import text
+from publisher.render import instances, text
 from publisher.schema import (
     HISTORY_SCHEMA,
     History,
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from publisher.render.gather import Snapshot
     from publisher.schema import SuiteResult
 
-EVERY_EVAL_EVER = "0.3.0"
-"""The version of Every Eval Ever's schema that `every_eval_ever.json` follows."""
+_WORDS = re.compile(r"[^A-Za-z0-9._-]+")
 HUB = "hf:"
 """What a suite's source begins with where it is a dataset on the Hub."""
 _PUBLISHED: dict[str, type[Struct]] = {
@@ -45,8 +45,7 @@ def files(snapshot: Snapshot) -> dict[str, bytes]:
     """Return the files of this module by path."""
     found = {
         "metrics.txt": openmetrics(snapshot),
-        "every_eval_ever.json": every_eval_ever(snapshot),
-    }
+    } | every_eval_ever(snapshot)
     found |= {f"schemas/{name}": schema_of(kind) for name, kind in published(snapshot).items()}
     return found | {
         f"eval_results/{result.suite}.yaml": hub_result(snapshot, result)
@@ -123,16 +122,20 @@ def _labels(**values: str) -> str:
 # -- the shared schema ------------------------------------------------------------------------------------------------
 
 
-def every_eval_ever(snapshot: Snapshot) -> bytes:
-    """Return `every_eval_ever.json`: the run in the aggregate schema of Every Eval Ever."""
+def every_eval_ever(snapshot: Snapshot) -> dict[str, bytes]:
+    """Return `every_eval_ever.json`, the run in the schema of Every Eval Ever, and the file of its answers."""
     record = snapshot.record
     model, engine = record.model, record.engine
     finished = str(_seconds(record.finished))
     name = text.line(model.name, 120)
-    return canonical_json(
+    evaluation_id = f"{snapshot.branch}/{name}/{finished}"
+    told = instances.instances(snapshot, evaluation_id, name)
+    # In the shared repository a file lies below its source, its developer and its model.
+    place = "/".join(_WORDS.sub("-", part).strip("-.") or "unknown" for part in (snapshot.branch, "unknown", name))
+    aggregate = canonical_json(
         {
-            "schema_version": EVERY_EVAL_EVER,
-            "evaluation_id": f"{snapshot.branch}/{name}/{finished}",
+            "schema_version": instances.SCHEMA,
+            "evaluation_id": evaluation_id,
             "evaluation_timestamp": str(_seconds(record.started)),
             "retrieved_timestamp": finished,
             "source_metadata": {
@@ -167,8 +170,10 @@ def every_eval_ever(snapshot: Snapshot) -> bytes:
                 },
             },
             "evaluation_results": [_evaluation(snapshot, result) for result in record.results],
+            **({"detailed_evaluation_results": told.reference(snapshot, place)} if told.rows else {}),
         }
     )
+    return {"every_eval_ever.json": aggregate} | ({instances.FILE: told.data} if told.rows else {})
 
 
 def _evaluation(snapshot: Snapshot, result: SuiteResult) -> dict[str, Any]:
