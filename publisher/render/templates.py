@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher.errors import ConfigError, PublisherError
 from publisher.render import text
-from publisher.render.language import translated, translated_of
+from publisher.render.language import named, translated, translated_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -55,6 +55,7 @@ class Templates(ImmutableSandboxedEnvironment):
             keep_trailing_newline=True,
             extensions=["jinja2.ext.i18n"],
         )
+        self.filters["named"] = named
         # `_("…", name=value)` in a template escapes its values, and takes the sentence itself as markup.
         self.install_gettext_callables(translated, translated_of, newstyle=True)  # type: ignore[attr-defined]
 
