@@ -126,7 +126,7 @@
     });
     all.sort(function (a, b) { return Math.abs(rise(b.one)) - Math.abs(rise(a.one)); });
     function of(right, all) {
-      return all === 1 ? (right ? words.right : words.wrong) : right + " " + words.of + " " + all + " " + words.right;
+      return all === 1 ? (right ? words.right : words.wrong) : words.share.replace("{right}", right).replace("{drawn}", all);
     }
     all.slice(0, MOST).forEach(function (item) {
       var c = item.one.counts, word = rise(item.one) > 0 ? "right" : "wrong", to = make("td");
@@ -136,7 +136,7 @@
     });
     body.parentElement.hidden = !all.length;
     var rest = all.length - MOST;
-    document.getElementById("more").textContent = !all.length ? words.none : rest > 0 ? rest + " " + words.more : "";
+    document.getElementById("more").textContent = !all.length ? words.none : rest > 0 ? words.more.replace("{count}", rest) : "";
   }
 
   function figures(before, now, suites) {

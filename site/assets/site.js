@@ -1,6 +1,8 @@
 // Conveniences only: the site is complete without this file.
 (function () {
   "use strict";
+  // Sentences stand in the page, in its language.
+  var words = document.body.dataset;
 
   // On a phone the navigation is one row that scrolls: show the entry of this page.
   var current = document.querySelector(".top nav [aria-current]");
@@ -14,11 +16,11 @@
     if (!navigator.clipboard) { return; }
     var button = document.createElement("button");
     button.type = "button";
-    button.textContent = "Copy";
+    button.textContent = words.copy;
     button.addEventListener("click", function () {
       navigator.clipboard.writeText(box.querySelector("code").textContent.trim()).then(function () {
-        button.textContent = "Copied";
-        setTimeout(function () { button.textContent = "Copy"; }, 1600);
+        button.textContent = words.copied;
+        setTimeout(function () { button.textContent = words.copy; }, 1600);
       });
     });
     box.appendChild(button);
@@ -42,7 +44,7 @@
       code.tabIndex = 0;
       code.textContent = deploy.permalink;
       box.appendChild(code);
-      place.textContent = "The address of this very deploy:";
+      place.textContent = words.address;
       place.after(box);
       addCopy(box);
     }).catch(function () { /* the sentence with its link stays */ });
