@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 
 from publisher.bench.inputs.model_file import builtin_path
 from publisher.engine import gguf as reader
+from publisher.engine.gguf_types import TYPES
 
 BUILTIN = builtin_path("builtin:abacus")
 U32, STRING, ARRAY = 4, 8, 9
@@ -87,3 +89,47 @@ def builtin_with(path: Path, *, template: str | None = None, nan: bool = False) 
 def open_descriptors() -> int:
     """Return how many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def builtin_with_experts(path: Path, count: int) -> Path:
+    """Write the builtin model to `path` as a mixture of `count` experts, each of which is its own feed-forward part.
+
+    A router of zeros takes any two of them, with half the weight each: so it answers as the builtin model does.
+    """
+    whole = BUILTIN.read_bytes()
+    with BUILTIN.open("rb") as stream:
+        cursor = reader.Cursor(stream.fileno(), len(whole))
+        _, tensors, metadata = reader.preamble(cursor)
+        first = cursor.at
+        values, _ = reader._pairs(cursor, metadata)
+        names = cursor.at
+        entries = [_entry(cursor) for _ in range(tensors)]
+    start = -(-cursor.at // 32) * 32
+    parts: list[tuple[str, tuple[int, ...], int, bytes]] = []
+    for name, sizes, kind, offset, length in entries:
+        data = whole[start + offset : start + offset + length]
+        if ".ffn_" in name and "norm" not in name:
+            stem, _, _ = name.rpartition(".")
+            parts.append((f"{stem}_exps.weight", (*sizes, count), kind, data * count))
+            if "gate" in name:
+                parts.append((f"{stem}_inp.weight", (sizes[0], count), 0, bytes(4 * sizes[0] * count)))
+        else:
+            parts.append((name, sizes, kind, data))
+    architecture = values["general.architecture"]
+    more = pair(f"{architecture}.expert_count", count) + pair(f"{architecture}.expert_used_count", 2)
+    body, described = b"", b""
+    for name, sizes, kind, data in parts:
+        described += tensor(name, sizes=sizes, kind=kind, offset=len(body))
+        body += data + bytes(-len(data) % 32)
+    header = whole[:8] + struct.pack("<QQ", len(parts), metadata + 2) + whole[first:names] + more + described
+    path.write_bytes(header + bytes(-len(header) % 32) + body)
+    return path
+
+
+def _entry(cursor: reader.Cursor) -> tuple[str, tuple[int, ...], int, int, int]:
+    """Return the next tensor's name, sizes, type, offset and length in bytes."""
+    name = cursor.string("a name").decode()
+    sizes = tuple(cursor.scalar(reader.U64, name) for _ in range(cursor.scalar(reader.U32, name)))
+    kind, offset = cursor.scalar(reader.U32, name), cursor.scalar(reader.U64, name)
+    block, width = TYPES[kind]
+    return name, sizes, kind, offset, math.prod(sizes) // block * width

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from publisher.bench.measure import Reusable
+    from publisher.bench.earlier import Reusable
     from tests.made import GitFolder
 
 STARTED = dt.datetime(2026, 11, 20, 20, 11, 33, tzinfo=dt.UTC)

@@ -23,7 +23,7 @@ from publisher.engine.protocol import usable
 from publisher.errors import ModelError
 from publisher.schema import Sampling
 from tests.engines import options, requests, sampled_requests, texts
-from tests.gguf_maker import BUILTIN
+from tests.gguf_maker import BUILTIN, builtin_with_experts
 from tests.measuring import CONFIG, DEFAULTS
 from tests.project import Project, config
 
@@ -82,7 +82,7 @@ def test_all_layers_are_on_the_device(gpu: str) -> None:
     (card,) = identity.gpus
     assert (card.name, bool(card.description), bool(card.backend)) == (gpu, True, True)
     assert 0 < card.allocated <= card.memory
-    assert figures["gpu_memory"] >= 0
+    assert figures[f"gpu_peak_memory.{gpu}"] >= card.allocated
     assert identity.confinement is not None
     assert identity.confinement.missing == []
 
@@ -130,6 +130,34 @@ def test_one_engine_splits_its_layers_over_two_devices(two: list[str]) -> None:
         assert engine.identity.gpu_layers_offloaded == LAYERS
         assert all(card.allocated for card in engine.identity.gpus)
         assert len(engine.identity.gpus) == 2
+
+
+def test_rows_are_split_where_the_backend_can(two: list[str]) -> None:
+    """CUDA and its like share each matrix; Vulkan cannot, and one error says what to set."""
+    wanted = options(**on_gpu(gpus=tuple(two), split_mode="row"))
+    if devices.gpus()[0].backend == "Vulkan":
+        with pytest.raises(ModelError, match="cannot split the rows") as caught, EngineProcess(wanted):
+            pytest.fail("it split them")
+        assert 'split_mode = "layer"' in caught.value.hint
+        return
+    with EngineProcess(wanted) as engine:
+        assert len(list(engine.generate(requests(1)))) == 1
+        assert all(card.allocated for card in engine.identity.gpus)
+
+
+def test_experts_can_stay_on_the_processor(gpu: str, tmp_path: Path) -> None:
+    """All layers are offloaded and the answer is the same; the device holds none of the experts that stay behind."""
+    mixture = builtin_with_experts(tmp_path / "experts.gguf", 8)
+    greedy = on_gpu(gpus=(gpu,), model=mixture, sampling=Sampling(max_tokens=4))
+    allocated, found = [], []
+    for count in (0, 3):
+        with EngineProcess(options(**greedy, cpu_experts=count)) as engine:
+            found += [one.text for one in engine.generate(requests(1))]
+            allocated.append(engine.identity.gpus[0].allocated)
+            assert engine.identity.gpu_layers_offloaded == LAYERS
+            assert engine.identity.options.get("cpu_experts", "0") == str(count)
+    assert found[0] == found[1]
+    assert allocated[0] - allocated[1] > mixture.stat().st_size // 2
 
 
 @pytest.mark.parametrize("mode", ["reproducible", "fast"])

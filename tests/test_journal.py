@@ -132,3 +132,20 @@ def test_each_run_has_a_journal_of_its_own(tmp_path: Path) -> None:
     one = {"commit": "c", "tier": "t", "fingerprint": "f", "salt": ""}
     others = [journal_path(tmp_path, **{**one, key: "x"}) for key in one]
     assert len({journal_path(tmp_path, **one), *others}) == 5
+
+
+def test_samples_of_other_choices_are_dropped(tmp_path: Path) -> None:
+    """A run has the answers of one engine; the same choices keep them, and what decides nothing is not written."""
+    path = tmp_path / "j"
+    with Journal(path) as journal:
+        assert journal.settle("64 slots")
+        journal.append(numbered(0))
+    with Journal(path) as journal:
+        assert (journal.choices, journal.samples) == ("64 slots", [numbered(0)])
+        assert journal.settle("64 slots")
+        journal.append(numbered(1))
+    with Journal(path) as journal:
+        assert not journal.settle("32 slots")
+        assert journal.samples == []
+    with Journal(path) as journal:
+        assert (journal.choices, journal.samples) == ("32 slots", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -9,10 +10,11 @@ import pytest
 
 from publisher.engine import offload
 from publisher.engine.child import sizing
-from publisher.engine.gguf import Header
+from publisher.engine.gguf import Header, read_header
 from publisher.engine.offload import Possible
 from publisher.schema import EngineIdentity
-from tests.engines import options
+from tests.engines import options, requests, texts
+from tests.gguf_maker import builtin_with_experts
 
 CUDA = Possible("cuda", "NVIDIA", "-DGGML_CUDA=on")
 
@@ -67,9 +69,30 @@ def test_layers_that_the_memory_cannot_hold_stay_on_the_processor() -> None:
     """With less memory than weights and two caches of the context need, as many layers are offloaded as fit."""
     wanted = options(gpu_layers="all", context=4096, slots=0)
     small, large = header(1 << 30), header(20 << 30)
-    assert sizing.gpu_layers(wanted, small, 8 << 30) == -1
-    assert sizing.gpu_layers(wanted, large, 12 << 30) == 9
-    assert sizing.gpu_layers(wanted, large, 24 << 30) == 19
-    assert sizing.gpu_layers(wanted, large, 48 << 30) == -1
-    assert sizing.gpu_layers(wanted, large, 0) == -1, "no GPU: llama.cpp has none to put them on"
-    assert sizing.gpu_layers(options(gpu_layers=5), large, 1 << 30) == 5, "what the user sets holds"
+    assert sizing.placement(wanted, small, 8 << 30) == (-1, 0)
+    assert sizing.placement(wanted, large, 12 << 30) == (9, 0)
+    assert sizing.placement(wanted, large, 24 << 30) == (19, 0)
+    assert sizing.placement(wanted, large, 48 << 30) == (-1, 0)
+    assert sizing.placement(wanted, large, 0) == (-1, 0), "no GPU: llama.cpp has none to put them on"
+    assert sizing.placement(options(gpu_layers=5), large, 1 << 30) == (5, 0), "what the user sets holds"
+
+
+def test_experts_that_the_memory_cannot_hold_stay_on_the_processor() -> None:
+    """Of a mixture of experts all layers are offloaded, and as few layers' experts as possible stay behind."""
+    wanted = options(gpu_layers="all", context=4096, slots=0)
+    mixture = replace(header(20 << 30), experts=dict.fromkeys(range(20), 900 << 20))
+    assert sizing.placement(wanted, mixture, 48 << 30) == (-1, 0)
+    assert sizing.placement(wanted, mixture, 20 << 30) == (-1, 5)
+    assert sizing.placement(wanted, mixture, 2 << 30).experts == 0, "not even the rest fits: whole layers stay behind"
+    kept = msgspec.structs.replace(identity("all", 4), options={"experts_on_cpu": "5"})
+    assert "the experts of 5 layers" in offload.explained(kept, ["cuda"], [CUDA])
+
+
+def test_a_model_of_experts_answers_like_the_one_that_they_are_made_of(tmp_path: Path) -> None:
+    """The header tells the bytes of each layer's experts, which decide where they go."""
+    mixture = builtin_with_experts(tmp_path / "experts.gguf", 4)
+    with mixture.open("rb") as stream:
+        found = read_header(stream.fileno())
+    assert sorted(found.experts) == list(range(found.layers))
+    assert 0.7 * found.size < sum(found.experts.values()) < found.size
+    assert texts(requests(1), model=mixture) == texts(requests(1))

@@ -137,6 +137,8 @@ def options_of(job: Job, planned: Plan, workload: int) -> EngineOptions:
         batch=config.engine.batch,
         flash_attention=config.engine.flash_attention,
         kv_type=config.engine.kv_type,
+        split_mode=config.engine.split_mode,
+        cpu_experts=config.model.cpu_experts,
         timeout=config.engine.timeout,
         sampling=sampling_of(job),
         system=config.prompt.system,

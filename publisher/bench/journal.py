@@ -6,6 +6,7 @@ time may hold a journal.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from typing import TYPE_CHECKING, Self
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from publisher.errors import StorageError
-from publisher.files import sha256_hex, storage_error
+from publisher.files import canonical_json, sha256_hex, storage_error
 from publisher.schema import RECORD_SCHEMA, Sample
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
+
+    from publisher.schema import EngineIdentity
 
 _SYNC_EVERY = 32
 """Samples after which the file is synced. Only a power cut can lose more recent ones: a killed process loses none."""
@@ -30,8 +33,28 @@ def journal_path(workspace: Path, *, commit: str, tier: str, fingerprint: str, s
     return workspace / "journal" / f"{sha256_hex(key.encode())[:32]}.jsonl"
 
 
+def choices_of(engine: EngineIdentity) -> str:
+    """Return, as text, what an engine has chosen by itself that decides its answers; "" where no choice does.
+
+    Only where the shape of a batch changes the order of sums does the number of slots belong to an engine's options.
+    """
+    if "slots" not in engine.options:
+        return ""
+    chosen = {"engines": engine.engines, "gpu_layers": engine.gpu_layers_offloaded, "options": engine.options}
+    return canonical_json(chosen).decode().strip()
+
+
+class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first line of a journal whose answers depend on what its engine has chosen."""
+
+    choices: str
+
+
 class Journal:
-    """The open journal of one run; `samples` are those that an earlier, interrupted process has finished."""
+    """The open journal of one run; `samples` are those that an earlier, interrupted process has finished.
+
+    `choices` is what the engine had chosen for them; "" where that decides nothing.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or create the journal and read what is in it.
@@ -46,7 +69,7 @@ class Journal:
             raise storage_error(error, path) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.samples = self._recover()
+            self.choices, self.samples = self._recover()
         except BlockingIOError as error:
             os.close(self._file)
             raise StorageError(
@@ -57,6 +80,22 @@ class Journal:
             os.close(self._file)
             raise storage_error(error, path) from error
         self._unsynced = 0
+
+    def settle(self, choices: str) -> bool:
+        """Write down what the engine has chosen; return false where the samples so far were made by other choices.
+
+        Those are dropped: a run has the answers of one engine. Raises StorageError on a full disk.
+        """
+        if choices == self.choices:
+            return True
+        begun = bool(self.samples)
+        try:
+            os.ftruncate(self._file, 0)
+            os.write(self._file, msgspec.json.encode(_Head(choices)) + b"\n")
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+        self.samples, self.choices = [], choices
+        return not begun
 
     def __enter__(self) -> Self:
         return self
@@ -98,10 +137,14 @@ class Journal:
         os.fsync(self._file)
         self._unsynced = 0
 
-    def _recover(self) -> list[Sample]:
-        """Return the samples of the whole lines, and truncate the file before the first broken line."""
+    def _recover(self) -> tuple[str, list[Sample]]:
+        """Return the choices and the samples of the whole lines, and truncate the file before the first broken line."""
         data = self.path.read_bytes()
-        samples, good = [], 0
+        choices, good = "", 0
+        if data.startswith(b'{"choices":') and (end := data.find(b"\n")) > 0:
+            with contextlib.suppress(msgspec.MsgspecError):
+                choices, good = msgspec.json.decode(data[:end], type=_Head).choices, end + 1
+        samples = []
         while (end := data.find(b"\n", good)) >= 0:
             try:
                 samples.append(msgspec.json.decode(data[good:end], type=Sample))
@@ -110,4 +153,4 @@ class Journal:
             good = end + 1
         if good < len(data):
             os.ftruncate(self._file, good)
-        return samples
+        return choices, samples

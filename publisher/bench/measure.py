@@ -6,26 +6,26 @@ import concurrent.futures
 import contextlib
 import functools
 import time
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from publisher.bench.deadline import Deadline
+from publisher.bench.earlier import Run, resume, reuse, settle
 from publisher.bench.forecast import Forecast
 from publisher.bench.generate import generated, options_of, prove, requests_for, worded
 from publisher.bench.journal import Journal, journal_path
 from publisher.bench.looks import Tracker, rounds, shares
 from publisher.bench.own_metrics import OwnMetrics
-from publisher.bench.plan import Job, Plan, PlannedSample, plan
+from publisher.bench.plan import Job, Plan, plan
 from publisher.bench.prompt_check import remarks
 from publisher.bench.record import build_record, sampling_of
 from publisher.bench.redaction import Redactor
-from publisher.bench.scoring import MAX_ERRORS, Scorer, is_gradable
+from publisher.bench.scoring import MAX_ERRORS, Scorer
 from publisher.bench.so_far import Teller, unfinished
 from publisher.bench.workspace import proof_key, whole_samples
 from publisher.engine import machine
 from publisher.engine.protocol import LONGEST_RUNNING
-from publisher.errors import GraderError, ModelError, StorageError
+from publisher.errors import GraderError, ModelError
 from publisher.files import atomic_write
 from publisher.graders import make
 from publisher.quality.samples import Measurer
@@ -36,15 +36,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from publisher.bench.earlier import Reusable
     from publisher.bench.generate import Lengths
     from publisher.bench.looks import Key, Watch
     from publisher.bench.so_far import SoFar
     from publisher.config import Config
     from publisher.engine.protocol import InferenceEngine, SampleRequest, StartEngine
     from publisher.schema import Record, Sample
-
-    Reusable = Callable[[str], Iterable[tuple[str, Iterable[Sample]]]]
-    """Generation digest -> (run id, samples) of earlier runs, newest first."""
 
 __all__ = ["Job", "Measurement", "Observer", "Plan", "measure", "plan"]
 
@@ -89,22 +87,6 @@ class Measurement:
         self.journal.unlink(missing_ok=True)
 
 
-@dataclass(slots=True)
-class _Run:
-    """A run in progress: its finished samples by suite, problem and number, and where they came from."""
-
-    job: Job
-    plan: Plan
-    scorer: Scorer
-    done: dict[Key, Sample] = field(default_factory=dict)
-    reused: dict[str, int] = field(default_factory=dict)
-    errors: Counter[str] = field(default_factory=Counter)
-
-    def missing(self) -> list[PlannedSample]:
-        """Return the planned samples that are still to be generated."""
-        return [wanted for wanted in self.plan.wanted if wanted.key not in self.done]
-
-
 def measure(
     job: Job,
     *,
@@ -130,23 +112,20 @@ def measure(
     with OutOfTimeError. `so_far` is given now and then what there is, as it would be published.
     """
     begun = time.monotonic()
-    planned = plan(job, observer.note)
-    fitted = fit(planned) if fit is not None else job.config
-    if fitted is not job.config:
-        job = replace(job, config=fitted)
-        planned = plan(job, observer.note)
+    job, planned = _planned(job, fit, observer)
     path = journal_path(workspace, commit=job.commit, tier=job.tier, fingerprint=planned.fingerprint, salt=job.salt)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(path))
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(max(2, machine.cores())))
-        run = _Run(job, planned, _scorer(stack, job, planned))
+        run = Run(job, planned, _scorer(stack, job, planned))
         own = OwnMetrics.opened(stack, job)
         for text in remarks(job.config, run.scorer.measurer.language):
             observer.note(text)
-        _resume(run, journal, observer)
-        _reuse(run, reusable, observer)
+        resumed = resume(run, journal, observer.note)
+        reuse(run, reusable, observer.note)
+        engine = _started(stack, start, run, observer)
+        settle(run, journal, engine, resumed, observer.note)
         missing = run.missing()
-        engine = _started(stack, start, run, missing, observer)
         watch = watch if missing else None  # a complete run has its verdict, not a look
         parts = shares(planned) if watch else {}
         words = functools.partial(worded, planned=planned, template=job.config.prompt.template)
@@ -189,6 +168,16 @@ def measure(
     return Measurement(record, samples, published, path)
 
 
+def _planned(job: Job, fit: Callable[[Plan], Config] | None, observer: Observer) -> tuple[Job, Plan]:
+    """Return a job and its plan, with the configuration that `fit` makes of it."""
+    planned = plan(job, observer.note)
+    fitted = fit(planned) if fit is not None else job.config
+    if fitted is job.config:
+        return job, planned
+    job = replace(job, config=fitted)
+    return job, plan(job, observer.note)
+
+
 def _scorer(stack: contextlib.ExitStack, job: Job, planned: Plan) -> Scorer:
     """Return what scores completions, with the graders of the suites started."""
     names = {part.grader for part in planned.suites}
@@ -202,16 +191,17 @@ def _scorer(stack: contextlib.ExitStack, job: Job, planned: Plan) -> Scorer:
 def _started(
     stack: contextlib.ExitStack,
     start: StartEngine,
-    run: _Run,
-    missing: Sequence[PlannedSample],
+    run: Run,
     observer: Observer,
 ) -> InferenceEngine:
     """Start the engine for what is missing, and say what will be run and how far the engine is confined."""
-    config, suites = run.job.config, run.plan.suites
+    config, suites, missing = run.job.config, run.plan.suites, run.missing()
+    # Where an engine's shapes decide answers, they must not depend on how many of these are there already.
+    workload = len(run.plan.wanted) if "shapes" in run.plan.conditions else len(missing)
     counts = [(part.suite.name, len(part.suite.problems) * part.samples) for part in suites]
     observer.planned(config.model.name, counts, len(missing))
     with _naming(config.model.source):
-        options = options_of(run.job, run.plan, len(missing))
+        options = options_of(run.job, run.plan, workload)
         engine = stack.enter_context(start(options, engines=config.engine.engines))
     if engine.identity.offload_missing:
         observer.note(f"GPU: {engine.identity.offload_missing}")
@@ -228,7 +218,7 @@ def _lasting(figures: Mapping[str, float]) -> dict[str, float]:
 
 
 def _take(
-    run: _Run,
+    run: Run,
     coming: Iterable[tuple[Sample, int]],
     requests: Sequence[SampleRequest],
     engine: InferenceEngine,
@@ -260,7 +250,7 @@ class _Stop:
 
     tracker: Tracker
     watch: Watch | None
-    run: _Run
+    run: Run
     record_of: Callable[[Sequence[Sample], str, StoppedEarly | None], Record]
     part: int | None = None
     why: str = ""
@@ -315,48 +305,6 @@ def _naming(source: str) -> Iterator[None]:
         raise ModelError(f"{source}: {error.message}", hint=error.hint, detail=error.detail) from error
 
 
-def _resume(run: _Run, journal: Journal, observer: Observer) -> None:
-    """Reuse what an interrupted run of the same job has finished."""
-    known = {(*wanted.key, wanted.seed) for wanted in run.plan.wanted}
-    for sample in journal.samples:
-        key = (sample.suite, sample.problem, sample.sample)
-        if (*key, sample.seed) in known:
-            run.done[key] = sample
-    if run.done:
-        observer.note(f"continuing after {len(run.done)} samples of an interrupted run")
-
-
-def _reuse(run: _Run, reusable: Reusable, observer: Observer) -> None:
-    """Reuse samples of earlier runs that this run would generate to the letter; they are graded again."""
-    missing = {(wanted.problem.id, wanted.sample, wanted.seed): wanted for wanted in run.missing()}
-    if not missing:
-        return
-    for run_id, samples in reusable(run.plan.generation):
-        try:
-            for sample in samples:
-                _reuse_one(run, missing, run_id, sample)
-                if not missing:
-                    break
-        except StorageError as error:
-            observer.note(f"the samples of {run_id} are not reused: {error.message}")
-        if not missing:
-            break
-    for run_id, count in run.reused.items():
-        observer.note(f"reusing {count} samples of {run_id}")
-
-
-def _reuse_one(run: _Run, missing: dict[tuple[str, int, int], PlannedSample], run_id: str, sample: Sample) -> None:
-    """Move a sample of the run `run_id` from what is missing to what is done, where it is wanted and gradable."""
-    wanted = missing.get((sample.problem, sample.sample, sample.seed))
-    if wanted is None or not is_gradable(sample):
-        return
-    again = run.scorer.again(sample, wanted)
-    if again.outcome != "error":
-        del missing[sample.problem, sample.sample, sample.seed]
-        run.done[wanted.key] = again
-        run.reused[run_id] = run.reused.get(run_id, 0) + 1
-
-
 def _with_time_left(engine: InferenceEngine, forecast: Forecast) -> dict[str, float]:
     """Return the engine's figures and the estimated seconds until the run ends."""
     figures = engine.statistics()
@@ -364,7 +312,7 @@ def _with_time_left(engine: InferenceEngine, forecast: Forecast) -> dict[str, fl
     return {**figures, "seconds_left": left}
 
 
-def _keep(run: _Run, sample: Sample, journal: Journal) -> None:
+def _keep(run: Run, sample: Sample, journal: Journal) -> None:
     """Keep a new sample; raise once its suite has too many errors.
 
     An error is not written to the journal, so that a repeated run tries that sample again.
@@ -380,7 +328,7 @@ def _keep(run: _Run, sample: Sample, journal: Journal) -> None:
         raise _too_many(run, sample, planned)
 
 
-def _too_many(run: _Run, sample: Sample, planned: int) -> ModelError | GraderError:
+def _too_many(run: Run, sample: Sample, planned: int) -> ModelError | GraderError:
     """Return the error that ends a run whose suite `sample.suite` has too many errors, with the first reason."""
     failed = [one for one in run.done.values() if one.suite == sample.suite and one.outcome == "error"]
     first = failed[0]

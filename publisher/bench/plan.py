@@ -244,6 +244,11 @@ def conditions(config: Config) -> dict[str, object]:
         "gpu_layers": str(model.gpu_layers),
         "gpus": devices.deciding() if model.gpu_layers else [],
     }
+    # What has its default is left out, as before there was a choice.
+    if parts["gpus"] and engine.split_mode != "layer":
+        parts["split_mode"] = engine.split_mode
+    if parts["gpus"] and model.cpu_experts != "auto":
+        parts["cpu_experts"] = model.cpu_experts
     if engine.mode == "fast" or engine.flash_attention is True or parts["gpus"]:
         # Only there do the shapes of a step, and so the rounding of its sums, follow from these.
         parts["shapes"] = [engine.engines, engine.slots, engine.threads, engine.batch, machine.cores()]

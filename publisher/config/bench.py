@@ -47,6 +47,8 @@ class ModelConfig(Section, frozen=True, kw_only=True):
     """The sha256 of each part of a split file (`-00001-of-00003.gguf`), in order."""
     context: Annotated[int, Meta(ge=64, le=1_048_576, description="64 to 1048576 tokens")] = 4096
     gpu_layers: Literal["all"] | Annotated[int, Meta(ge=0, le=10_000)] = "all"
+    cpu_experts: Literal["auto"] | Annotated[int, Meta(ge=0, le=10_000)] = "auto"
+    """In how many layers of a mixture of experts these stay on the processor; "auto": in as many as do not fit."""
     sampling: SamplingConfig = SamplingConfig()
     card: CardConfig = CardConfig()
 
@@ -96,4 +98,6 @@ class EngineConfig(Section, frozen=True, kw_only=True):
     batch: Annotated[int, Meta(ge=0, le=65_536, description="0 (chosen) or more")] = 0
     flash_attention: bool | Literal["auto"] = "auto"
     kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    split_mode: Literal["layer", "row"] = "layer"
+    """What several GPUs share of a model: its layers, or the rows of each matrix (CUDA, HIP and SYCL)."""
     timeout: Annotated[float, Meta(gt=0, description="seconds without progress before a run is given up")] = 600.0

@@ -244,7 +244,8 @@ def _chosen(options: EngineOptions, gpus: Sequence[Device]) -> int:
     size = _size(options.model)
     work = max(1, options.workload // ENOUGH)
     if gpus:
-        alone = options.gpu_layers == "all" and size < _GPU_SHARE * min(gpu.memory for gpu in gpus)
+        fits = options.gpu_layers == "all" and size < _GPU_SHARE * min(gpu.memory for gpu in gpus)
+        alone = fits and options.split_mode == "layer"  # rows are shared so that several GPUs work on one token
         return min(len(gpus), work) if alone else 1
     if options.threads or size > SMALL_FILE:
         return 1

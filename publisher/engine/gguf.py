@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from publisher.engine.gguf_types import FILE_TYPES, TYPES
@@ -44,6 +45,8 @@ SCALARS = {
 }
 _LENGTH = SCALARS[U64]
 _TOKENS = "tokenizer.ggml.tokens"
+_EXPERTS = re.compile(rb"blk\.(\d+)\.ffn_\w+_exps\.")
+"""Tensors of a layer's experts, all of them side by side in one."""
 _HINT = "fetch the file again; if it stays like this, its maker has to correct it"
 
 
@@ -63,6 +66,8 @@ class Header:
     chat_template: str
     values: dict[str, Any]
     """Every scalar and string by its key, without the arrays."""
+    experts: dict[int, int] = field(default_factory=dict)
+    """The bytes of the experts of each layer that is a mixture of them, by the layer's number."""
 
     @property
     def chat_template_sha256(self) -> str:
@@ -76,8 +81,8 @@ def read_header(descriptor: int) -> Header:
     cursor = Cursor(descriptor, size)
     version, tensors, pairs = preamble(cursor)
     values, lengths = _pairs(cursor, pairs)
-    parameters = _tensors(cursor, tensors, alignment=alignment(values))
-    return _header(size, version, parameters, values, lengths)
+    parameters, experts = _tensors(cursor, tensors, alignment=alignment(values))
+    return replace(_header(size, version, parameters, values, lengths), experts=experts)
 
 
 class Cursor:
@@ -229,10 +234,10 @@ def alignment(values: dict[str, Any]) -> int:
     return alignment
 
 
-def _tensors(cursor: Cursor, count: int, *, alignment: int) -> int:
-    """Check every tensor against the file and return the number of parameters."""
+def _tensors(cursor: Cursor, count: int, *, alignment: int) -> tuple[int, dict[int, int]]:
+    """Check every tensor against the file; return the number of parameters, and the bytes of experts by layer."""
     seen: set[bytes] = set()
-    parameters = 0
+    parameters, experts = 0, dict[int, int]()
     ends: list[tuple[str, int]] = []
     for number in range(count):
         name = cursor.string(f"the name of tensor {number}", MAX_NAME)
@@ -245,12 +250,14 @@ def _tensors(cursor: Cursor, count: int, *, alignment: int) -> int:
         if offset % alignment:
             raise broken(f"{label} starts at {offset}, which is not a multiple of {alignment}")
         parameters += elements
+        if found := _EXPERTS.match(name):
+            experts[int(found[1])] = experts.get(int(found[1]), 0) + length
         ends.append((label, offset + length))
     data = -(-cursor.at // alignment) * alignment
     for label, end in ends:
         if data + end > cursor.size:
             raise broken(f"{label} ends at byte {data + end}, the file at {cursor.size}: it is cut short")
-    return parameters
+    return parameters, experts
 
 
 def shape(cursor: Cursor, label: str) -> tuple[int, int]:

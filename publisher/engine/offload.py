@@ -53,6 +53,8 @@ def explained(identity: EngineIdentity, backends: Iterable[str], could: Iterable
     every = identity.offloadable
     asked = every if wanted == "all" else min(int(wanted), every)
     best = next(iter(could), None)
+    if kept := identity.options.get("experts_on_cpu"):
+        return f"the experts of {kept} layers stay on the processor: the GPU's memory holds no more beside the cache"
     if done >= asked or (wanted == "all" and not done and not built and best is None):
         return ""
     if done:

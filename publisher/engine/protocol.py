@@ -48,9 +48,10 @@ class EngineOptions:
     `sha256` "" means that the file is not pinned. `workload` is the number of samples that will be asked for, where it
     is known: a context is not made larger than they need. `stop` ends a sample at a text, which is not part of it.
     `cells` is the size of the KV cache in fast mode, in tokens (0: chosen), `kv_type` its precision. `gpus` are the
-    GPUs that the engine uses, as llama.cpp names them (empty: those that it chooses). Without `ends`, each sample
-    continues to its limit even where the model ends it, for measuring speed. `template_seconds` is the processor time
-    that the chat template may take per prompt.
+    GPUs that the engine uses, as llama.cpp names them (empty: those that it chooses); `split_mode` says whether several
+    of them share the layers or the rows of each matrix. `cpu_experts` is the number of layers whose experts stay on the
+    processor. Without `ends`, each sample continues to its limit even where the model ends it, for measuring speed.
+    `template_seconds` is the processor time that the chat template may take per prompt.
     """
 
     model: Path
@@ -71,6 +72,8 @@ class EngineOptions:
     cells: int = 0
     kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
     gpus: tuple[str, ...] = ()
+    split_mode: Literal["layer", "row"] = "layer"
+    cpu_experts: int | Literal["auto"] = "auto"
     ends: bool = True
     template_seconds: float = TEMPLATE_SECONDS
 

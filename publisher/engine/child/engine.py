@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from publisher.engine.child.schedule.scheduler import Scheduler
+    from publisher.engine.child.sizing import Size
     from publisher.engine.gguf import Header
-    from publisher.engine.protocol import EngineOptions, SampleRequest
+    from publisher.engine.protocol import Device, EngineOptions, SampleRequest
     from publisher.schema import Confinement, EngineIdentity
 
 _PIECE = 16 << 20
@@ -53,43 +54,24 @@ class Engine:
         """
         self._options, self._beat = options, beat
         before = _stamp(descriptor)
-        digest = _digest(descriptor, beat)
-        if options.sha256 and digest != options.sha256:
-            raise ModelError(
-                f"the model's sha256 is {digest}, publisher.toml has {options.sha256}",
-                hint="set model.sha256 to the digest of the file that you mean, or fetch that file again",
-            )
-        header = self._header = read_header(descriptor)
-        self.facts = _facts(header, digest)
-        _prompts(header, options)  # finds a broken template before minutes are spent on loading
+        digest = _pinned_digest(descriptor, options.sha256, beat)
+        self._header = read_header(descriptor)
+        self.facts = _facts(self._header, digest)
+        _prompts(self._header, options)  # finds a broken template before minutes are spent on loading
         self._log = Log()
         llama.llama_backend_init()
         self._gpus = library.chosen(options)
-        free = [library.device(gpu) for gpu in self._gpus]
-        memory = [gpu.memory for gpu in free]
-        self._model = Model(
-            f"/proc/self/fd/{descriptor}",
-            self._log,
-            gpu_layers=sizing.gpu_layers(options, header, sum(memory)),
-            devices=self._gpus,
-            shares=memory,
-            repack=options.mode == "fast",
-            mapped=sizing.mapped(header.size, gpu=bool(self._gpus)),
-            beat=beat,
-        )
+        gpus = [library.device(gpu) for gpu in self._gpus]
+        self._placement = sizing.placement(options, self._header, sum(gpu.memory for gpu in gpus))
+        self._model = self._loaded_model(descriptor, gpus)
         if _stamp(descriptor) != before:
             raise ModelError(
                 "the model file changed while it was being loaded",
                 hint="run the command again while nothing writes to the file",
             )
-        if not options.ends:
-            self._model.ends = frozenset()
-        self._prompts = _prompts(header, options, bos=self._model.bos, eos=self._model.eos)
-        offloaded, _ = self._log.offloaded()
-        # Each layer's cache is where the layer is: a GPU with half the layers needs room for half the cache.
-        left = library.free(self._gpus) * (self._model.layers + 1) // offloaded if offloaded else 0
-        self._size = sizing.choose(options, header, self._model, gpu=offloaded > 0, gpu_memory=left)
-        self._experts = bool(header.values.get(f"{header.architecture}.expert_count"))
+        self._prompts = _prompts(self._header, options, bos=self._model.bos, eos=self._model.eos)
+        self._experts = bool(self._header.values.get(f"{self._header.architecture}.expert_count"))
+        self._size = self._chosen_size()
         self._context = self._fitting_context()
         self.identity: EngineIdentity = identity.describe(
             options,
@@ -98,13 +80,44 @@ class Engine:
             self._log,
             experts=self._experts,
             confinement=confinement,
-            gpus=free,
+            gpus=gpus,
+            placement=self._placement,
         )
-        self._planned_memory = self._log.host_buffers()
+        self._planned_memory, self._allocated = self._log.host_buffers(), self._log.buffers()
         self._peaks: dict[str, int] = {}
-        sampling, at_once = options.sampling, min(_DRAWERS, machine.cores()) if self._size.gpu else 1
-        self._drawer = Drawer(sampling, self._model.tokens, at_once) if sampling.temperature else None
+        self._drawer = self._make_drawer()
         self._scheduler: Scheduler | None = None
+
+    def _loaded_model(self, descriptor: int, gpus: Sequence[Device]) -> Model:
+        """Load the model that is open as `descriptor`, and put on the GPUs what has a place there."""
+        model = Model(
+            f"/proc/self/fd/{descriptor}",
+            self._log,
+            gpu_layers=self._placement.layers,
+            devices=self._gpus,
+            shares=[gpu.memory for gpu in gpus],
+            rows=self._options.split_mode == "row",
+            experts=self._placement.experts,
+            repack=self._options.mode == "fast",
+            mapped=sizing.mapped(self._header.size, gpu=bool(self._gpus)),
+            beat=self._beat,
+        )
+        if not self._options.ends:
+            model.ends = frozenset()
+        return model
+
+    def _chosen_size(self) -> Size:
+        """Return the sizes for the loaded model, by the memory that its GPUs have left."""
+        offloaded, _ = self._log.offloaded()
+        # Each layer's cache is where the layer is: a GPU with half the layers needs room for half the cache.
+        free = library.free(self._gpus, self._log.buffers())
+        left = free * (self._model.layers + 1) // offloaded if offloaded else 0
+        return sizing.choose(self._options, self._header, self._model, gpu=offloaded > 0, gpu_memory=left)
+
+    def _make_drawer(self) -> Drawer | None:
+        """Return what draws tokens; None where the likeliest is taken."""
+        sampling, at_once = self._options.sampling, min(_DRAWERS, machine.cores()) if self._size.gpu else 1
+        return Drawer(sampling, self._model.tokens, at_once) if sampling.temperature else None
 
     def _fitting_context(self) -> Context:
         """Return a context; with half the slots as often as a GPU turns out to have too little memory for the rest.
@@ -211,7 +224,7 @@ class Engine:
         """Return the most bytes that were in use on the GPUs, whenever this was asked: together, and on each."""
         if not self._size.gpu:
             return {}
-        for name, now in library.in_use(self._gpus).items():
+        for name, now in library.in_use(self._gpus, self._allocated).items():
             self._peaks[name] = max(now, self._peaks.get(name, 0))
         each = {f"{GPU_PEAK}{name}": float(peak) for name, peak in self._peaks.items()}
         return {"gpu_memory": sum(each.values()), **each}
@@ -233,6 +246,17 @@ def _stamp(descriptor: int) -> tuple[int, int, int]:
     """Return the size and times of a file, one of which changes when it is written to."""
     status = os.fstat(descriptor)
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _pinned_digest(descriptor: int, sha256: str, beat: Callable[[str], None]) -> str:
+    """Return the SHA-256 of an open file; ModelError where it is not the one that is wanted ("" for any)."""
+    digest = _digest(descriptor, beat)
+    if sha256 and digest != sha256:
+        raise ModelError(
+            f"the model's sha256 is {digest}, publisher.toml has {sha256}",
+            hint="set model.sha256 to the digest of the file that you mean, or fetch that file again",
+        )
+    return digest
 
 
 def _digest(descriptor: int, beat: Callable[[str], None]) -> str:

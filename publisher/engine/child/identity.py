@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from publisher.engine.child.llama.handles import Log, Model
-    from publisher.engine.child.sizing import Size
+    from publisher.engine.child.sizing import Placement, Size
     from publisher.engine.protocol import Device, EngineOptions
     from publisher.schema import Confinement
 
@@ -29,10 +29,11 @@ def describe(
     experts: bool,
     confinement: Confinement | None,
     gpus: Sequence[Device] = (),
+    placement: Placement | None = None,
 ) -> EngineIdentity:
     """Return the identity of a loaded engine; `experts`: the model is a mixture of experts.
 
-    `gpus` are the GPUs that it uses, as they were before the model was loaded.
+    `gpus` are the GPUs that it uses, as they were before the model was loaded, `placement` what is to be on them.
     """
     offloaded, _ = log.offloaded()
     buffers = log.buffers()
@@ -64,7 +65,7 @@ def describe(
         threads=size.threads,
         batch=size.batch,
         system_info=library.system_info(),
-        options=_options(options, size, model, experts=experts),
+        options=_options(options, size, model, experts=experts) | _placed(options, placement, len(gpus)),
         confinement=confinement,
     )
 
@@ -91,6 +92,17 @@ def _options(options: EngineOptions, size: Size, model: Model, *, experts: bool)
         # Here the shape of a batch changes the order of sums.
         switches |= {"slots": str(size.slots), "threads": str(size.threads), "n_ubatch": str(size.batch)}
     return switches
+
+
+def _placed(options: EngineOptions, placement: Placement | None, gpus: int) -> dict[str, str]:
+    """Return the switches of where the weights are; none where nothing is out of the ordinary.
+
+    Experts on the processor are `cpu_experts` where the user asked for that, `experts_on_cpu` where memory is short.
+    """
+    split = {"split_mode": options.split_mode} if gpus > 1 else {}
+    kept = placement.experts if placement and gpus else 0
+    name = "experts_on_cpu" if options.cpu_experts == "auto" else "cpu_experts"
+    return split | ({name: str(kept)} if kept else {})
 
 
 def peak_memory() -> int:

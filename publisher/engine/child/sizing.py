@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from publisher.engine import machine
 from publisher.engine.child.llama import library
@@ -74,7 +74,8 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool, g
             hint="lower model.context in publisher.toml",
         )
     room = max(whole, int(memory * (_SHARE_GPU if gpu else _SHARE_CPU) / cost))
-    wanted = options.slots or _wanted(options, SLOTS_GPU if gpu else SLOTS_CPU)
+    # On a GPU the number of slots decides texts, so it must not depend on how much is left to do.
+    wanted = options.slots or (SLOTS_GPU if gpu else _wanted(options, SLOTS_CPU))
     apart = options.mode == "reproducible" or _long(options, model, header, wanted, context)
     if not apart and not options.slots and not gpu and header.parameters < SMALL:
         wanted = min(wanted, SLOTS_SMALL)
@@ -136,18 +137,34 @@ def padded(context: int) -> int:
     return -(-context // CELL) * CELL
 
 
-def gpu_layers(options: EngineOptions, header: Header, memory: int) -> int:
-    """Return how many layers to put on GPUs with `memory` bytes in all; -1 for all of them and the output.
+class Placement(NamedTuple):
+    """Where a model's weights go."""
 
-    This goes by all memory, not by what is free now: the number decides texts, so a run that is resumed, or another
-    run on the same machine, must come to the same one. The weights are taken to be spread evenly over the layers.
+    layers: int
+    """How many layers go to GPUs; -1 for all of them and the output."""
+    experts: int = 0
+    """In how many layers, the first ones, the experts stay on the processor nevertheless."""
+
+
+def placement(options: EngineOptions, header: Header, memory: int) -> Placement:
+    """Return what to put on GPUs with `memory` bytes in all.
+
+    This goes by all memory, not by what is free now: it decides texts, so a run that is resumed, or another run on the
+    same machine, must come to the same. Where a mixture of experts is too large, its experts stay on the processor
+    first: most of the weights are theirs, and a token needs few of them. Other weights are taken to be spread evenly
+    over the layers.
     """
-    if options.gpu_layers != "all" or not memory or not header.layers:
-        return -1 if options.gpu_layers == "all" else options.gpu_layers
+    asked = 0 if options.cpu_experts == "auto" else min(options.cpu_experts, header.layers)
+    if options.gpu_layers != "all" or options.cpu_experts != "auto" or not memory or not header.layers:
+        return Placement(-1 if options.gpu_layers == "all" else options.gpu_layers, asked if header.experts else 0)
     context = padded(min(options.context, header.context_trained or options.context))
     least = max(2, options.slots) * context * _cell(header) * _BYTES[options.kv_type]
-    fitting = int(_SHARE_GPU * memory / ((header.size + least) / header.layers))
-    return -1 if fitting >= header.layers else fitting
+    wanted, room = header.size + least, _SHARE_GPU * memory
+    sizes = [header.experts.get(layer, 0) for layer in range(header.layers)]
+    for count in range(header.layers + 1 if header.experts else 1):
+        if wanted - sum(sizes[:count]) <= room:
+            return Placement(-1, count)
+    return Placement(int(room / (wanted / header.layers)))
 
 
 def _cell(header: Header) -> int:

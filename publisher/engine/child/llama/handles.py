@@ -8,7 +8,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from publisher.engine.child.llama.binding import llama
+from publisher.engine.child.llama.binding import function, llama
 from publisher.engine.protocol import OUT_OF_MEMORY
 from publisher.errors import ModelError
 
@@ -66,6 +66,19 @@ class Log:
         return sizes
 
 
+class _Override(ctypes.Structure):
+    """`llama_model_tensor_buft_override`: the tensors of a pattern go into buffers of a type."""
+
+    _fields_ = (("pattern", ctypes.c_char_p), ("buffers", ctypes.c_void_p))
+
+
+def _kept_on_processor(layers: int) -> ctypes.Array[_Override]:
+    """Return what keeps the experts of the first layers in the processor's memory, ended by an empty entry."""
+    memory = function("ggml_backend_cpu_buffer_type", ctypes.c_void_p)()
+    patterns = (rf"blk\.{layer}\.ffn_(up|down|gate|gate_up)_(ch|)exps".encode() for layer in range(layers))
+    return (_Override * (layers + 1))(*(_Override(pattern, memory) for pattern in patterns))
+
+
 class Model:
     """A loaded model with its vocabulary."""
 
@@ -80,12 +93,15 @@ class Model:
         beat: Callable[[str], None],
         devices: Sequence[int] = (),
         shares: Sequence[int] = (),
+        rows: bool = False,
+        experts: int = 0,
     ) -> None:
         """Load the file at `path`; `beat` is called while it loads. Raises ModelError with llama.cpp's reason.
 
         `devices` are the addresses of the GPUs to use; with none of them llama.cpp uses the processor alone, otherwise
         it would still multiply large batches on a GPU. Layers are split over several by their `shares`. These are given
-        because llama.cpp would go by free memory, which is another one each time.
+        because llama.cpp would go by free memory, which is another one each time. With `rows`, each matrix is split
+        instead of the layers, where the backend can. The experts of the first `experts` layers stay on the processor.
 
         Weights that are not `mapped` are read into allocated memory, which Linux can back with huge pages
         (`process.child_environment` asks for them): 2 to 5 % more tokens per second with a 0.5B model on a CPU.
@@ -99,6 +115,10 @@ class Model:
         if len(devices) > 1:
             split = (ctypes.c_float * max(len(devices), llama.llama_max_devices()))(*shares)
             parameters.tensor_split = ctypes.cast(split, ctypes.POINTER(ctypes.c_float))
+            parameters.split_mode = llama.LLAMA_SPLIT_MODE_ROW if rows else llama.LLAMA_SPLIT_MODE_LAYER
+        kept = _kept_on_processor(experts)
+        if experts:
+            parameters.tensor_buft_overrides = ctypes.cast(kept, ctypes.c_void_p)
         parameters.use_extra_bufts = repack
 
         def progress(_share: float, _data: Any) -> bool:
@@ -109,17 +129,7 @@ class Model:
         parameters.progress_callback = self._progress
         self.pointer: Any = llama.llama_model_load_from_file(path.encode(), parameters)
         if not self.pointer:
-            if log.out_of_memory():
-                raise ModelError(
-                    "the device has too little memory for the model's weights",
-                    hint="set  [model] gpu_layers  to fewer layers than the model has, or use a smaller quantization",
-                    detail=log.tail(),
-                )
-            raise ModelError(
-                "llama.cpp cannot load the model",
-                hint="is the file whole, and its architecture known to this llama-cpp-python?",
-                detail=log.tail(),
-            )
+            raise _not_loaded(log)
         self.vocabulary: Any = llama.llama_model_get_vocab(self.pointer)
         self.tokens = int(llama.llama_vocab_n_tokens(self.vocabulary))
         self._pieces: dict[int, bytes] = {}
@@ -192,6 +202,27 @@ class Model:
     def text(self, tokens: Sequence[int]) -> str:
         """Return the text of `tokens`; their bytes are joined first, because a character may span several tokens."""
         return b"".join(map(self.piece, tokens)).decode("utf-8", "replace")
+
+
+def _not_loaded(log: Log) -> ModelError:
+    """Return the error for a model that llama.cpp has not loaded, for the reason that its log gives."""
+    if log.out_of_memory():
+        return ModelError(
+            "the device has too little memory for the model's weights",
+            hint="set  [model] gpu_layers  to fewer layers than the model has, or use a smaller quantization",
+            detail=log.tail(),
+        )
+    if "does not support split buffers" in log.tail(5):
+        return ModelError(
+            "this GPU's backend cannot split the rows of a matrix",
+            hint='set  [engine] split_mode = "layer"',
+            detail=log.tail(5),
+        )
+    return ModelError(
+        "llama.cpp cannot load the model",
+        hint="is the file whole, and its architecture known to this llama-cpp-python?",
+        detail=log.tail(),
+    )
 
 
 class Context:

@@ -13,7 +13,7 @@ from publisher.engine.protocol import GPU_KINDS, Device, usable
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from publisher.engine.protocol import EngineOptions
 
@@ -124,11 +124,16 @@ def _decoded(text: bytes | None) -> str:
     return text.decode("utf-8", "replace") if text else ""
 
 
-def free(gpus: Sequence[int]) -> int:
-    """Return the bytes that are free on some GPUs."""
-    return sum(device(gpu).free for gpu in gpus)
+def free(gpus: Sequence[int], allocated: Mapping[str, int]) -> int:
+    """Return the bytes that are free on some GPUs.
+
+    Some drivers do not tell what is in use. What llama.cpp has `allocated` there, by the GPU's name, is gone anyway.
+    """
+    found = [device(gpu) for gpu in gpus]
+    return sum(min(one.free, one.memory - allocated.get(one.name, 0)) for one in found)
 
 
-def in_use(gpus: Sequence[int]) -> dict[str, int]:
-    """Return the bytes in use on each of some GPUs, by all processes, by the GPU's name."""
-    return {found.name: found.memory - found.free for found in map(device, gpus)}
+def in_use(gpus: Sequence[int], allocated: Mapping[str, int]) -> dict[str, int]:
+    """Return the bytes in use on each of some GPUs, by all processes, by the GPU's name; at least those `allocated`."""
+    found = [device(gpu) for gpu in gpus]
+    return {one.name: max(one.memory - one.free, allocated.get(one.name, 0)) for one in found}
