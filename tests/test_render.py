@@ -218,7 +218,9 @@ def test_no_page_has_anything_inline(files: dict[str, bytes], hostile: dict[str,
                 assert tag not in {"style", "base", "iframe", "object", "img"}, name
                 assert not any(key == "style" or key.startswith("on") for key in attributes), name
                 if tag == "script":
-                    assert re.fullmatch(r"(\.\./|\./|/)*assets/site\.[0-9a-f]{12}\.js", attributes["src"] or ""), name
+                    assert re.fullmatch(
+                        r"(\.\./|\./|/)*assets/(site|find)\.[0-9a-f]{12}\.js", attributes["src"] or ""
+                    ), name
 
 
 def test_hostile_text_is_escaped_and_its_controls_are_spelled_out(hostile: dict[str, bytes]) -> None:

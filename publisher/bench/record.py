@@ -161,6 +161,7 @@ def suite_result(
         pass_at=_pass_at(list(right.values()), list(drawn.values()), part.samples),
         kinds=_kinds(part, right, drawn),
         slices=_slices(part, right, drawn),
+        tagged=_tagged(part),
         counts=Counts(**{word: outcomes.count(word) for word in Counts.__struct_fields__}),  # type: ignore[arg-type]
         right_by_problem=right,
         prompt_tokens=sum(sample.prompt_tokens for sample in scored),
@@ -219,6 +220,15 @@ def _kinds(part: PlannedSuite, right: Mapping[str, int], drawn: Mapping[str, int
         if problem.kind and drawn[problem.id]:
             groups.setdefault(problem.kind, []).append(right[problem.id] / drawn[problem.id])
     return {kind: 100 * sum(shares) / len(shares) for kind, shares in groups.items()}
+
+
+def _tagged(part: PlannedSuite) -> dict[str, dict[str, list[str]]]:
+    """Return the ids of the problems by tag and value."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for problem in part.suite.problems:
+        for tag, value in problem.tags.items():
+            found.setdefault(tag, {}).setdefault(value, []).append(problem.id)
+    return found
 
 
 def _slices(part: PlannedSuite, right: Mapping[str, int], drawn: Mapping[str, int]) -> dict[str, dict[str, SliceScore]]:

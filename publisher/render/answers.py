@@ -124,10 +124,15 @@ def texts(snapshot: Snapshot) -> dict[str, Callable[[], bytes]]:
     found: dict[str, Callable[[], bytes]] = {}
     for result in snapshot.record.results:
         if snapshot.identity(result.suite).public:
-            for page, group in enumerate(_chunks(_problems(snapshot, result.suite), _limit(snapshot, result.suite)), 1):
+            for page, group in enumerate(groups(snapshot, result.suite), 1):
                 samples = (sample for _, _, own in group for sample in own)
                 found |= whole.files(page_path(result.suite, page), samples)
     return found
+
+
+def groups(snapshot: Snapshot, suite: str) -> Iterator[list[_Problem]]:
+    """Yield a suite's problems page by page: number, name and answers of each, in the order of the samples file."""
+    return _chunks(_problems(snapshot, suite), _limit(snapshot, suite))
 
 
 def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader) -> list[AnswersPage]:
@@ -136,7 +141,7 @@ def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader) -> li
     shares = shares_right(snapshot, result)
     limit = _limit(snapshot, result.suite)
     chunks: list[list[ProblemView]] = []
-    for group in _chunks(_problems(snapshot, result.suite), limit):
+    for group in groups(snapshot, result.suite):
         places = {}
         if suite.public:
             laid = whole.layout(sample for _, _, samples in group for sample in samples)

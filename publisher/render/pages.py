@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import answers, card, compare, home, lessons, pairs, runs, suites, trying
+from publisher.render import answers, card, compare, find, home, lessons, pairs, runs, suites, trying
 from publisher.render.language import phrase, say, translated
 from publisher.render.parts import Draft, Link
 
@@ -46,6 +46,7 @@ PAGES = (
     Kind("snapshot", "", "home.html", home.pages, phrase("Snapshot")),
     Kind("samples", "samples/", "samples.html", suites.pages, phrase("Answers")),
     Kind("samples", "samples/", "answers.html", answers.pages),
+    Kind("samples", "samples/", "find.html", find.pages),
     Kind("history", "history/", "history.html", runs.history, phrase("History")),
     Kind("history", "history/", "overview.html", runs.overview),
     Kind("compare", "compare/", "compare.html", compare.pages, phrase("Compare")),

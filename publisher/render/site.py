@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.errors import ConfigError
-from publisher.render import answers, card, feeds, machines, pairs, text, trying
+from publisher.render import answers, card, feeds, find, machines, pairs, text, trying
 from publisher.render.assets import fingerprinted
 from publisher.render.frame import site_view
 from publisher.render.language import speaking
@@ -72,6 +72,7 @@ class Site:
             made = self.templates.page(template, page=page, view=draft.view)
             outputs.add({page.file: made}, f"the page of site/templates/{template}")
         outputs.add(self._for_programs(), "a file for programs")
+        outputs.add(find.files(self.snapshot), "what a search reads")
         outputs.add(pairs.files(self.snapshot), "the outcomes of older runs")
         outputs.add(answers.texts(self.snapshot), "the answers")
         outputs.add(trying.files(self.snapshot), "a file of the page /try/")

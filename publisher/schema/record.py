@@ -228,6 +228,8 @@ class SuiteResult(Struct, frozen=True, kw_only=True):
     """Score by kind of problem, where the suite names kinds."""
     slices: dict[str, dict[str, SliceScore]] = msgspec.field(default_factory=dict)
     """Scores by tag and value: {"topic": {"algebra": …}}. Empty in older records."""
+    tagged: dict[str, dict[str, list[str]]] = msgspec.field(default_factory=dict)
+    """The ids of the problems by tag and value. Empty in older records."""
     counts: Counts
     right_by_problem: dict[str, int]
     """Right samples of each problem, by id: what paired tests need."""

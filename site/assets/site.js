@@ -70,6 +70,15 @@
     });
   });
 
+  // The address of an answer opens it, and what it is folded in.
+  function reveal() {
+    var target = location.hash && document.getElementById(location.hash.slice(1));
+    for (var box = target; box; box = box.parentElement) { if (box.localName === "details") { box.open = true; } }
+    if (target && target.localName === "details") { target.scrollIntoView(); }
+  }
+  addEventListener("hashchange", reveal);
+  reveal();
+
   // Maps and charts are one tab stop each: arrow keys, Home and End go from mark to mark.
   function rove(box, selector) {
     var marks = Array.from(box.querySelectorAll(selector));
