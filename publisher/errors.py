@@ -12,6 +12,7 @@ Split by who can fix it; each class owns its exit code (see README, "Exit codes"
     │   └── RemoteRejectedError     3   a rule of the remote rejects a push: a hook, a protected branch, a setting
     ├── NetworkError                3   an HTTP request failed, or its answer cannot be believed
     ├── ModelError                  3   a model file or the engine that runs it
+    │   └── ModelSourceError        2   a model that publisher.toml names wrongly, or that is not where it says
     ├── GraderError                 3   a grader failed; never counted as a wrong answer
     ├── StorageError                3   a disk, a store, or a stored file with another schema version
     └── DeployError                 3   a build failed, or the deploy does not serve what was rendered
@@ -106,6 +107,12 @@ class NetworkError(PublisherError):
 
 class ModelError(PublisherError):
     """A model could not be fetched, checked, loaded or run."""
+
+
+class ModelSourceError(ModelError):
+    """A model that is not where publisher.toml says, or not the one whose digest it has: the file is to be edited."""
+
+    exit_code = 2
 
 
 class GraderError(PublisherError):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from publisher.bench.so_far import Teller
 from publisher.publishing import project as opened
 from publisher.publishing.pending import Running
 from tests.made import SAMPLE, record
@@ -146,3 +147,15 @@ def test_what_a_killed_process_left_is_no_run(tmp_path: Path) -> None:
         assert running.samples(record().run_id)
         assert list(tmp_path.glob("*.run")) == [own]
     assert not running.holds(record().run_id)
+
+
+def test_errors_alone_are_nothing_to_look_at() -> None:
+    """While there is no score there is no record, and the run continues; later there is one, at a bounded rate."""
+    made = [None, (record(), [SAMPLE]), (record(), [SAMPLE])]
+    taken: list[str] = []
+    teller = Teller(lambda of, _: taken.append(of.run_id), lambda: made.pop(0))
+    for _ in range(3):
+        teller._next = 0.0
+        teller.finished()
+    teller.finished()
+    assert taken == [record().run_id] * 2

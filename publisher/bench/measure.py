@@ -149,8 +149,10 @@ def measure(
                 stopped_early=early,
             )
 
-        def tell() -> tuple[Record, list[Sample]]:
+        def tell() -> tuple[Record, list[Sample]] | None:
             there = [run.done[wanted.key] for wanted in planned.wanted if wanted.key in run.done]
+            if {one.suite for one in there} > {one.suite for one in there if one.outcome != "error"}:
+                return None  # a suite of errors alone has no score
             public = _published(there, planned, workspace)
             return record_of(there, samples_digest(public), unfinished(len(there), len(planned.wanted))), public
 
@@ -302,7 +304,7 @@ def _naming(source: str) -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        raise ModelError(f"{source}: {error.message}", hint=error.hint, detail=error.detail) from error
+        raise type(error)(f"{source}: {error.message}", hint=error.hint, detail=error.detail) from error
 
 
 def _with_time_left(engine: InferenceEngine, forecast: Forecast) -> dict[str, float]:

@@ -33,8 +33,8 @@ def unfinished(samples: int, planned: int) -> StoppedEarly:
 class Teller:
     """Makes a record of what there is, as often as that costs little."""
 
-    def __init__(self, take: SoFar | None, make: Callable[[], tuple[Record, list[Sample]]]) -> None:
-        """Begin; with nobody to `take` it, nothing is made."""
+    def __init__(self, take: SoFar | None, make: Callable[[], tuple[Record, list[Sample]] | None]) -> None:
+        """Begin; with nobody to `take` it, nothing is made. `make` returns None while there is nothing to show."""
         self._take, self._make = take, make
         self._next = 0.0
 
@@ -43,6 +43,8 @@ class Teller:
         begun = time.monotonic()
         if self._take is None or begun < self._next:
             return
-        self._take(*self._make())
+        made = self._make()
+        if made is not None:
+            self._take(*made)
         now = time.monotonic()
         self._next = now + max(EVERY, min(SLOWEST, _SHARE * (now - begun)))

@@ -85,6 +85,9 @@ def _check_leaf(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:
         parts = [part for option in typing.get_args(kind) for part in (option, *typing.get_args(option))]
         meta = next((item for item in parts if isinstance(item, Meta) and item.description), None)
         wanted = f" (wanted: {meta.description})" if meta else ""
+        if meta and "matching regex" in str(error):
+            mistakes.append(f"{path}: {short(value)} does not have the right form{wanted}")
+            return
         mistakes.append(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}, got {short(value)}{wanted}")
 
 

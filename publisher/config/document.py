@@ -8,13 +8,12 @@ from typing import Any
 
 import msgspec
 
-from publisher import address, registry
 from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig
 from publisher.config.canary import CanaryConfig, canary_mistakes
 from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes, rule_mistakes
 from publisher.config.metrics import MetricConfig, PricesConfig, metric_mistakes, rules_on_metrics
-from publisher.config.prompts import prompt_mistakes
+from publisher.config.prompts import prompt_mistakes, template_mistakes
 from publisher.config.publishing import (
     BranchConfig,
     LedgerConfig,
@@ -26,7 +25,9 @@ from publisher.config.publishing import (
 from publisher.config.reading import mistaken, read
 from publisher.config.registered import expanded
 from publisher.config.section import Section, short, suggest
+from publisher.config.sources import source_mistakes
 from publisher.config.tiers import AUTO, TierConfig, TierSuite, alphas, ascending, rules_of, tier_mistakes
+from publisher.config.unfit import names_and_texts
 from publisher.errors import ConfigError
 
 FILE = "publisher.toml"
@@ -122,12 +123,13 @@ def parse(data: bytes, where: str = FILE, *, graders: Callable[[str], str] | Non
     if graders:
         mistakes += _unknown_graders(raw.get("suites"), graders)
         mistakes += control_characters(raw)
-    if not mistakes:
-        config = msgspec.convert(raw, Config, strict=True)
-        mistakes = _mistakes_between(config)
-        if not mistakes:
-            return config
-    raise mistaken(where, mistakes)
+    if mistakes:
+        raise mistaken(where, mistakes + names_and_texts(raw))
+    config = msgspec.convert(raw, Config, strict=True)
+    mistakes = _mistakes_between(config)
+    if mistakes:
+        raise mistaken(where, mistakes)
+    return config
 
 
 def parse_site(data: bytes, where: str = FILE) -> SiteConfig:
@@ -193,7 +195,7 @@ def _mistakes_between(config: Config) -> list[str]:
     mistakes += prompt_mistakes("prompt.", config.prompt)
     if config.prompt.use and config.prompt != PromptConfig(use=config.prompt.use):
         mistakes.append(f"prompt.use: prompts/{config.prompt.use}.toml has the texts, so give none here")
-    mistakes += _source_mistakes("model", config.model.source, config.model.sha256, pinned=bool(config.model.shards))
+    mistakes += source_mistakes("model", config.model.source, config.model.sha256, pinned=bool(config.model.shards))
     for name, suite in config.suites.items():
         mistakes += _suite_mistakes(f"suites.{name}", suite)
     return mistakes
@@ -201,10 +203,8 @@ def _mistakes_between(config: Config) -> list[str]:
 
 def _suite_mistakes(path: str, suite: SuiteConfig) -> list[str]:
     """Return what is wrong with a suite's source and its template."""
-    mistakes = _source_mistakes(path, suite.source, suite.sha256, pinned=bool(suite.use))
-    if suite.template and "{problem}" not in suite.template:
-        mistakes.append(f"{path}.template: {{problem}} does not occur in it, so every prompt would be the same")
-    return mistakes
+    mistakes = source_mistakes(path, suite.source, suite.sha256, pinned=bool(suite.use))
+    return mistakes + list(template_mistakes(f"{path}.template", suite.template) if suite.template else ())
 
 
 def _mistakes_of_branches(config: Config) -> list[str]:
@@ -234,16 +234,3 @@ def _mistakes_of_tiers(config: Config) -> list[str]:
         mistakes += rule_mistakes(place, tier.rules or [], known, config.gate.headline, greedy=greedy)
     # A name that points nowhere is one mistake, not two.
     return mistakes or list(tier_mistakes(config.tiers, samples, config.gate, config.headline))
-
-
-def _source_mistakes(path: str, source: str, sha256: str, *, pinned: bool = False) -> list[str]:
-    """Return what is wrong with where a model or a suite comes from; one that is `pinned` needs no digest here."""
-    mistakes = []
-    if source.startswith(("https:", "http:")):
-        try:
-            address.split(source)
-        except ValueError as error:
-            mistakes.append(f"{path}.source: not an address that can be fetched: {error}")
-    if registry.elsewhere(source) and not sha256 and not pinned:
-        mistakes.append(f"{path}.sha256: required, because {short(source)} is fetched from elsewhere")
-    return mistakes

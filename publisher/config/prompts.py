@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
@@ -15,6 +17,8 @@ from publisher.config.section import Section
 from publisher.errors import ConfigError
 
 FOLDER = "prompts"
+PROBLEM = "{problem}"
+"""What a template has in the problem's place."""
 
 
 class PromptFile(Section, frozen=True, kw_only=True):
@@ -59,5 +63,12 @@ def load(name: str, file: Callable[[str], bytes | None], where: str) -> PromptCo
 
 def prompt_mistakes(path: str, prompt: PromptConfig) -> Iterator[str]:
     """Yield what is wrong with a prompt's texts."""
-    if "{problem}" not in prompt.template:
-        yield f"{path}template: {{problem}} does not occur in it, so every prompt would be the same"
+    yield from template_mistakes(f"{path}template", prompt.template)
+
+
+def template_mistakes(path: str, template: str) -> Iterator[str]:
+    """Yield what is wrong with a text around each problem; a word in braces may be meant as the problem's."""
+    if PROBLEM not in template:
+        close = difflib.get_close_matches(PROBLEM, re.findall(r"\{{1,2}\w{1,40}\}{1,2}", template)[:20], n=1)
+        meant = f"; did you mean {PROBLEM} where it says {close[0]}?" if close else ""
+        yield f"{path}: {PROBLEM} does not occur in it, so every prompt would be the same{meant}"

@@ -17,7 +17,7 @@ from publisher import confine
 from publisher.engine.gguf import read_header
 from publisher.engine.gguf_types import FILE_TYPES
 from publisher.engine.process import child_environment
-from publisher.errors import ModelError, UsageError
+from publisher.errors import ModelError, ModelSourceError, UsageError
 from publisher.files import atomic_write, canonical_json, sha256_file, storage_error, sync_folder
 
 KINDS = {name: number for number, name in FILE_TYPES.items()}
@@ -61,7 +61,7 @@ def _header_of(path: Path) -> dict[str, Any]:
         with path.open("rb") as stream:
             header = read_header(stream.fileno())
     except OSError as error:
-        raise ModelError(f"cannot open the model {path}: {error.strerror}", hint="is the path right?") from error
+        raise ModelSourceError(f"cannot open the model {path}: {error.strerror}", hint="is the path right?") from error
     return {"size": header.size, "quantization": header.quantization}
 
 
@@ -107,7 +107,9 @@ def _run(source: Path, target: int, kind: str, *, allow_requantize: bool) -> Non
     detail = "\n".join(lines[-_LOG_LINES:])
     hint = "start from an F16 or BF16 file of the model"
     if "requantizing from type" in detail:
-        raise ModelError(f"{source.name} is quantized already", hint=f"{hint}, or allow requantizing", detail=detail)
+        raise ModelSourceError(
+            f"{source.name} is quantized already", hint=f"{hint}, or allow requantizing", detail=detail
+        )
     raise ModelError(f"llama.cpp could not quantize {source.name} to {kind}", hint=hint, detail=detail)
 
 

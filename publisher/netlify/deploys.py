@@ -11,6 +11,7 @@ host's own times; this machine's clock is never compared with the host's.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import time
 from dataclasses import dataclass
 from itertools import takewhile
@@ -228,8 +229,18 @@ def _raise_failed(wanted: WantedDeploy, found: Look, older: set[str]) -> None:
         raise DeployError(
             f"the build of {wanted.branch} ended as {newest.state} (deploy {newest.id})",
             detail=newest.error_message or "",
-            hint="mend the build, then run the same command again",
+            hint=_hint(newest.error_message or ""),
         )
+
+
+def _hint(said: str) -> str:
+    """Return what to do about a failed build: where its host could not get the branch, no build can be mended."""
+    if re.search(r"cannot clone|could not read from remote|preparing repo|repository", said, re.IGNORECASE):
+        return (
+            "the host cannot fetch the branch: check which repository it builds from (publisher serve --source, or the "
+            "one that the site is connected to on Netlify), then run the same command again"
+        )
+    return "mend the build, as its log says, then run the same command again"
 
 
 def publish_live(netlify: Netlify, deployed: Deployed) -> None:

@@ -11,7 +11,7 @@ from publisher.bench.inputs.builtin_files import BUILTIN, REINSTALL
 from publisher.bench.inputs.kind import Kind
 from publisher.bench.inputs.sources import check_digest, fetch, is_whole
 from publisher.engine.gguf_parts import join
-from publisher.errors import ModelError
+from publisher.errors import ModelError, ModelSourceError
 from publisher.files import atomic_write, sha256_file, sha256_hex, storage_error
 from publisher.registry import elsewhere
 
@@ -27,7 +27,7 @@ CHECKPOINTS = ("early", "middle", "final")
 MOST_PARTS = 999
 _SPLIT = re.compile(r"(.*-)(\d{5})-of-(\d{5})\.gguf")
 
-KIND = Kind("model", "model", ModelError, 1 << 40, ".gguf")
+KIND = Kind("model", "model", ModelSourceError, 1 << 40, ".gguf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ def resolve(section: ModelConfig, inputs: Inputs) -> ModelFile:
 def _joined(section: ModelConfig, stem: str, first: int, count: int, inputs: Inputs) -> ModelFile:
     """Return the model that the parts of a split file make, joined in the cache where it is not there yet."""
     if first != 1 or count > MOST_PARTS:
-        raise ModelError(
+        raise ModelSourceError(
             f"model.source: {section.source} is not the first of at most {MOST_PARTS} parts",
             hint=f"name the first one: {stem}00001-of-{count:05d}.gguf",
         )
     names = [f"{stem}{number:05d}-of-{count:05d}.gguf" for number in range(1, count + 1)]
     if len(section.shards) != count and (section.shards or elsewhere(section.source)):
-        raise ModelError(
+        raise ModelSourceError(
             f"model.shards: {len(section.shards)} digests for {count} parts",
             hint="sha256sum *.gguf   and write them in [model], in the parts' order: shards = [...]",
         )
@@ -106,7 +106,7 @@ def builtin_path(source: str) -> Path:
     path = BUILTIN / f"abacus-{checkpoint or 'final'}-q8_0.gguf"
     if name != "abacus" or (checkpoint or "final") not in CHECKPOINTS:
         known = ", ".join(f"builtin:abacus@{word}" for word in CHECKPOINTS)
-        raise ModelError(f"model.source: there is no {source!r}", hint=f"builtin:abacus, {known}")
+        raise ModelSourceError(f"model.source: there is no {source!r}", hint=f"builtin:abacus, {known}")
     if not path.is_file():
         raise ModelError(f"this installation lacks {path.name}", hint=REINSTALL)
     return path
