@@ -53,6 +53,7 @@ def test_the_page_shows_test_settings_problems_and_answers(tree: Path) -> None:
     assert re.search(r"\+\d\.\d \[\+\d\.\d, \+\d+\.\d\]", words)
     assert "quantization Q2_K" in words
     assert "words-0003" in words
+    assert '<a href="../samples/words/#p4"><code>words-0003</code></a>' in page
     assert "<del>which makes more</del>" in page
     assert "<ins>so we add</ins>" in page
     assert "within the noise" in words

@@ -8,6 +8,7 @@ import pytest
 from publisher.render import render
 from tests.chromium import Browser, chromium
 from tests.served import served
+from tests.shelved import add_outlines
 from tests.trees import add_report, snapshot_tree, source
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ PATHS = (
     "samples/words/",
     "samples/hard/",
     "history/",
+    "samples/words/find/",
     "compare/",
+    "compare/any/",
     "rejected/",
     "method/",
     "pin/",
@@ -54,7 +57,7 @@ def browser() -> Iterator[Browser]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a believable site."""
     folder = tmp_path_factory.mktemp("site")
-    render(source(add_report(snapshot_tree(folder / "tree")), deploy_id=DEPLOY), folder / "dist")
+    render(source(add_outlines(add_report(snapshot_tree(folder / "tree"))), deploy_id=DEPLOY), folder / "dist")
     with served(folder / "dist") as url:
         yield url
 
@@ -261,7 +264,7 @@ BROKEN_WORDS = """[...document.querySelectorAll('th, dt, .verdict, .tag, nav a, 
 @pytest.mark.parametrize("width", [320, 375, 794, 1280])
 def test_no_label_breaks_inside_a_word(browser: Browser, address: str, width: int) -> None:
     """Headings, names of figures and marks wrap between words, on phones, on paper and on desktops."""
-    for path in ("", "history/", "rejected/", "compare/", "samples/words/"):
+    for path in ("", "history/", "rejected/", "compare/", "compare/any/", "samples/words/", "samples/words/find/"):
         browser.open(address + path, width=width)
         assert browser.value(BROKEN_WORDS) == [], path
 

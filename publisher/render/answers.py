@@ -135,6 +135,17 @@ def groups(snapshot: Snapshot, suite: str) -> Iterator[list[_Problem]]:
     return _chunks(_problems(snapshot, suite), _limit(snapshot, suite))
 
 
+def places(snapshot: Snapshot, suite: str) -> dict[str, str]:
+    """Return where each problem of a suite is shown, from the site's root; empty for a suite that was not measured."""
+    if all(result.suite != suite for result in snapshot.record.results):
+        return {}
+    return {
+        name: f"{page_path(suite, page)}#p{number}"
+        for page, group in enumerate(groups(snapshot, suite), 1)
+        for number, name, _ in group
+    }
+
+
 def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader) -> list[AnswersPage]:
     """Return the pages of one suite's answers, in the order of the samples file; at least one."""
     suite = snapshot.identity(result.suite)

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import text
+from publisher.render import answers, text
 from publisher.render.language import named, phrase, say, translated
 from publisher.visible import visible
 from publisher.words import word_diff
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from publisher.render.gather import Snapshot
     from publisher.schema import Change, Comparison, Figure, Flip, Sample, SuiteComparison
@@ -70,6 +70,8 @@ class TurnRow:
     """What it turned to: `right` or `wrong`."""
     before: str
     now: str
+    href: str
+    """Its answers, from the site's root; empty where they are not in this deploy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Beside:
 
 def beside(snapshot: Snapshot, found: Comparison) -> Beside:
     """Return a comparison of the report as a page shows it."""
-    turned = [row for suite in found.suites for row in turn_rows(suite)]
+    turned = [row for suite in found.suites for row in turn_rows(suite, answers.places(snapshot, suite.suite))]
     more = sum(suite.unlisted for suite in found.suites) + len(turned[MOST_ROWS:])
     return Beside(
         rows=tuple(suite_row(suite) for suite in found.suites),
@@ -161,8 +163,11 @@ def suite_row(suite: SuiteComparison) -> SuiteRow:
     )
 
 
-def turn_rows(suite: SuiteComparison) -> Iterator[TurnRow]:
-    """Yield the problems of a suite that turned, those that turned wrong first."""
+def turn_rows(suite: SuiteComparison, places: Mapping[str, str] | None = None) -> Iterator[TurnRow]:
+    """Yield the problems of a suite that turned, those that turned wrong first; `places` are their answers' addresses.
+
+    An address leads from the site's root.
+    """
     both: tuple[tuple[str, Sequence[Flip]], ...] = (("wrong", suite.turned_wrong), ("right", suite.turned_right))
     for word, flips in both:
         for flip in flips:
@@ -172,6 +177,7 @@ def turn_rows(suite: SuiteComparison) -> Iterator[TurnRow]:
                 word=word,
                 before=_of(flip.base_right, flip.base_drawn),
                 now=_of(flip.right, flip.drawn),
+                href=(places or {}).get(flip.problem, ""),
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import text
+from publisher.render import answers, text
 from publisher.render.beside import MOST_ROWS, suite_row, turn_rows
 from publisher.render.identity import facts, pinning, reproducing
 from publisher.render.language import named, say, translated
@@ -113,7 +113,7 @@ def home(snapshot: Snapshot) -> HomeView:
     changes = differences(snapshot)
     _, change, error, href, meaning = changes[0] if changes else ("",) * 5
     beside = snapshot.report.baseline if snapshot.report else []
-    turned = [row for suite in beside for row in turn_rows(suite)]
+    turned = [row for suite in beside for row in turn_rows(suite, answers.places(snapshot, suite.suite))]
     taught = listed(snapshot)
     more = len(turned[MOST_ROWS:]) + sum(suite.unlisted for suite in beside)
     passed = sum(rule.outcome == "pass" for rule in rules)

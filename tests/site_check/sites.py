@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from publisher.render import build
+from tests.shelved import add_outlines
 from tests.trees import BRANCH, add_lessons, add_report, snapshot_tree, source
 
 if TYPE_CHECKING:
@@ -85,4 +86,6 @@ def _connection(path: Path, process: subprocess.Popen[bytes]) -> Host:
 
 def long_history(folder: Path, address: str) -> dict[str, bytes]:
     """Return the site of a snapshot after 1,000 runs, with its report and what a rejected run teaches."""
-    return build(source(add_lessons(add_report(snapshot_tree(folder, runs=RUNS))), address=address, branch=BRANCH))
+    return build(
+        source(add_outlines(add_lessons(add_report(snapshot_tree(folder, runs=RUNS)))), address=address, branch=BRANCH)
+    )
