@@ -208,6 +208,24 @@ def test_a_commit_of_init_leaves_changes_of_others_alone(tmp_path: Path) -> None
     assert "publisher.toml" in project.folder.git("diff", "--name-only")
 
 
+def test_a_gitignore_that_is_there_gets_a_line(tmp_path: Path) -> None:
+    """Its own lines stay, with --overwrite too; what somebody has not committed of it is not committed."""
+    folder = GitFolder.create(tmp_path / "work")
+    folder.commit({".gitignore": "*.pyc"})
+    for key, value in [("user.name", "a"), ("user.email", "a@example.org")]:
+        folder.git("config", key, value)
+    arguments = ("init", "--site", "my-site", "--requirement", "x==1", "--commit", "--overwrite")
+    assert Project(folder).run(*arguments).code == 0
+    lines = folder.git("show", "HEAD:.gitignore").splitlines()
+    assert (lines[0], lines[-1]) == ("*.pyc", "dist/")
+    assert "same     .gitignore" in Project(folder).run(*arguments).out
+    (folder.path / ".gitignore").write_text("secret\n")
+    done = Project(folder).run(*arguments)
+    assert done.code == 0, done.err
+    assert (folder.path / ".gitignore").read_text().splitlines()[-1] == "dist/"
+    assert "secret" not in folder.git("show", "HEAD:.gitignore")
+
+
 def test_init_writes_nothing_outside_the_repository(tmp_path: Path) -> None:
     """A folder that is a link somewhere else is named, and nothing is written there or here."""
     project = Project.create(tmp_path, remote=False)

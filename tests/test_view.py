@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -104,3 +105,49 @@ def test_a_word_that_names_no_run_is_an_error(project: Project) -> None:
     """Nothing is served for a commit without a run."""
     done = project.run("view", "nothing")
     assert (done.code, "names no run" in done.err) == (2, True)
+
+
+BARE = """
+import sys
+from publisher.cli import EXTRAS
+from publisher.__main__ import main
+extras = {name for names in EXTRAS.values() for name in names}
+class Finder:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in extras:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Finder())
+sys.argv[0] = "publisher"
+main()
+"""
+"""The command line of an installation without extras, as a program for python -c."""
+
+
+def bare(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command where no extra's package can be imported."""
+    command = [sys.executable, "-c", BARE, "--repo", str(project.folder.path), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_looking_needs_no_extra(project: Project) -> None:
+    """Without any extra's packages the runs are listed, shown, compared and viewed."""
+    for arguments in (["log"], ["show"], ["diff", "HEAD~1", "HEAD"], ["snapshots"], ["schema", "log"]):
+        done = bare(project, *arguments)
+        assert done.returncode == 0, done.stderr
+    program = [sys.executable, "-c", BARE, "--repo", str(project.folder.path), "view"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert get(process.stdout.readline().strip())[0] == 200
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [(["bench"], "bench"), (["regrade"], "grade"), (["serve"], "host"), (["bench", "--limit", "1"], "")],
+)
+def test_what_needs_an_extra_names_it(project: Project, arguments: list[str], extra: str) -> None:
+    """A package that is missing is no failure that somebody would report: the message says what to install."""
+    done = bare(project, *arguments, *(["--fresh"] if arguments == ["bench"] else []))
+    assert (done.returncode, "pip install 'snapshot-publisher[" + extra in done.stderr) == (2, True), done.stderr

@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 
 from publisher import __version__
 from publisher.cli import terminal
-from publisher.errors import PublisherError
+from publisher.errors import PublisherError, UsageError
 from publisher.secret import Secret
 
 if TYPE_CHECKING:
@@ -68,6 +68,24 @@ INTERRUPTED = 130
 ISSUES = "https://github.com/OWNER/snapshot-publisher/issues"
 TRACEBACK = "PUBLISHER_TRACEBACK"
 """The variable that adds the traceback to an error."""
+EXTRAS = {
+    "grade": (
+        "jsonschema",
+        "math_verify",
+        "sympy",
+        "latex2sympy2_extended",
+        "psutil",
+        "py3langid",
+        "pylatexenc",
+        "radon",
+    ),
+    "bench": ("llama_cpp", "numpy", "pynvml"),
+    "suites": ("huggingface_hub", "pyarrow"),
+    "host": ("starlette", "uvicorn"),
+    "notify": ("apprise",),
+    "s3": ("fsspec", "s3fs"),
+}
+"""The packages of each extra, by the names under which they are imported."""
 SECRETS = (
     "NETLIFY_AUTH_TOKEN",
     "NETLIFY_BUILD_HOOK",
@@ -162,6 +180,7 @@ def _explain(error: BaseException) -> int:
     """Say on stderr why the command ended early, and return its exit code."""
     if os.environ.get(TRACEBACK):
         terminal.note("".join(traceback.format_exception(error)))
+    error = _missing_extra(error) or error
     if isinstance(error, PublisherError):
         terminal.show_error(error.message, hint=error.hint, detail=error.detail)
         return error.exit_code
@@ -188,6 +207,16 @@ def _explain(error: BaseException) -> int:
         hint=f"please report it at {ISSUES}, with what {TRACEBACK}=1 adds to this message",
     )
     return PublisherError.exit_code
+
+
+def _missing_extra(error: BaseException) -> UsageError | None:
+    """Return the error for a package that belongs to an extra which is not installed; None for any other error."""
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    for extra, packages in EXTRAS.items():
+        if missing in packages:
+            hint = f"pip install 'snapshot-publisher[{extra}]'"
+            return UsageError(f"this needs the package {missing}, which is not installed", hint=hint)
+    return None
 
 
 def _holds(error: BaseException, *kinds: type[BaseException]) -> bool:

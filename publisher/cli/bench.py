@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from publisher.bench.plan import Part
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project, warn_of_changes
 from publisher.cli.terminal import echo, echo_json
@@ -23,6 +23,7 @@ from publisher.publishing.scheduled import check, lines
 from publisher.publishing.smoke import smoke
 
 if TYPE_CHECKING:
+    from publisher.bench.plan import Part
     from publisher.publishing.project import Project
 
 
@@ -65,6 +66,9 @@ def command(
     With --limit, --problem or --dirty it is a smoke run: it never gets into the ledger, and `publisher show smoke` and
     `publisher diff HEAD smoke` look at it.
     """
+    _require_engine()
+    from publisher.bench.plan import Part  # noqa: PLC0415 - it needs the engine's extra, and --help does not
+
     project = open_project(ctx)
     if limit is not None or problems or dirty:
         if prompts or fresh or scheduled or out is not None or (dirty and revision != "HEAD"):
@@ -99,6 +103,14 @@ def command(
     again = "--fresh " if record.salt else ""
     where = f"publish {again}--run {shlex.quote(str(out))}" if out else "gate"
     echo(f"next: publisher {where} {shlex.quote(revision)}")
+
+
+def _require_engine() -> None:
+    """Raise UsageError where nothing can be measured here."""
+    if importlib.util.find_spec("llama_cpp") is None:
+        raise UsageError(
+            "measuring needs llama.cpp, which is not installed", hint="pip install 'snapshot-publisher[bench]'"
+        )
 
 
 def _smoke(project: Project, revision: str, tier: str, part: Part, *, dirty: bool, reuse: bool, as_json: bool) -> None:

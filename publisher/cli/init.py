@@ -57,7 +57,8 @@ def command(
         )
     if action and not _ACTION.fullmatch(action):
         raise UsageError(f"--action {action!r} is not OWNER/REPO@COMMIT, with a full commit")
-    root = open_project(ctx).repository.root
+    repository = open_project(ctx).repository
+    root = repository.root
     chosen = starter.find_model(root, model, sha256, Path.cwd())
     suite = starter.find_suite(root, suite, Path.cwd())
     text = (hooks_folder() / "starter" / "publisher.toml").read_text(encoding="utf-8")
@@ -69,6 +70,7 @@ def command(
         for name in (*made, *wheel):
             _check_inside(root, name)
         # What stays as it is may hold changes of somebody's own: those are not committed.
+        own_changes = bool(repository.text("status", "--porcelain", "--", starter.IGNORE))
         written = [name for name, wanted in made.items() if _write(root, name, wanted, overwrite=overwrite)]
         if found.wheel is not None:
             (root / wheel[0]).unlink(missing_ok=True)  # it may be a link
@@ -80,6 +82,8 @@ def command(
         echo(f"found    {chosen.path}: by its sha256, on this machine; elsewhere PUBLISHER_MODELS names its folder")
     if not found.action:
         echo("no workflows: this installation does not know its action; --action OWNER/REPO@COMMIT writes them")
+    if own_changes:
+        written = [name for name in written if name != starter.IGNORE]
     own = [name for name in (chosen.source if chosen is not None else "", suite) if name and (root / name).is_file()]
     if commit:
         done = commit_files(root, [*written, *wheel, *own], "Publish benchmarks")
@@ -108,6 +112,9 @@ def _write(root: Path, name: str, wanted: str, *, overwrite: bool) -> bool:
     """Write a file, or say why it stays as it is; return whether it has the wanted contents now."""
     target = root / name
     there = target.read_bytes()[:LARGEST].decode(errors="replace") if target.is_file() else None
+    if name == starter.IGNORE and there and target.stat().st_size <= LARGEST:
+        # Of this file only a line is ours.
+        wanted, overwrite = starter.ignoring(there), True
     if there == wanted:
         echo(f"same     {name}")
     elif there is None or overwrite:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 WORKFLOWS = ("publish.yml", "pull-request.yml", "verify.yml", "rollback.yml", "doctor.yml", "nightly.yml")
 MAXIMUM = 100 << 20
 """Bytes of a file that a forge takes without Git LFS."""
+IGNORE = ".gitignore"
+IGNORED = "# What a local build of the site leaves behind.\ndist/\n"
 GRADER = "math"
 """What scores a suite of one's own until its section names another grader."""
 CONTEXT = 4096
@@ -169,7 +171,7 @@ def files(source: Path, found: adopt.Installation, config: str) -> dict[str, str
         + f"\n[build.environment]\nPUBLISHER_REQUIREMENT = {json.dumps(found.requirement)}\n"
     )
     made[json_schema.NAME] = json.dumps(json_schema.json_schema(), indent=2) + "\n"
-    made[".gitignore"] = "# What a local build of the site leaves behind.\ndist/\n"
+    made[IGNORE] = IGNORED
     core = f"${{{{ github.workspace }}}}/{found.requirement[2:]}" if found.wheel else found.requirement
     bench = f"{core}[bench]" if found.wheel else re.sub(f"^{adopt.NAME}", f"{adopt.NAME}[bench]", core)
     quick = "quick" if "[tiers.quick]" in config else ""
@@ -179,6 +181,13 @@ def files(source: Path, found: adopt.Installation, config: str) -> dict[str, str
             text = text.replace(placeholder, json.dumps(value))
         made[f".github/workflows/{name}"] = text
     return made
+
+
+def ignoring(there: str) -> str:
+    """Return a .gitignore that names what a build leaves, whatever else it names already."""
+    if {"dist", "dist/", "/dist", "/dist/"} & {line.strip() for line in there.splitlines()}:
+        return there
+    return f"{there.rstrip()}\n\n{IGNORED}"
 
 
 def difference(path: str, there: str, wanted: str) -> str:
