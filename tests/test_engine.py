@@ -111,6 +111,14 @@ def test_fast_mode_keeps_its_slots_busy() -> None:
     assert figures["occupancy_before_tail"] >= 0.9
 
 
+def test_fast_mode_takes_as_many_slots_as_llama_cpp_has_sequences() -> None:
+    """256 short samples side by side would share a cache, whose common beginnings need sequences as well."""
+    short = Sampling(max_tokens=1)
+    with EngineProcess(options(mode="fast", slots=256, sampling=short)) as engine:
+        assert engine.identity.slots == 256
+        assert len(list(engine.generate(sampled_requests(3, 1)))) == 3
+
+
 def test_an_overflowing_cache_preempts_and_resumes() -> None:
     """A cache too small for all slots saves samples and restores them; their texts stay the same."""
     wanted = sampled_requests(24, 2)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from publisher.engine import machine
 from publisher.engine.child.llama import library
+from publisher.engine.child.schedule.shared import HOLDERS
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ SLOTS_CPU = 16
 SLOTS_SMALL = 8
 """In a shared cache, each further row of a small model attends to more cells than it saves."""
 SLOTS_GPU = 64
+SLOTS_SHARED = 256 - 1 - HOLDERS
+"""llama.cpp has 256 sequences at most, and a shared cache needs some of them for common beginnings."""
 FEW = 4
 """With fewer separate caches than this, a shared cache is faster: it has room for more samples side by side."""
 SMALL = 50_000_000
@@ -79,9 +82,10 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool, g
     apart = options.mode == "reproducible" or _long(options, model, header, wanted, context)
     if not apart and not options.slots and not gpu and header.parameters < SMALL:
         wanted = min(wanted, SLOTS_SMALL)
+    apart = apart or wanted > SLOTS_SHARED
     slots = max(1, min(wanted, room // whole)) if apart and not options.slots else wanted
     shared = options.mode == "fast" and (not apart or slots * whole > room or slots < min(wanted, FEW))
-    slots = wanted if shared else slots
+    slots = min(wanted, SLOTS_SHARED) if shared else slots
     cells = options.cells or min(room, whole * (slots + 1))
     if gpu:
         _check_fit((cells if shared else whole * slots) * cost, memory)
