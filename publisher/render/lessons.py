@@ -54,8 +54,10 @@ class LessonView:
     machine_when: str
     decided: str
     """Who rejected it and why, where that was a maintainer; empty where it was the gate."""
-    reasons: tuple[tuple[str, str, str], ...]
-    """(rule, suite, reason) of each rule that it did not pass."""
+    stopped: bool
+    """Whether it was stopped before it was complete."""
+    reasons: tuple[tuple[str, str, str, str], ...]
+    """(outcome, rule, suite, reason) of each rule that it did not pass, what failed first."""
     passed: str
     rows: tuple[SuiteRow, ...]
     turned: tuple[TurnRow, ...]
@@ -135,10 +137,11 @@ def _view(line: HistoryLine, lesson: Lesson, reader: Reader) -> LessonView:
         subject=text.line(line.subject, 160),
         when=text.time(line.started),
         machine_when=text.machine_time(line.started),
+        stopped=bool(lesson.verdict.stopped_early),
         decided=f"{text.line(decision.who, 80)}: {text.line(decision.reason, 400)}" if decision else "",
         reasons=tuple(
-            (text.line(rule.rule, 40), text.line(rule.suite, 64), text.line(rule.reason, 400))
-            for rule in blocking
+            (rule.outcome, text.line(rule.rule, 40), text.line(rule.suite, 64), text.line(rule.reason, 400))
+            for rule in sorted(blocking, key=lambda rule: rule.outcome != "fail")
             if rule.outcome != "pass"
         ),
         passed=text.passed_of(passed, len(blocking)),
