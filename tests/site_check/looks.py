@@ -132,7 +132,8 @@ class Looker:
         while len(found) < MOST_STOPS:
             self._press("Tab", 9)
             stop = self._value(_STOP)
-            if stop is None:
+            # After the last stop the browser begins again, with or without a stop at the document itself.
+            if stop is None or stop in found[:1]:
                 break
             found.append(stop)
         return found
