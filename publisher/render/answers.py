@@ -17,9 +17,10 @@ from publisher.render.suites import OUTCOMES, shares_right
 from publisher.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from publisher.render.gather import Snapshot
+    from publisher.render.texts import Texts
     from publisher.schema import Sample, SuiteResult
 
     _Problem = tuple[int, str, list[Sample]]
@@ -126,13 +127,28 @@ def texts(snapshot: Snapshot) -> dict[str, Callable[[], bytes]]:
         if snapshot.identity(result.suite).public:
             for page, group in enumerate(groups(snapshot, result.suite), 1):
                 samples = (sample for _, _, own in group for sample in own)
-                found |= whole.files(page_path(result.suite, page), samples)
+                found |= whole.files(page_path(result.suite, page), samples, snapshot.texts)
     return found
 
 
 def groups(snapshot: Snapshot, suite: str) -> Iterator[list[_Problem]]:
-    """Yield a suite's problems page by page: number, name and answers of each, in the order of the samples file."""
-    return _chunks(_problems(snapshot, suite), _limit(snapshot, suite))
+    """Yield a suite's problems page by page: number, name and answers of each, in the order of the samples file.
+
+    Pages are cut by the number of problems and by the length of what they show of them.
+    """
+    limit = _limit(snapshot, suite)
+    chunk: list[_Problem] = []
+    characters = 0
+    for problem in _problems(snapshot, suite):
+        samples = problem[2]
+        length = len(samples[0].statement) + sum(min(limit, snapshot.texts.characters(sample)) for sample in samples)
+        if chunk and (len(chunk) == PROBLEMS_PER_PAGE or characters + length > CHARACTERS_PER_PAGE):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(problem)
+        characters += length
+    if chunk:
+        yield chunk
 
 
 def places(snapshot: Snapshot, suite: str) -> dict[str, str]:
@@ -155,9 +171,9 @@ def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader) -> li
     for group in groups(snapshot, result.suite):
         places = {}
         if suite.public:
-            laid = whole.layout(sample for _, _, samples in group for sample in samples)
+            laid = whole.layout((sample for _, _, samples in group for sample in samples), snapshot.texts)
             places = {(sample.problem, sample.sample): place for sample, place in laid}
-        show = _Show(reader, limit, places, public=suite.public)
+        show = _Show(reader, limit, places, snapshot.texts, public=suite.public)
         chunks.append([show.problem(number, name, samples, shares[name]) for number, name, samples in group])
     chunks = chunks or [[]]
     count = sum(map(len, chunks))
@@ -215,22 +231,6 @@ def page_path(suite: str, page: int) -> str:
     return f"samples/{suite}/" if page == 1 else f"samples/{suite}/{page}/"
 
 
-def _chunks(problems: Iterable[_Problem], limit: int) -> Iterator[list[_Problem]]:
-    """Cut problems into pages by their number and by the length of what a page shows of them."""
-    chunk: list[_Problem] = []
-    characters = 0
-    for problem in problems:
-        samples = problem[2]
-        length = len(samples[0].statement) + sum(min(limit, len(sample.text)) for sample in samples)
-        if chunk and (len(chunk) == PROBLEMS_PER_PAGE or characters + length > CHARACTERS_PER_PAGE):
-            yield chunk
-            chunk, characters = [], 0
-        chunk.append(problem)
-        characters += length
-    if chunk:
-        yield chunk
-
-
 @dataclass(frozen=True, slots=True)
 class _Show:
     """Makes the views of one page's problems."""
@@ -239,6 +239,7 @@ class _Show:
     limit: int
     """Characters of each answer."""
     places: Mapping[tuple[str, int], whole.Place]
+    texts: Texts
     public: bool
 
     def problem(self, number: int, name: str, samples: list[Sample], share: float | None) -> ProblemView:
@@ -260,7 +261,7 @@ class _Show:
 
     def answer(self, sample: Sample, *, few: bool) -> AnswerView:
         """Return one answer."""
-        shown = visible(sample.text)
+        shown = visible(self.texts.of(sample))
         found = reading.parts(shown)
         before, end = self.reader.split(found.rest)
         folded = f"{found.thought}\n{before}" if found.thought and before else found.thought or before
@@ -289,7 +290,7 @@ class _Show:
             body=self.reader.answer(end, sample.outcome, wrong),
             loop=_loop(found),
             passage=text.line(found.loop, 200),
-            whole=place.file if place and sample.text else "",
+            whole=place.file if place and shown else "",
             place=f"{place.start}-{place.end}" if place else "",
             open=few and len(shown) <= SHORT_ANSWER,
         )

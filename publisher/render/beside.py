@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from publisher.render import answers, text
 from publisher.render.language import named, phrase, say, translated
 from publisher.visible import visible
@@ -238,7 +240,11 @@ def _pairs(snapshot: Snapshot, found: Comparison) -> Iterator[PairView]:
         if (suite.suite, flip.problem) in theirs
     ]
     wanted = {(suite, flip.problem) for suite, flip, _ in turned[:MOST_PAIRS]}
-    own = _by_problem(sample for sample in snapshot.samples if (sample.suite, sample.problem) in wanted)
+    own = _by_problem(
+        msgspec.structs.replace(sample, text=snapshot.texts.of(sample))
+        for sample in snapshot.samples
+        if (sample.suite, sample.problem) in wanted
+    )
     for suite, flip, word in turned[:MOST_PAIRS]:
         key = (suite, flip.problem)
         chosen = _chosen(theirs[key], own.get(key, ()), word)

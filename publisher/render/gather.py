@@ -17,6 +17,7 @@ from publisher.errors import StorageError, UsageError
 from publisher.files import sha256_hex
 from publisher.render import text
 from publisher.render.material import material
+from publisher.render.texts import Texts
 from publisher.render.trial import Trial, trial
 from publisher.samples import FILE as SAMPLES
 from publisher.samples import unpack_samples, without_text
@@ -37,7 +38,7 @@ from publisher.schema import (
 from publisher.schema.outline import LARGEST_OUTLINES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 FOLDER = "ledger"
 COMPARED = "compared"
@@ -83,6 +84,8 @@ class Snapshot:
     own: HistoryLine
     """This run's line in the history."""
     samples: tuple[Sample, ...]
+    """Those with a long answer without its text, which `texts` has."""
+    texts: Texts
     report: Report | None
     """What the verdict was reported with; None in snapshots of older publishers."""
     outlines: Outlines | None
@@ -164,7 +167,8 @@ def gather(source: Source) -> Snapshot:
     verdict = schema.decode(_read(folder / "verdict.json"), Verdict, f"{FOLDER}/verdict.json")
     index = _read(folder / shards.INDEX)
     history, history_files = shards.join(index, lambda path: _read(folder / path), f"{FOLDER}/{shards.INDEX}")
-    samples = list(unpack_samples(_read(folder / SAMPLES)))
+    texts = Texts()
+    samples = tuple(texts.without(_shown(unpack_samples(_read(folder / SAMPLES)), record)))
     _check(record, verdict, history, samples)
     own = next(line for line in history.lines if line.run_id == record.run_id)
     report = _report(folder, record)
@@ -178,7 +182,8 @@ def gather(source: Source) -> Snapshot:
         history=history,
         history_files=history_files,
         own=own,
-        samples=tuple(_shown(samples, record)),
+        samples=samples,
+        texts=texts,
         report=report,
         outlines=_outlines(folder, record),
         compared=_compared(folder, report, record) if report else {},
@@ -282,7 +287,7 @@ def _read(path: Path) -> bytes:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _check(record: Record, verdict: Verdict, history: History, samples: list[Sample]) -> None:
+def _check(record: Record, verdict: Verdict, history: History, samples: Iterable[Sample]) -> None:
     """Check that the parts belong together and that each suite's name can be a folder; StorageError otherwise."""
     if verdict.run_id != record.run_id:
         raise StorageError(f"{FOLDER}/verdict.json is about the run {verdict.run_id}, not {record.run_id}")
@@ -296,7 +301,7 @@ def _check(record: Record, verdict: Verdict, history: History, samples: list[Sam
             raise StorageError(f"{FOLDER}/ names a suite {text.line(name, 80)!r} that the record does not have")
 
 
-def _shown(samples: list[Sample], record: Record) -> Iterator[Sample]:
+def _shown(samples: Iterable[Sample], record: Record) -> Iterator[Sample]:
     """Yield the samples, those of private suites without any text: no page can show what it never gets."""
     public = {suite.name for suite in record.suites if suite.public}
     for sample in samples:

@@ -63,7 +63,7 @@ def instances(snapshot: Snapshot, evaluation: str, model: str) -> Instances:
                 "evaluation_id": evaluation,
                 "evaluation_result_id": f"{snapshot.record.run_id}/{sample.suite}",
                 "model_id": model,
-                **_instance(sample, text.line(public[sample.suite], 80), limit),
+                **_instance(sample, snapshot.texts.of(sample), text.line(public[sample.suite], 80), limit),
             }
         )
         if size + len(line) > LARGEST:
@@ -73,10 +73,10 @@ def instances(snapshot: Snapshot, evaluation: str, model: str) -> Instances:
     return Instances(b"".join(lines), len(lines), len(told) - len(lines))
 
 
-def _instance(sample: Sample, grader: str, limit: int) -> dict[str, Any]:
-    """Return one answer with the last `limit` characters of its text."""
+def _instance(sample: Sample, answer: str, grader: str, limit: int) -> dict[str, Any]:
+    """Return one sample with the text of its `answer`, of it the last `limit` characters."""
     statement, expected = _encodable(sample.statement), _encodable(sample.expected)
-    left_out = max(0, len(sample.text) - limit) + sample.clipped
+    left_out = max(0, len(answer) - limit) + sample.clipped
     right = sample.outcome == "right"
     return {
         "evaluation_name": sample.suite,
@@ -84,7 +84,7 @@ def _instance(sample: Sample, grader: str, limit: int) -> dict[str, Any]:
         "sample_hash": sha256_hex(f"{statement}{expected}".encode()),
         "interaction_type": "single_turn",
         "input": {"raw": statement, "reference": [expected]},
-        "output": {"raw": [_encodable(sample.text[-limit:])]},
+        "output": {"raw": [_encodable(answer[-limit:])]},
         "answer_attribution": [
             {
                 "turn_idx": 0,

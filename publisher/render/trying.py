@@ -190,7 +190,7 @@ def _problem(snapshot: Snapshot, sample: Sample) -> dict[str, object]:
         "seed": sample.seed,
         "outcome": sample.outcome,
         "prompt_tokens": sample.prompt_tokens,
-        "sha256": "" if sample.clipped else sha256_hex(sample.text.encode("utf-8", "replace")),
+        "sha256": "" if sample.clipped else sha256_hex(snapshot.texts.of(sample).encode("utf-8", "replace")),
     }
 
 

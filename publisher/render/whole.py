@@ -15,6 +15,7 @@ from publisher.render.language import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from publisher.render.texts import Texts
     from publisher.schema import Sample
 
 LARGEST = 10_000_000
@@ -30,11 +31,11 @@ class Place:
     end: int
 
 
-def layout(samples: Iterable[Sample]) -> Iterator[tuple[Sample, Place]]:
+def layout(samples: Iterable[Sample], texts: Texts) -> Iterator[tuple[Sample, Place]]:
     """Yield each sample of a page with its place, in files of at most LARGEST bytes."""
     number = size = 0
     for sample in samples:
-        head, body = len(heading(sample).encode()), len(_stored(sample))
+        head, body = len(heading(sample).encode()), len(_stored(texts.of(sample)))
         if size and size + head + body + 2 > LARGEST:
             number, size = number + 1, 0
         name = f"answers-{number + 1}.txt" if number else "answers.txt"
@@ -42,12 +43,12 @@ def layout(samples: Iterable[Sample]) -> Iterator[tuple[Sample, Place]]:
         size += head + body + 2
 
 
-def files(folder: str, samples: Iterable[Sample]) -> dict[str, Callable[[], bytes]]:
+def files(folder: str, samples: Iterable[Sample], texts: Texts) -> dict[str, Callable[[], bytes]]:
     """Return what makes each file of a page, by path."""
     found: dict[str, list[Sample]] = {}
-    for sample, place in layout(samples):
+    for sample, place in layout(samples, texts):
         found.setdefault(f"{folder}{place.file}", []).append(sample)
-    return {path: _Content(tuple(own)) for path, own in found.items()}
+    return {path: _Content(tuple(own), texts) for path, own in found.items()}
 
 
 def heading(sample: Sample) -> str:
@@ -72,13 +73,15 @@ class _Content:
     """Makes a file's bytes when it is called."""
 
     samples: tuple[Sample, ...]
+    texts: Texts
 
     def __call__(self) -> bytes:
-        return b"".join(heading(sample).encode() + _stored(sample) + b"\n\n" for sample in self.samples)
+        stored = ((sample, _stored(self.texts.of(sample))) for sample in self.samples)
+        return b"".join(heading(sample).encode() + text + b"\n\n" for sample, text in stored)
 
 
-def _stored(sample: Sample) -> bytes:
-    return sample.text.encode("utf-8", "replace")
+def _stored(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 class Files(Mapping[str, bytes]):
