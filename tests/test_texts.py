@@ -26,6 +26,7 @@ def test_a_long_text_comes_back_as_it_was() -> None:
     light = list(kept.without(_answer(number, text) for number, text in enumerate(written)))
     assert [kept.of(one) for one in light] == written
     assert [kept.characters(one) for one in light] == [len(text) for text in written]
+    assert [kept.size(one) for one in light] == [len(text.encode("utf-8", "replace")) for text in written]
     assert [bool(one.text) for one in light] == [False, True, False, False, False]
 
 

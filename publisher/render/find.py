@@ -249,7 +249,7 @@ def _texts(snapshot: Snapshot, suite: str) -> Iterator[_Text]:
     for page, group in enumerate(answers.groups(snapshot, suite), 1):
         sizes: dict[str, list[int]] = {}
         ends: dict[str, int] = {}
-        for _, place in whole.layout(sample for _, _, own in group for sample in own):
+        for _, place in whole.layout((sample for _, _, own in group for sample in own), snapshot.texts):
             before = ends.get(place.file, 0)
             sizes.setdefault(place.file, []).extend((place.start - before, place.end - place.start))
             ends[place.file] = place.end

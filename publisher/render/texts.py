@@ -21,11 +21,12 @@ SHORT = 1_000
 
 
 class _Place(NamedTuple):
-    """Where a text is in the file, in bytes, and how many characters it has."""
+    """Where a text is in the file, in bytes, how many characters it has, and how many bytes as UTF-8 that all read."""
 
     start: int
     end: int
     characters: int
+    size: int
 
 
 class Texts:
@@ -59,7 +60,8 @@ class Texts:
         # A lone surrogate, which a hostile file may have, comes back as it was.
         data = sample.text.encode("utf-8", "surrogatepass")
         self._file.write(data)
-        self._places[_key(sample)] = _Place(self._end, self._end + len(data), len(sample.text))
+        size = len(sample.text.encode("utf-8", "replace"))
+        self._places[_key(sample)] = _Place(self._end, self._end + len(data), len(sample.text), size)
         self._end += len(data)
         return msgspec.structs.replace(sample, text="")
 
@@ -70,6 +72,11 @@ class Texts:
             return sample.text
         self._file.seek(place.start)
         return self._file.read(place.end - place.start).decode("utf-8", "surrogatepass")
+
+    def size(self, sample: Sample) -> int:
+        """Return the bytes of a sample's text as UTF-8, with "?" for what has no UTF-8, without reading it."""
+        place = self._places.get(_key(sample)) if not sample.text else None
+        return len(sample.text.encode("utf-8", "replace")) if place is None else place.size
 
     def characters(self, sample: Sample) -> int:
         """Return the length of a sample's text in characters, without reading it."""

@@ -35,7 +35,7 @@ def layout(samples: Iterable[Sample], texts: Texts) -> Iterator[tuple[Sample, Pl
     """Yield each sample of a page with its place, in files of at most LARGEST bytes."""
     number = size = 0
     for sample in samples:
-        head, body = len(heading(sample).encode()), len(_stored(texts.of(sample)))
+        head, body = len(heading(sample).encode()), texts.size(sample)
         if size and size + head + body + 2 > LARGEST:
             number, size = number + 1, 0
         name = f"answers-{number + 1}.txt" if number else "answers.txt"
