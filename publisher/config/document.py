@@ -40,9 +40,13 @@ class Config(Section, frozen=True, kw_only=True):
     model: ModelConfig
     prompt: PromptConfig = PromptConfig()
     suites: dict[str, SuiteConfig]
+    """What is measured, by name; at least one."""
     tiers: dict[str, TierConfig] = msgspec.field(default_factory=dict)
+    """By name; without any, `full` measures every suite and publishes."""
     metrics: dict[str, MetricConfig] = msgspec.field(default_factory=dict)
+    """Metrics of your own, by name."""
     prices: PricesConfig | None = None
+    """What the machine costs, for metrics of cost."""
     gate: GateConfig = GateConfig()
     engine: EngineConfig = EngineConfig()
     ledger: LedgerConfig = LedgerConfig()

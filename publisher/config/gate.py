@@ -26,36 +26,47 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One check of the gate. It looks at the headline suite, at `suite`, or at each one (`suite = "*"`)."""
 
     suite: str = ""
+    """The suite that it looks at; "" for the headline suite, `*` for each one."""
     effect: Effect = "block"
+    """What a failure does: reject the run, raise an alert, or only be written down."""
 
 
 class Threshold(Rule, frozen=True, kw_only=True, tag="threshold"):
     """The score must be at least `min` points; with `significant` only a score below it beyond doubt fails."""
 
     min: Points
+    """The least score."""
     significant: bool = False
+    """Whether a score below it has to be shown beyond chance."""
 
 
 class Relative(Rule, frozen=True, kw_only=True, tag="relative"):
     """The score must be at least the previous kept run's plus `delta` points, or plus `percent` per cent of it."""
 
     delta: Annotated[float, Meta(ge=-100, le=100, description="points, from -100 to 100")] = 0.0
+    """Points beside the previous kept run's score."""
     percent: Annotated[float, Meta(ge=-100, le=1000, description="per cent, from -100 to 1000")] = 0.0
+    """The same as a part of that score; give one of the two."""
     significant: bool = False
+    """Whether a score below it has to be shown beyond chance."""
 
 
 class BestRatio(Rule, frozen=True, kw_only=True, tag="best-ratio"):
     """The score must be at least `ratio` times the best kept score, which noise alone lifts from run to run."""
 
     ratio: Annotated[float, Meta(gt=0, le=1, description="above 0, at most 1")]
+    """The part of the best kept score."""
     significant: bool = False
+    """Whether a score below it has to be shown beyond chance."""
 
 
 class MaxDrop(Rule, frozen=True, kw_only=True, tag="max-drop"):
     """The score may lie at most `points` below the previous kept run's."""
 
     points: Points
+    """The largest drop."""
     significant: bool = False
+    """Whether a larger drop has to be shown beyond chance."""
 
 
 class Regression(Rule, frozen=True, kw_only=True, tag="regression"):
@@ -67,12 +78,19 @@ class Regression(Rule, frozen=True, kw_only=True, tag="regression"):
     """
 
     prove: Literal["harm", "no-harm", "gain"] = "harm"
+    """What has to be shown: `harm` to reject, `no-harm` or `gain` to keep."""
     points: Points = 1.0
+    """The loss that is tolerated."""
     alpha: Alpha | None = None
+    """Its own part of the commit's alpha; without it, an equal share."""
     m: Runs = 8
+    """Kept runs that are pooled as the baseline."""
     max_samples: Annotated[int, Meta(ge=0, le=1024, description="0 (the tier's) to 1024")] = 0
+    """Answers per problem up to which an open question is measured further."""
     on_budget: Literal["keep", "reject", "inconclusive"] | None = None
+    """What becomes of a run that is still open then."""
     pooled: bool = False
+    """Whether all suites are tested as one."""
 
 
 class Erosion(Rule, frozen=True, kw_only=True, tag="erosion"):
@@ -82,28 +100,41 @@ class Erosion(Rule, frozen=True, kw_only=True, tag="erosion"):
     """
 
     points: Points = 1.0
+    """The loss that is tolerated."""
     alpha: Alpha | None = None
+    """Its own part of the commit's alpha; without it, an equal share."""
     m: Runs = 8
+    """Runs of an earlier window."""
     recent: Runs = 2
+    """The last runs, this one included."""
     windows: Annotated[int, Meta(ge=1, le=16, description="a whole number from 1 to 16")] = 8
+    """Earlier windows of which the best counts."""
 
 
 class Declines(Rule, frozen=True, kw_only=True, tag="declines"):
     """The score must not fall `runs` times in a row; with `significant` the last `m` runs must show no fall."""
 
     effect: Effect = "alert"
+    """As for every rule; chance alone makes scores fall three times in a row now and then."""
     runs: Annotated[int, Meta(ge=2, le=100, description="a whole number from 2 to 100")] = 3
+    """How many falls in a row fail."""
     significant: bool = False
+    """Whether a fall has to be shown beyond chance."""
     alpha: Alpha | None = None
+    """Its own part of the commit's alpha."""
     m: Several = 8
+    """Runs that the test of a fall looks at."""
 
 
 class Drift(Rule, frozen=True, kw_only=True, tag="drift"):
     """A cumulative sum over the last `m` kept runs must show no slide, with `alarms` false alarms per run."""
 
     effect: Effect = "alert"
+    """As for every rule."""
     alarms: Alpha = 0.005
+    """False alarms per run."""
     m: Several = 32
+    """Kept runs that the sum is over."""
 
 
 class Budget(Rule, frozen=True, kw_only=True, tag="budget"):
@@ -116,9 +147,13 @@ class Budget(Rule, frozen=True, kw_only=True, tag="budget"):
     metric: Name
     """Of the run, of its answers (`schema/metrics.py`), or one that `[metrics]` declares."""
     limit: Annotated[float, Meta(ge=0, le=1e15, description="0 or more, in the metric's own unit")] | None = None
+    """The largest value, for metrics where more is better the least."""
     percent: Annotated[float, Meta(gt=0, le=1000, description="per cent, above 0, at most 1000")] | None = None
+    """How much worse than the last kept runs it may be."""
     alpha: Alpha | None = None
+    """Its own part of the commit's alpha, with `percent`."""
     m: Runs = 8
+    """Kept runs that `percent` compares with."""
 
 
 AnyRule = Threshold | Relative | BestRatio | MaxDrop | Regression | Erosion | Declines | Drift | Budget
@@ -128,6 +163,7 @@ class GateConfig(Section, frozen=True, kw_only=True):
     """The policy: a headline suite, the rules, and the chance in all that they reject what changed nothing."""
 
     headline: str = ""
+    """The suite whose score stands for a run; "" for the first."""
     alpha: Alpha = 0.01
     """Spent by all blocking tests of one commit together, however many rules and suites there are."""
     early: bool = True
@@ -148,6 +184,7 @@ class GateConfig(Section, frozen=True, kw_only=True):
     ] = ""
     """Where the baseline starts: runs of this commit and those after it, or this run and those after it."""
     rules: list[AnyRule] = msgspec.field(default_factory=list)
+    """The policy; without rules every run that was measured is kept."""
 
 
 def name_of(rule: Rule) -> str:

@@ -49,8 +49,11 @@ class MetricConfig(Section, frozen=True, kw_only=True):
     """
 
     better: Literal["higher", "lower"] = "higher"
+    """In which direction it is better."""
     unit: Annotated[str, Meta(max_length=20)] = ""
+    """How it is shown."""
     source: Annotated[str, Meta(max_length=1000, description="FILE.json or python:FILE.py, both of the commit")] = ""
+    """Where its numbers come from; a composite has a product instead."""
     product: list[Name] = msgspec.field(default_factory=list)
     """The composite of an answer is the product of these: `right` and metrics that are shares of an answer."""
 
@@ -59,8 +62,11 @@ class PricesConfig(Section, frozen=True, kw_only=True):
     """What the bench machine costs; from it a run's cost follows."""
 
     currency: Annotated[str, Meta(min_length=1, max_length=10)] = "EUR"
+    """How it is shown."""
     hour: Annotated[float, Meta(ge=0, le=1e6, description="per hour that the engine runs")] = 0.0
+    """The price of an hour of the engine."""
     kwh: Annotated[float, Meta(ge=0, le=1e6, description="per kilowatt hour, where energy is measured")] = 0.0
+    """The price of energy."""
 
 
 def metric_names(own: Mapping[str, MetricConfig]) -> list[str]:

@@ -30,6 +30,7 @@ class LedgerConfig(Section, frozen=True, kw_only=True):
     """Where results are kept."""
 
     clip: Annotated[int, Meta(ge=0, le=1_000_000, description="characters of each answer that are stored")] = 20_000
+    """Longer answers are cut off when they are stored; grading always sees the whole."""
     redact: list[Annotated[str, Meta(min_length=1, max_length=200, description="a regular expression")]] = (
         msgspec.field(default_factory=list)
     )
@@ -68,14 +69,18 @@ class BranchConfig(Section, frozen=True, kw_only=True):
     pin: bool = False
     """Whether a published snapshot is also pinned under the branch's name, `release/1.2` as `release-1-2`."""
     tier: Annotated[str, Meta(max_length=64, description="a tier, or auto")] = ""
+    """Which tier their commits are measured with; "" for the one that publishes, `auto` for all up to it."""
 
 
 class KeepConfig(Section, frozen=True, kw_only=True):
     """Which snapshots `publisher prune` keeps, besides the live one."""
 
     last: Annotated[int, Meta(ge=1)] = 50
+    """How many of the newest snapshots are kept."""
     best_per_suite: Annotated[int, Meta(ge=0)] = 1
+    """How many of the best snapshots of each suite are kept."""
     pinned: bool = True
+    """Whether pinned snapshots are kept."""
     labels: list[str] = msgspec.field(default_factory=list)
     """Patterns of git tags: a snapshot whose commit has such a tag is kept."""
 
@@ -98,13 +103,18 @@ class NetlifyConfig(Section, frozen=True, kw_only=True):
     """The site that is published to; secrets come from the environment only."""
 
     site: Annotated[str, Meta(pattern=rf"^({SITE_NAME})?$", max_length=37, description="a-z 0-9 -")] = ""
+    """The site's name: SITE in SITE.netlify.app."""
     timeout: Annotated[float, Meta(gt=0, description="seconds to wait for a deploy")] = 1500.0
+    """How long a build is waited for before the command ends; the same command continues."""
     lock: bool = False
+    """Whether Netlify is stopped from publishing builds by itself when a snapshot goes live."""
     live: Literal["auto", "approve"] = "auto"
     """With `approve` a snapshot is published and the live site stays until `publisher rollback SNAPSHOT`."""
     keep: KeepConfig = KeepConfig()
     builds_per_minute: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 3
+    """Calls of the build hook in a minute, in all clones together."""
     builds_per_day: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 100
+    """The same in 24 hours."""
     builds_per_month: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 300
     """Builds in 31 days: as many as an older plan's 300 build minutes pay for, at a minute each."""
     production_per_month: Annotated[int, Meta(ge=0, description="0 (no limit) or more")] = 15

@@ -18,12 +18,14 @@ class TierSuite(Section, frozen=True, kw_only=True):
     """What a tier measures differently from what the suite says."""
 
     samples: Count | None = None
+    """Answers to each problem; without it the suite's own number."""
 
 
 class TierConfig(Section, frozen=True, kw_only=True):
     """A named selection of suites."""
 
     suites: dict[str, TierSuite] | list[str]
+    """Names of suites, or a table of them: `{ aime25 = { samples = 2 } }`."""
     publish: bool = False
     """Whether a kept run of this tier becomes a snapshot; a run of another tier passes, and nothing more."""
     rules: list[AnyRule] | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from publisher.bench.workspace import end_fresh, end_trimmed, fresh_salt
-from publisher.errors import LostRaceError, UsageError
+from publisher.errors import LostRaceError, ModelError, UsageError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
 from publisher.git import graph
@@ -214,9 +214,13 @@ def measure_target(
         observer.note(f"{known.run_id} measured this commit {again}")
         return known
     # What infers is absent where sites are built.
-    from publisher.bench.measure import Job, measure  # noqa: PLC0415
-    from publisher.engine.fleet import Fleet  # noqa: PLC0415
-    from publisher.publishing.minutes import fitting  # noqa: PLC0415
+    try:
+        from publisher.bench.measure import Job, measure  # noqa: PLC0415
+        from publisher.engine.fleet import Fleet  # noqa: PLC0415
+        from publisher.publishing.minutes import fitting  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        what = f"measuring needs the package {missing.name}"
+        raise ModelError(what, hint="pip install 'snapshot-publisher[bench]'") from missing
 
     started = _free_moment(project, target, started)
     job = Job(
