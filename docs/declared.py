@@ -245,19 +245,28 @@ def _parameters(command: click.Command, context: click.Context) -> str:
 def _formats() -> str:
     """Return the page of every stored file and the values in it."""
     values: dict[str, type[msgspec.Struct]] = {}
-    for kind in (*FILES.values(), *BRANCH.values(), *SITE.values()):
+    named = {*FILES.values(), *BRANCH.values(), *SITE.values()}
+    others = {kind.__name__: kind for kind in versioned() if kind not in named}
+    for kind in (*named, *others.values()):
         _gather(kinds.type_info(kind), values)
     parts = [
         f"# Stored formats\n\n{inspect.cleandoc(schema.__doc__ or '')}\n",
         f"## In the ledger\n\nFiles without a folder are in `runs/RUN-ID/`.\n\n{_files(FILES)}",
         f"## In a snapshot branch\n\nThe folder `ledger/` has the run's own files and these.\n\n{_files(BRANCH)}",
         f"## In a deploy\n\n{_files(SITE)}",
+        f"## Elsewhere\n\n{_files(others)}",
         "## Values\n",
     ]
     for name, kind in sorted(values.items()):
         parts.append(f"### {name}\n\n{_about(kind)}\n")
         parts.append(table(("field", "value", "default", "meaning"), _option_rows(kind, set())))
     return "\n".join(parts)
+
+
+def versioned() -> list[type[schema.Struct]]:
+    """Return every stored value that has a schema version of its own."""
+    found = (kind for _, kind in sorted(vars(schema).items()) if isinstance(kind, type))
+    return [kind for kind in found if issubclass(kind, schema.Struct) and "schema" in kind.__struct_fields__]
 
 
 def _files(files: dict[str, type[schema.Struct]]) -> str:
