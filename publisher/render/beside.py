@@ -193,7 +193,7 @@ def _of(right: int, drawn: int) -> str:
 def change_row(change: Change) -> ChangeRow:
     """Return a setting that differs as a row."""
     return ChangeRow(
-        part=change.part,
+        part=named(change.part),
         name=text.line(change.name, 80),
         before=_setting(change.before),
         after=_setting(change.after),

@@ -75,13 +75,20 @@ WORDS = frozenset(
         phrase("error"),
         phrase("better"),
         phrase("worse"),
+        phrase("model"),
+        phrase("prompt"),
+        phrase("sampling"),
+        phrase("suite"),
+        phrase("engine"),
+        phrase("machine"),
     }
 )
-"""The words of verdicts, rules and outcomes: a record has them in English, a page says them in its language."""
+"""The words of verdicts, rules, outcomes and parts of a configuration: a record has them in English,
+a page says them in its language."""
 
 
 def named(word: str) -> str:
-    """Return a verdict's, rule's or outcome's word in the site's language; any other word as it is."""
+    """Return one of these words in the site's language; any other word as it is."""
     return translated(word) if word in WORDS else word
 
 
@@ -121,7 +128,14 @@ def catalogue(lang: str, strings: Mapping[str, bytes]) -> gettext.NullTranslatio
     merged = polib.POFile()
     merged.metadata = {"Content-Type": "text/plain; charset=UTF-8", **_plural_forms(strings[found[-1]])}
     merged.extend(entries.values())
-    return gettext.GNUTranslations(io.BytesIO(merged.to_binary()))
+    try:
+        made = gettext.GNUTranslations(io.BytesIO(merged.to_binary()))
+        for number in range(200):
+            made.ngettext("", "", number)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        where = f"site/strings/{found[-1]}"
+        raise ConfigError(f"{where} is no catalogue: its Plural-Forms: {error}", hint=f"correct {where}") from error
+    return made
 
 
 def _parsed(name: str, data: bytes) -> polib.POFile:
@@ -143,7 +157,7 @@ def _entries(name: str, data: bytes) -> list[polib.POEntry]:
             # The forms of numbers and dates are no sentences: what stands in them is not filled in.
             if wrong and entry.msgctxt is None:
                 raise ConfigError(
-                    f"site/strings/{name}, line {entry.linenum - 1}: {', '.join(wrong)} is not in the source",
+                    f"site/strings/{name}: {', '.join(wrong)} is not in the source of this sentence",
                     detail=entry.msgid,
                     hint="a per cent sign is written %%",
                 )
