@@ -15,7 +15,9 @@ from publisher.schema import History, Receipt, Record, SiteSnapshot, SnapshotNam
 from tests import made
 
 if TYPE_CHECKING:
-    from publisher.schema import Sample
+    from collections.abc import Sequence
+
+    from publisher.schema import HistoryLine, Sample
     from tests.made import GitFolder
     from tests.pages import Pages
 
@@ -43,8 +45,8 @@ def samples(right: int) -> list[Sample]:
     ]
 
 
-def publish(site: Pages, record: Record, verdict: Verdict | None = None) -> str:
-    """Let a site show a record as a published snapshot does, and return the digest of its manifest."""
+def publish(site: Pages, record: Record, verdict: Verdict | None = None, past: Sequence[HistoryLine] = ()) -> str:
+    """Let a site show a record as a published snapshot does, after `past` runs; return the digest of its manifest."""
     verdict = verdict or made.verdict(record)
     line = history.summarize(record, verdict)
     shown = SiteSnapshot(
@@ -58,7 +60,7 @@ def publish(site: Pages, record: Record, verdict: Verdict | None = None) -> str:
         links={},
     )
     site.files["snapshot.json"] = msgspec.json.encode(shown)
-    site.files |= shards.split(History(site=site.url, headline="s", lines=[line]))
+    site.files |= shards.split(History(site=site.url, headline="s", lines=[*past, line]))
     site.files["index.html"] = b"<h1>x</h1>"
     site.list()
     return site.digest

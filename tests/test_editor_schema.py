@@ -46,7 +46,7 @@ def examples() -> list[str]:
     for name in paths.stdout.split():
         text = (ROOT / name).read_text(encoding="utf-8")
         blocks = [part.partition("```")[0] for part in text.split("```toml\n")[1:]] if name.endswith(".md") else [text]
-        found += [block for block in blocks if "[model]" in block]
+        found += [block for block in blocks if "[model]" in block and "[suites" in block]
     model = starter.Model("m", "local:m.gguf", "a" * 64)
     text = (ROOT / "hooks" / "starter" / "publisher.toml").read_text(encoding="utf-8")
     return [*found, starter.configuration(text, site="s", model=model, suite="aime25")]

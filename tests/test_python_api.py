@@ -77,6 +77,17 @@ def test_a_snapshot_is_proven_by_the_digest_of_its_manifest(site: Pages, record:
     assert set(shown.files) == {"snapshot.json", "history.json", "index.html"}
 
 
+def test_a_long_history_is_put_together(site: Pages, record: Record) -> None:
+    """It is in parts, which are checked like every other file."""
+    past = [made.line(f"20261101T{number:06d}Z-0123456789ab-full", 70.0) for number in range(20)]
+    entered.publish(site, record, past=past)
+    assert len(publisher.snapshot(site.url).history) == 21
+    (part,) = (name for name in site.files if name.startswith("lines/"))
+    site.files[part] += b" "
+    with pytest.raises(DeployError, match="is not what the manifest lists"):
+        publisher.snapshot(site.url)
+
+
 def test_the_hosts_own_manifest_proves_nothing(site: Pages, record: Record) -> None:
     """Whoever controls the host could have changed everything together, and the result says so."""
     entered.publish(site, record)
