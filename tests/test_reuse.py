@@ -103,3 +103,23 @@ def test_a_crash_of_the_engine_keeps_what_was_finished(repository: GitFolder, tm
     notes = Notes()
     run(work, tmp_path, notes)
     assert 3 <= 96 - notes.total < 96
+
+
+def test_a_run_continues_only_with_an_engine_of_the_same_shapes(repository: GitFolder, tmp_path: Path) -> None:
+    """Fast answers depend on the slots: an interrupted run keeps its samples where they are the same, else none."""
+    wanted = job(repository, mode="fast")
+    with pytest.raises(KeyboardInterrupt):
+        run(wanted, tmp_path, Notes(stop=7))
+    (journal,) = (tmp_path / "journal").iterdir()
+    whole = journal.read_bytes()
+    assert whole.startswith(b'{"choices":')
+    again = Notes()
+    run(wanted, tmp_path, again)
+    assert "continuing after 7 samples of an interrupted run" in again.notes
+    assert not any("starts anew" in note for note in again.notes)
+    head, _, samples = whole.partition(b"\n")
+    journal.write_bytes(head.replace(b"slots", b"other") + b"\n" + samples)
+    anew = Notes()
+    done = run(wanted, tmp_path, anew)
+    assert any("starts anew" in note for note in anew.notes)
+    assert len(anew.samples) == len(done.samples) == 24

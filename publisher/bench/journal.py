@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from publisher.errors import StorageError
-from publisher.files import canonical_json, sha256_hex, storage_error
+from publisher.files import compact_json, sha256_hex, storage_error
 from publisher.schema import RECORD_SCHEMA, Sample
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def choices_of(engine: EngineIdentity) -> str:
     if "slots" not in engine.options:
         return ""
     chosen = {"engines": engine.engines, "gpu_layers": engine.gpu_layers_offloaded, "options": engine.options}
-    return canonical_json(chosen).decode().strip()
+    return compact_json(chosen).decode().strip()
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
