@@ -93,3 +93,18 @@ def test_captions_and_legends_say_what_is_drawn_at_their_width(tmp_path: Path) -
     assert [re.search(r"of (\d+) runs", one)[1] for one in captions] == ["91", "24"]  # type: ignore[index]
     assert all("to 20 Nov 2026." in one for one in captions)
     assert "The axis runs from" in captions[1]
+
+
+def test_the_best_of_runs_before_the_window_is_drawn_from_its_edge(tmp_path: Path) -> None:
+    """A chart whose window starts after the best run shows that one's score from the left on."""
+    tree = snapshot_tree(tmp_path, runs=130, problems=8)
+
+    def early(place: int, line: HistoryLine) -> HistoryLine:
+        high = {"words": msgspec.structs.replace(line.scores["words"], score=99.0)} if place == 2 else {}
+        return msgspec.structs.replace(line, scores={**line.scores, **high})
+
+    page = changed(tree, early)[""]
+    for name in ("wide", "narrow"):
+        line = re.search(r'class="best" d="M34 ([\d.]+) [\d.]+ ([\d.]+)[ "]', page[page.index(f"chart chart-{name}") :])
+        assert line is not None
+        assert line[1] == line[2]

@@ -78,28 +78,33 @@ def chart(snapshot: Snapshot, root: str, most: int = RECENT_MARKS, name: str = "
     notes += (
         [say("%(runs)s of other tiers or suite versions left out.", runs=text.plural(others, "run"))] if others else []
     )
+    marks = _marks(snapshot, lines[-most:], root)
+    few = marks[-NARROW_MARKS:] if recent else marks
     return ChartView(
-        wide=_drawing(snapshot, lines, root, most, charts.WIDE, name),
-        narrow=_drawing(snapshot, lines, root, NARROW_MARKS if recent else most, charts.NARROW, name),
+        wide=_drawing(snapshot, lines, marks, charts.WIDE, name),
+        narrow=_drawing(snapshot, lines, few, charts.NARROW, name),
         note=" ".join(notes),
         panels=tuple(panels(snapshot, [line for line, _ in lines[-most:]])) if recent else (),
     )
 
 
-def _drawing(
-    snapshot: Snapshot, lines: Sequence[Drawn], root: str, most: int, frame: charts.Frame, name: str
-) -> Drawing:
-    """Return the chart of the newest `most` of the lines."""
-    older, shown = lines[:-most], lines[-most:]
-    dense = len(shown) > charts.FULL_DETAIL
+def _marks(snapshot: Snapshot, shown: Sequence[Drawn], root: str) -> list[Mark]:
+    """Return the marks of some lines, each with where it leads."""
     lessons = {line.run_id: root + path for line, path in addresses(snapshot)}
-    rows = _rows(snapshot, root) if dense else {}
-    marks = [
+    rows = _rows(snapshot, root) if len(shown) > charts.FULL_DETAIL else {}
+    return [
         mark_of(snapshot, line, score, lesson=lessons.get(line.run_id, ""), row=rows.get(line.run_id, ""))
         for line, score in shown
     ]
+
+
+def _drawing(
+    snapshot: Snapshot, lines: Sequence[Drawn], marks: Sequence[Mark], frame: charts.Frame, name: str
+) -> Drawing:
+    """Return the chart of `marks`, which are those of the newest of the lines."""
+    older = lines[: len(lines) - len(marks)]
     best = max((score.score for line, score in older if score and line.verdict == "kept"), default=None)
-    events = list(_events(snapshot, lines, len(shown)))
+    events = list(_events(snapshot, lines, len(marks)))
     models = sum(event.kind == "model" for event in events)
     if crowded := models > frame.width // WEDGE:
         events = [event for event in events if event.kind != "model"]
@@ -135,8 +140,8 @@ def _drawing(
         shapes=frozenset(mark.shape for mark in marks),
         events=frozenset(event.kind for event in events),
         threshold=limit is not None,
-        band=len(shown) > charts.FULL_WHISKERS,
-        dense=dense,
+        band=len(marks) > charts.FULL_WHISKERS,
+        dense=len(marks) > charts.FULL_DETAIL,
     )
 
 
