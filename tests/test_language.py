@@ -247,7 +247,7 @@ def test_words_numbers_and_dates_follow_the_language() -> None:
     """Dates, thousands and plurals are the catalogue's; the words of verdicts are all known."""
     shipped = {"publisher/zh-CN.po": (site_folder() / "strings/zh-CN.po").read_bytes()}
     with speaking(catalogue("zh-CN", shipped)):
-        assert text.date("2026-11-20T20:11:00Z") == "2026 年 11 月 20 日"
+        assert text.date("2026-11-20T20:11:00Z") == "2026-11-20"
         assert text.count(20_000) == "20,000"
         assert text.plural(1, "problem") == "1 道题"
         assert {say(word) for word in WORDS}.isdisjoint(WORDS)
