@@ -98,7 +98,51 @@ def test_any_two_runs_stand_side_by_side(browser: Browser, address: str) -> None
     first = text(browser, "#scores tbody tr:first-child .right:nth-of-type(3)")
     browser.value("document.getElementById('swap').click()")
     assert text(browser, "#scores tbody tr:first-child .right:nth-of-type(3)")[0] != first[0]
-    assert browser.value("location.search").startswith(f"?a={OWN}&b=")
+    assert browser.value("location.search").startswith(f"?a=snapshot-{OWN}&b=snapshot-")
+
+
+def test_the_page_and_the_static_one_say_the_same(browser: Browser, tmp_path: Path) -> None:
+    """Of the same two runs both pages show the same change, interval and p-value, to the last digit."""
+    tree = add_outlines(add_report(snapshot_tree(tmp_path / "tree", runs=8)))
+    path = tree / "ledger/outlines.json"
+    found = json.loads(path.read_bytes())
+    record = json.loads((tree / "ledger/report.json").read_bytes())["previous"]
+    # The run before, as the report has it: the problems that turned tell its counts.
+    own, before = (found["runs"][place]["suites"]["words"] for place in (0, 1))
+    turned = {
+        one["problem"]: one
+        for suite in record["suites"]
+        for key in ("turned_wrong", "turned_right")
+        for one in suite[key]
+    }
+    before["right"] = [
+        turned[name]["base_right"] if name in turned else right
+        for name, right in zip(found["problems"][own["version"]], own["right"], strict=True)
+    ]
+    before["drawn"] = own["drawn"]
+    path.write_text(json.dumps(found))
+    render(source(tree), tmp_path / "dist")
+    with served(tmp_path / "dist") as url:
+        browser.open(url + "compare/", width=1280)
+        row = "[...document.querySelectorAll('.compare tbody tr')].find(one => one.textContent.includes('words'))"
+        words = (
+            f"({row}).querySelector('[data-label=change]').textContent + ({row}).querySelector('.small').textContent"
+        )
+        static = browser.value(words)
+        browser.open(url + "compare/any/", width=1280)
+        ready(browser)
+        assert browser.value(words) == static
+
+
+def test_ties_are_rounded_as_the_pages_round_them(browser: Browser, address: str) -> None:
+    """Scores of 62.25 and p-values of 0.625 are ties, which Python rounds to the even digit."""
+    script = (site_folder() / "assets/compare.js").read_text()
+    function = script[script.index("  function fixed(") : script.index("  function points(")]
+    browser.open(address, width=800)
+    values = [place / 16 for place in range(400)] + [place / 1000 for place in range(400)]
+    for places in (1, 2, 3):
+        shown = browser.value(f"(function () {{ {function} return {values}.map(one => fixed(one, {places})); }})()")
+        assert shown == [f"{value:.{places}f}" for value in values]
 
 
 @pytest.mark.parametrize("form", ["{}", "{:.7}", "snapshot-{}"])

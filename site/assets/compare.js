@@ -1,12 +1,9 @@
 // Any two runs of compare/runs.json side by side. Every text is set as text; the page is a plain table without this.
-(function () {
+(() => {
   "use strict";
   var MINUS = "\u2212", NONE = "\u2013", THIN = "\u202f", MOST = 100, WORDS = 800;
-  var box = document.getElementById("pair");
-  var said = document.getElementById("said");
-  var shown = document.getElementById("shown");
-  var picks = [document.getElementById("a"), document.getElementById("b")];
-  var data;
+  function get(id) { return document.getElementById(id); }
+  var box = get("pair"), said = get("said"), shown = get("shown"), picks = [get("a"), get("b")], data;
 
   // -- making elements ---------------------------------------------------------------------------------------------
 
@@ -29,15 +26,20 @@
     body.append(made);
   }
   function emptied(id) {
-    var table = document.getElementById(id), body = table.querySelector("tbody") || table;
+    var table = get(id), body = table.querySelector("tbody") || table;
     body.replaceChildren();
     return body;
   }
 
   // -- numbers as the pages write them -----------------------------------------------------------------------------
 
+  // Ties go to the even digit, as in the pages: half of all exact p-values and many scores are ties.
+  function fixed(value, places) {
+    var unit = 10 ** places, tie = value * unit % 1 === 0.5 && value * 16 % 1 === 0;
+    return (tie ? 2 * Math.round(value * unit / 2) / unit : value).toFixed(places);
+  }
   function points(value, places) {
-    var text = Math.abs(value).toFixed(places);
+    var text = fixed(Math.abs(value), places);
     return value < 0 && Number(text) ? MINUS + text : text;
   }
   function change(value) {
@@ -45,7 +47,7 @@
     return value < 0 || !Number(text) ? text : "+" + text;
   }
   function chance(p) {
-    return p < 0.001 ? "p < 0.001" : "p = " + p.toFixed(p < 0.1 ? 3 : 2);
+    return p < 0.001 ? "p < 0.001" : "p = " + fixed(p, p < 0.1 ? 3 : 2);
   }
   function value(number) {
     if (number === undefined) { return NONE; }
@@ -64,7 +66,7 @@
       var right = side.right[place], of = drawn(side, place);
       return greedy ? [2 * right > of ? 1 : 0, Math.min(1, of)] : [right, of];
     }
-    data.problems[fresh.version].forEach(function (name, place) {
+    data.problems[fresh.version].forEach((name, place) => {
       if (place >= Math.min(old.right.length, fresh.right.length)) { return; }
       var counts = tally(fresh, place).concat(tally(old, place));
       if (counts[1] && counts[3]) { found.push({ name: name, counts: counts }); }
@@ -75,13 +77,13 @@
     var old = before.suites[suite], fresh = now.suites[suite];
     if (old.version !== fresh.version) { return { word: "other", delta: fresh.score - old.score, turned: [] }; }
     var found = problems(before, now, suite, before.greedy && now.greedy);
-    var strata = found.map(function (one) { return one.counts; });
+    var strata = found.map((one) => one.counts);
     var result = { turned: found.filter(turned), count: found.length };
     if (found.length) {
       result.delta = 100 * paired.difference(strata);
-      result.ends = paired.interval(strata).map(function (end) { return 100 * end; });
+      result.ends = paired.interval(strata).map((end) => 100 * end);
       result.p = paired.pValue(strata);
-      var single = strata.every(function (s) { return s[1] === 1 && s[3] === 1; });
+      var single = strata.every((s) => s[1] === 1 && s[3] === 1);
       result.test = single ? "mcnemar" : "exact";
     } else {
       var error = Math.hypot(old.stderr, fresh.stderr);
@@ -102,16 +104,16 @@
   // -- the parts of the page ---------------------------------------------------------------------------------------
 
   function scores(before, now, suites) {
-    var body = emptied("scores"), words = document.getElementById("scores").dataset, results = {};
-    suites.forEach(function (suite) {
+    var body = emptied("scores"), words = get("scores").dataset, results = {};
+    suites.forEach((suite) => {
       var found = results[suite] = tested(before, now, suite);
       var fresh = now.suites[suite], old = before.suites[suite], moved = cell("", "change"), meaning = make("td");
       moved.append(make("b", change(found.delta)));
       if (found.ends) { moved.append(" [" + change(found.ends[0]) + ", " + change(found.ends[1]) + "]"); }
       meaning.append(make("span", words[found.word], "verdict " + found.word));
-      if (found.p !== undefined) { meaning.append(" ", make("span", chance(found.p), "soft small")); }
+      if (found.count) { meaning.append(" ", make("span", chance(found.p), "soft small")); }
       if (found.test) { meaning.append(make("span", words[found.test].replace("#", found.count), "why")); }
-      var both = [[fresh, "now"], [old, "before"]].map(function (side) {
+      var both = [[fresh, "now"], [old, "before"]].map((side) => {
         return cell(points(side[0].score, 1) + " ± " + points(side[0].stderr, 1), side[1]);
       });
       row(body, suite, both.concat([moved, meaning]));
@@ -120,15 +122,15 @@
   }
 
   function problemsThatTurned(results, suites) {
-    var body = emptied("turned"), words = document.getElementById("turned").dataset, all = [];
-    suites.forEach(function (suite) {
+    var body = emptied("turned"), words = get("turned").dataset, all = [];
+    suites.forEach((suite) => {
       results[suite].turned.forEach(function (one) { all.push({ suite: suite, one: one }); });
     });
-    all.sort(function (a, b) { return Math.abs(rise(b.one)) - Math.abs(rise(a.one)); });
+    all.sort((a, b) => Math.abs(rise(b.one)) - Math.abs(rise(a.one)));
     function of(right, all) {
       return all === 1 ? (right ? words.right : words.wrong) : words.share.replace("{right}", right).replace("{drawn}", all);
     }
-    all.slice(0, MOST).forEach(function (item) {
+    all.slice(0, MOST).forEach((item) => {
       var c = item.one.counts, word = rise(item.one) > 0 ? "right" : "wrong", to = make("td");
       to.append(make("span", words[word], "verdict " + word));
       row(body, item.one.name + (suites.length > 1 ? " · " + item.suite : ""),
@@ -136,15 +138,15 @@
     });
     body.parentElement.hidden = !all.length;
     var rest = all.length - MOST;
-    document.getElementById("more").textContent = !all.length ? words.none : rest > 0 ? words.more.replace("{count}", rest) : "";
+    get("more").textContent = !all.length ? words.none : rest > 0 ? words.more.replace("{count}", rest) : "";
   }
 
   function figures(before, now, suites) {
     var body = emptied("figures");
-    suites.forEach(function (suite) {
-      ["kinds", "figures"].forEach(function (part) {
+    suites.forEach((suite) => {
+      ["kinds", "figures"].forEach((part) => {
         var old = before.suites[suite][part], fresh = now.suites[suite][part];
-        Object.keys(Object.assign({}, old, fresh)).forEach(function (name) {
+        Object.keys(Object.assign({}, old, fresh)).forEach((name) => {
           row(body, name + (suites.length > 1 ? " · " + suite : ""), [cell(value(old[name])), cell(value(fresh[name]))]);
         });
       });
@@ -183,16 +185,16 @@
     var list = emptied("changed");
     function named(run) {
       var found = new Map();
-      run.settings.forEach(function (place) {
+      run.settings.forEach((place) => {
         var setting = data.settings[place];
         found.set(setting[0] + " " + setting[1], setting);
       });
       return found;
     }
     var old = named(before), fresh = named(now);
-    new Set([...fresh.keys(), ...old.keys()]).forEach(function (key) {
+    new Set([...fresh.keys(), ...old.keys()]).forEach((key) => {
       var one = fresh.get(key) || old.get(key);
-      var both = [old.get(key), fresh.get(key)].map(function (setting) { return setting ? setting[2] : ""; });
+      var both = [old.get(key), fresh.get(key)].map((setting) => setting ? setting[2] : "");
       // A suite that only one of them measured is not a change of it.
       if (both[0] === both[1] || (one[0] === "suite" && !(old.has(key) && fresh.has(key)))) { return; }
       var entry = make("div"), term = make("dt"), told = make("dd");
@@ -200,29 +202,28 @@
       if (one[0] === "prompt") {
         told.append(marked(both[0], both[1]));
       } else {
-        both = both.map(function (text) { return /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) + "…" : text || NONE; });
+        both = both.map((text) => /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) + "…" : text || NONE);
         told.append(make("span", both[0], "old"), " → ", make("span", both[1], "now"));
       }
       entry.append(term, told);
       list.append(entry);
     });
-    list.hidden = !list.children.length;
-    return Boolean(list.children.length);
+    return list.children.length;
   }
 
   // -- choosing ----------------------------------------------------------------------------------------------------
 
   function named(word) {
     if (/^snapshot-[0-9a-f]{12}(-\d{1,2})?$/.test(word)) {
-      return data.runs.findIndex(function (run) { return run.snapshot === word; });
+      return data.runs.findIndex((run) => run.snapshot === word);
     }
     if (!/^[0-9a-f]{7,40}$/.test(word)) { return -1; }
-    return data.runs.findIndex(function (run) { return run.commit.startsWith(word); });
+    return data.runs.findIndex((run) => run.commit.startsWith(word));
   }
   function show() {
     var before = data.runs[picks[0].value], now = data.runs[picks[1].value];
-    var suites = Object.keys(now.suites).filter(function (suite) { return before.suites[suite]; });
-    suites.sort(function (a, b) { return (b === box.dataset.suite) - (a === box.dataset.suite); });
+    var suites = Object.keys(now.suites).filter((suite) => before.suites[suite]);
+    suites.sort((a, b) => (b === box.dataset.suite) - (a === box.dataset.suite));
     var results = scores(before, now, suites);
     problemsThatTurned(results, suites);
     figures(before, now, suites);
@@ -230,9 +231,9 @@
     shown.hidden = false;
   }
   function chosen() {
-    var query = ["a", "b"].map(function (name, side) {
-      var run = data.runs[picks[side].value], first = named(run.commit.slice(0, 12)) === Number(picks[side].value);
-      return name + "=" + (first ? run.commit.slice(0, 12) : run.snapshot);
+    var query = ["a", "b"].map((name, side) => {
+      var run = data.runs[picks[side].value];
+      return name + "=" + (run.snapshot || run.commit);
     });
     history.replaceState(null, "", "?" + query.join("&"));
     show();
@@ -241,8 +242,8 @@
     data = found;
     var asked = new URLSearchParams(location.search), missing = [];
     box.hidden = false;
-    picks.forEach(function (pick, side) {
-      data.runs.forEach(function (run, place) {
+    picks.forEach((pick, side) => {
+      data.runs.forEach((run, place) => {
         var option = make("option", run.commit.slice(0, 12) + "  " + run.started + "  " + run.subject);
         option.value = place;
         pick.append(option);
@@ -253,18 +254,16 @@
       pick.value = Math.max(0, place);
       pick.addEventListener("change", chosen);
     });
-    document.getElementById("swap").addEventListener("click", function () {
-      var first = picks[0].value;
-      picks[0].value = picks[1].value;
-      picks[1].value = first;
+    get("swap").addEventListener("click", () => {
+      [picks[0].value, picks[1].value] = [picks[1].value, picks[0].value];
       chosen();
     });
     if (missing.length) { said.textContent = said.dataset.unknown + " " + missing.join(", "); } else { show(); }
   }
-  fetch(box.dataset.runs).then(function (answer) {
+  fetch(box.dataset.runs).then((answer) => {
     if (!answer.ok) { throw new Error(answer.status); }
     return answer.json();
-  }).then(begin).catch(function () {
+  }).then(begin).catch(() => {
     box.hidden = false;
     box.querySelector(".choose").hidden = true;
     said.textContent = said.dataset.failed;

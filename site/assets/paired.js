@@ -1,6 +1,6 @@
 // The gate's own test of two runs on the same problems: the same steps as publisher/gate/stratified.py, to the digit.
 // A stratum is one problem: [right, drawn, right before, drawn before].
-(function () {
+(() => {
   "use strict";
   var Z95 = 1.959963984540054;
   var NEGLIGIBLE = 1e-25;
@@ -19,8 +19,8 @@
       masses[x - 1 - low] = masses[x - low] * x * (population - marked - drawn + x) /
         ((marked - x + 1) * (drawn - x + 1));
     }
-    var total = masses.reduce(function (sum, mass) { return sum + mass; }, 0);
-    return { start: low, masses: masses.map(function (mass) { return mass / total; }) };
+    var total = masses.reduce((sum, mass) => sum + mass, 0);
+    return { start: low, masses: masses.map((mass) => mass / total) };
   }
 
   // Cut off both ends while what is cut off stays negligible.
@@ -33,9 +33,9 @@
   }
 
   function convolved(parts) {
-    return parts.sort(function (a, b) { return a.masses.length - b.masses.length; }).reduce(function (whole, part) {
+    return parts.sort((a, b) => a.masses.length - b.masses.length).reduce((whole, part) => {
       var masses = new Array(whole.masses.length + part.masses.length - 1).fill(0);
-      part.masses.forEach(function (weight, place) {
+      part.masses.forEach((weight, place) => {
         whole.masses.forEach(function (mass, other) { masses[place + other] += weight * mass; });
       });
       return trimmed(whole.start + part.start, masses);
@@ -45,12 +45,12 @@
   // The two-sided mid-p value of the exact conditional test; McNemar's where every problem has one sample per side.
   function pValue(strata) {
     var seen = 0;
-    var sum = convolved(strata.map(function (s) {
+    var sum = convolved(strata.map((s) => {
       seen += s[0];
       return hypergeometric(s[1] + s[3], s[0] + s[2], s[1]);
     }));
     var below = 0, above = 0;
-    sum.masses.forEach(function (mass, place) {
+    sum.masses.forEach((mass, place) => {
       var value = sum.start + place;
       if (value <= seen) { below += value === seen ? mass / 2 : mass; }
       if (value >= seen) { above += value === seen ? mass / 2 : mass; }
@@ -59,7 +59,7 @@
   }
 
   function difference(strata) {
-    return strata.reduce(function (sum, s) { return sum + s[0] / s[1] - s[2] / s[3]; }, 0) / strata.length;
+    return strata.reduce((sum, s) => sum + s[0] / s[1] - s[2] / s[3], 0) / strata.length;
   }
 
   // The rate of the highest likelihood among those where the earlier one is lower by `margin` (Miettinen & Nurminen).
@@ -70,15 +70,15 @@
     var l1 = (s[3] * margin - total - 2 * s[2]) * margin + hits;
     var l0 = s[2] * margin * (1 - margin);
     var third = l2 / (3 * total);
-    var q = Math.pow(third, 3) - l1 * l2 / (6 * total * total) + l0 / (2 * total);
+    var q = third ** 3 - l1 * l2 / (6 * total * total) + l0 / (2 * total);
     var p = Math.sqrt(Math.max(0, third * third - l1 / (3 * total))) * (q < 0 ? -1 : 1);
-    var angle = p ? (Math.PI + Math.acos(Math.min(1, Math.max(-1, q / Math.pow(p, 3))))) / 3 : 0;
+    var angle = p ? (Math.PI + Math.acos(Math.min(1, Math.max(-1, q / p ** 3)))) / 3 : 0;
     return Math.min(1, 1 + margin, Math.max(0, margin, 2 * p * Math.cos(angle) - third + margin));
   }
 
   function scoreZ(strata, margin) {
     var total = 0, variance = 0;
-    strata.forEach(function (s) {
+    strata.forEach((s) => {
       total += s[0] / s[1] - s[2] / s[3] - margin;
       var now = restrictedRate(s, margin), old = Math.min(1, Math.max(0, now - margin));
       variance += (now * (1 - now) / s[1] + old * (1 - old) / s[3]) * (s[1] + s[3]) / (s[1] + s[3] - 1);
@@ -100,10 +100,10 @@
   function interval(strata) {
     var seen = difference(strata);
     return [
-      root(function (margin) { return Z95 - scoreZ(strata, margin); }, -1, seen),
-      root(function (margin) { return -Z95 - scoreZ(strata, margin); }, seen, 1)
+      root((margin) => Z95 - scoreZ(strata, margin), -1, seen),
+      root((margin) => -Z95 - scoreZ(strata, margin), seen, 1)
     ];
   }
 
-  window.paired = { pValue: pValue, difference: difference, interval: interval, z95: Z95 };
+  window.paired = { pValue, difference, interval, z95: Z95 };
 })();
