@@ -145,7 +145,7 @@ def stored(runs: int = 10_000) -> None:
     """Print what the history of so many runs comes to over one deploy per run, in one piece each and in parts."""
     lines = [history_line(number, runs) for number in range(runs)]
     sizes = [len(canonical_json(line)) for line in lines]
-    # In one piece, a line is in every deploy from its own on; two spaces more on each of its rows.
+    # In one piece, a line is in every deploy from its own on, each of its rows indented by four more spaces.
     indented = [size + 4 * canonical_json(line).count(b"\n") for size, line in zip(sizes, lines, strict=True)]
     before = sum(size * (runs - number) for number, size in enumerate(indented))
     seen: dict[str, tuple[int, int]] = {}
