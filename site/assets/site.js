@@ -45,7 +45,7 @@
       code.textContent = deploy.permalink;
       box.appendChild(code);
       place.textContent = words.address;
-      place.after(box);
+      place.appendChild(box);
       addCopy(box);
     }).catch(function () { /* the sentence with its link stays */ });
   });

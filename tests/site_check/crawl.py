@@ -54,10 +54,11 @@ class Crawled:
 def crawl(start: str, *, others: bool) -> Crawled:
     """Visit every page that links lead to from `start`, and every file; with `others`, hosts beside it as well.
 
-    A link to a place outside this machine is not followed.
+    A link to a place outside this machine is not followed. The card is what other sites show: nothing here links to it.
     """
     site, session = Crawled(start), requests.Session()
-    waiting, seen, anchors = deque([(start, start)]), {start}, dict[str, set[str]]()
+    first = [start, f"{start}card/"]
+    waiting, seen, anchors = deque((start, one) for one in first), set(first), dict[str, set[str]]()
     wanted: list[tuple[str, str, str]] = []
     while waiting:
         source, address = waiting.popleft()

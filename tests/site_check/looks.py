@@ -183,10 +183,13 @@ class Looker:
                 self.browser.screenshot(self.folder / f"{name}.{how}.png")
             self.browser.open(page, width=WIDE, scripts=False)
             self.browser.screenshot(self.folder / f"{name}.noscript.png")
-            self.browser.open(page, width=WIDE)
+            self.browser.open(page, width=PAPER)
+            self.browser.call("Emulation.setEmulatedMedia", media="print")
+            self.browser.screenshot(self.folder / f"{name}.paper.png")
+            self.browser.call("Emulation.setEmulatedMedia", media="")
             paper = self.browser.call("Page.printToPDF", printBackground=False, preferCSSPageSize=True)
             (self.folder / f"{name}.pdf").write_bytes(base64.b64decode(paper["data"]))
-            count += 6
+            count += 7
         return Row("pictures to look at", f"{count} in {self.folder}")
 
     def _value(self, expression: str) -> Any:
@@ -206,5 +209,7 @@ def _stop_faults(stops: list[dict[str, Any]]) -> list[str]:
     faults += [f"the focus is out of sight on {stop['name']}" for stop in stops if not stop["there"]]
     faults += [f"a tab order of its own on {stop['name']}" for stop in stops if stop["order"] > 0]
     boxes = [stop["box"] for stop in stops if stop["box"] >= 0]
-    faults += [f"map or chart {box + 1} is {boxes.count(box)} tab stops" for box in set(boxes) if boxes.count(box) > 1]
+    for box in sorted({box for box in boxes if boxes.count(box) > 1}):
+        names = " and ".join(stop["name"] for stop in stops if stop["box"] == box)
+        faults.append(f"map or chart {box + 1} is {boxes.count(box)} tab stops: {names}")
     return faults
