@@ -1,7 +1,7 @@
 // Any two runs of compare/runs.json side by side. Every text is set as text; the page is a plain table without this.
 (() => {
   "use strict";
-  var MINUS = "\u2212", NONE = "\u2013", THIN = "\u202f", MOST = 100, WORDS = 800;
+  var MINUS = "−", NONE = "–", THIN = "\u202f", MOST = 100, WORDS = 800;
   function get(id) { return document.getElementById(id); }
   var box = get("pair"), said = get("said"), shown = get("shown"), picks = [get("a"), get("b")], data;
 
@@ -261,7 +261,7 @@
     if (missing.length) { said.textContent = said.dataset.unknown + " " + missing.join(", "); } else { show(); }
   }
   fetch(box.dataset.runs).then((answer) => {
-    if (!answer.ok) { throw new Error(answer.status); }
+    if (!answer.ok) { throw answer; }
     return answer.json();
   }).then(begin).catch(() => {
     box.hidden = false;
