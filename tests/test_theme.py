@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publisher.errors import ConfigError
-from publisher.render import build, links, render
+from publisher.render import build, links, render, site_folder
 from publisher.render.material import LARGEST
 from tests.site_fixtures import own_fixture, pages
 from tests.trees import BRANCH, source
@@ -83,6 +83,29 @@ def test_static_files_are_copied_as_they_are(own: Path) -> None:
     assert b'"paper.pdf"' in site["manifest.json"]
     assert ".well-known/security.txt" in site
     assert links.check(site) == []
+
+
+GUIDE = site_folder().parent / "docs/theming.md"
+
+
+def test_what_the_guide_shows_works(own: Path) -> None:
+    """The style sheet and the template of the guide render, and the names that it gives are those of the site."""
+    guide = GUIDE.read_text()
+    shown = dict(re.findall(r"```(css|jinja)\n(.*?)```", guide, re.DOTALL))
+    put(own, "assets/theme.css", shown["css"])
+    put(own, "templates/base.html", shown["jinja"])
+    put(own, "content/team.md", "# Team\n")
+    site = build(source(own))
+    assert "Measured by the reasoning group." in site["index.html"].decode()
+    assert links.check(site) == []
+    ours = (site_folder() / "assets/site.css").read_text()
+    for name in set(re.findall(r"--[a-z][a-z-]+", guide)):
+        assert f"  {name}: " in ours, name
+    base = (site_folder() / "templates/base.html").read_text()
+    said = re.search(r"The blocks of `base.html` are (.*?)\.\s+Each", guide, re.DOTALL)
+    assert said
+    named = re.sub(r"\(.*?\)", "", said[1], flags=re.DOTALL)
+    assert set(re.findall(r"`([a-z]+)`", named)) == set(re.findall(r"{% block (\w+) %}", base))
 
 
 # -- mistakes ---------------------------------------------------------------------------------------------------------
