@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
+from publisher.bench.generate import prove
 from publisher.engine import offload
 from publisher.engine.child import sizing
 from publisher.engine.gguf import Header, read_header
@@ -15,6 +17,9 @@ from publisher.engine.offload import Possible
 from publisher.schema import EngineIdentity
 from tests.engines import options, requests, texts
 from tests.gguf_maker import builtin_with_experts
+
+if TYPE_CHECKING:
+    from publisher.engine.protocol import SampleRequest
 
 CUDA = Possible("cuda", "NVIDIA", "-DGGML_CUDA=on")
 
@@ -96,3 +101,23 @@ def test_a_model_of_experts_answers_like_the_one_that_they_are_made_of(tmp_path:
     assert sorted(found.experts) == list(range(found.layers))
     assert 0.7 * found.size < sum(found.experts.values()) < found.size
     assert texts(requests(1), model=mixture) == texts(requests(1))
+
+
+def test_the_repeat_check_generates_no_more_than_the_run_may() -> None:
+    """Beginnings of 64 tokens are enough, and an answer that may have 8 is repeated with 8."""
+
+    class Repeating:
+        """An engine that remembers what it was to repeat."""
+
+        identity = msgspec.structs.replace(identity("all", 4), mode="reproducible")
+        at_once = 2
+
+        def changed(self, few: list[SampleRequest]) -> list[int]:
+            self.limits = [one.max_tokens for one in few]
+            return []
+
+    engine: Any = Repeating()
+    assert prove(engine, requests(3), limit=8) == {"repeated_samples": 2.0}
+    assert engine.limits == [8, 8]
+    prove(engine, requests(1), limit=32768)
+    assert engine.limits == [64]

@@ -72,12 +72,15 @@ def requests_for(
     )
 
 
-def prove(engine: InferenceEngine, requests: Sequence[SampleRequest]) -> dict[str, float]:
-    """On a GPU in reproducible mode, generate the beginnings of some samples twice; ModelError when they differ."""
+def prove(engine: InferenceEngine, requests: Sequence[SampleRequest], *, limit: int = _PROOF) -> dict[str, float]:
+    """On a GPU in reproducible mode, generate the beginnings of some samples twice; ModelError when they differ.
+
+    `limit` is the most tokens that a sample of the run may have.
+    """
     identity = engine.identity
     if not requests or identity.mode != "reproducible" or not identity.gpu_layers_offloaded:
         return {}
-    few = [replace(request, max_tokens=_PROOF) for request in requests[: engine.at_once]]
+    few = [replace(request, max_tokens=min(_PROOF, limit)) for request in requests[: engine.at_once]]
     changed = engine.changed(few)
     if changed:
         raise ModelError(

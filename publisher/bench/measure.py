@@ -130,7 +130,7 @@ def measure(
         parts = shares(planned) if watch else {}
         words = functools.partial(worded, planned=planned, template=job.config.prompt.template)
         requests = requests_for(missing, lengths, sampling_of(job).max_tokens, rounds(planned, parts), words)
-        repeated = prove(engine, requests)
+        repeated = prove(engine, requests, limit=sampling_of(job).max_tokens)
 
         def record_of(
             samples: Sequence[Sample], digest: str, early: StoppedEarly | None, *, final: bool = False
