@@ -5,6 +5,7 @@ The calls for one deploy are numbered in one folder of the ledger:
     the deploy of a snapshot   runs/<run_id>/request-N.json, answer-N.json
     a build of `live`          calls/live/<number of the move>-<commit>/request-N.json, answer-N.json
     a pin                      calls/pins/<name>-<number of the pin>/request-N.json, answer-N.json
+    a gray release             calls/canary/<number>-<part>/request-N.json, answer-N.json
 
 A request is a turn: only one publisher can write number N, and only who wrote it makes that call.
 """
@@ -42,6 +43,11 @@ def live_folder(number: int, commit: str) -> str:
 def pin_folder(name: str, number: int) -> str:
     """Return the folder of the calls that build the `number`-th pin of a name."""
     return f"calls/pins/{name}-{number}"
+
+
+def canary_folder(number: int, part: str) -> str:
+    """Return the folder of the calls that build a part of the `number`-th gray release."""
+    return f"calls/canary/{number:06d}-{part}"
 
 
 def read_calls(ledger: Ledger, folder: str) -> list[Call]:

@@ -1,0 +1,84 @@
+"""The branches that a gray release builds: the candidate's own, and `live` where its script has to split readers.
+
+A snapshot's pages never change, so what a reader sees of a canary is another deploy: the snapshot's tree and one file,
+`ledger/canary.json`, from which the banner, the form and the script are rendered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from publisher import verify
+from publisher.errors import LostRaceError, UsageError
+from publisher.files import canonical_json, sha256_hex
+from publisher.ledger import calls, history, snapshots
+from publisher.ledger.store import author
+from publisher.netlify import deploys
+from publisher.publishing.deliver import Desk, build
+from publisher.schema import CanaryPage
+
+if TYPE_CHECKING:
+    from publisher.ledger.canaries import Canary
+    from publisher.publishing.project import Project
+
+FILE = "ledger/canary.json"
+ATTEMPTS = 12
+
+
+def branch_of(snapshot: str) -> str:
+    """Return the branch of a candidate: `canary-` and what names its snapshot."""
+    return "canary-" + snapshot.removeprefix("snapshot-")
+
+
+def build_candidate(desk: Desk, canary: Canary) -> None:
+    """Push, build and verify the candidate's pages; each part only where it is not there yet."""
+    start = canary.start
+    branch = branch_of(start.snapshot)
+    page = CanaryPage(role="candidate", number=start.number, other=desk.netlify.settings.main_address())
+    commit = _commit(desk.project, start.commit, page)
+    _push(desk.project, f"refs/heads/{branch}", commit)
+    title = f"canary {start.number} {start.snapshot}"
+    wanted = deploys.WantedDeploy(branch, commit, start.run_id, title, desk.limits.timeout)
+    build(desk, wanted, desk.turns(calls.canary_folder(start.number, "candidate")))
+    record = sha256_hex(desk.project.ledger.read(f"{history.folder(start.run_id)}/record.json") or b"")
+    address = desk.netlify.settings.address_of(branch)
+    verify.require(verify.verify(address, record_sha256=record, commit=commit))
+
+
+def _commit(project: Project, snapshot: str, page: CanaryPage) -> str:
+    """Return the commit with a snapshot's tree and the canary's file: the same for everybody who makes it."""
+    repository = project.repository
+    repository.fetch_commit(project.ledger.remote, snapshot)
+    shown = repository.commit(snapshot)
+    return repository.write_commit(
+        {FILE: canonical_json(page)},
+        message=f"Canary {page.number}: {shown.subject}\n\nSnapshot-commit: {snapshot}\n",
+        author=author(shown.time),
+        parents=[snapshot],
+        tree=snapshot,
+    )
+
+
+def _push(project: Project, ref: str, commit: str) -> None:
+    """Point the candidate's branch at its commit; UsageError where the branch is somebody else's."""
+    ledger, repository = project.ledger, project.repository
+    for _ in range(ATTEMPTS):
+        there = repository.remote_refs(ledger.remote, ref).get(ref) if ledger.remote else repository.ref(ref)
+        if there == commit:
+            return
+        if there is not None:
+            repository.fetch_commit(ledger.remote, there)
+            if "Snapshot-commit" not in snapshots.trailers(repository.commit(there).message):
+                name = ref.removeprefix("refs/heads/")
+                raise UsageError(
+                    f"there is a branch {name} already that publisher did not make", hint=f"git push origin :{name}"
+                )
+        try:
+            if ledger.remote:
+                snapshots.push_over(ledger, ref, commit, there)
+            else:
+                repository.move_refs({ref: (commit, there)})
+        except LostRaceError:
+            continue
+        return
+    raise LostRaceError("other publishers keep moving the candidate's branch", hint="run the same command again")

@@ -1,0 +1,134 @@
+"""What readers sent and reviewers said, bounded and cleaned: it is hostile, and much of it can be nobody's opinion.
+
+Netlify's own notes beside a submission (address, browser, referring page) are never read. Repeats of a comment and
+hours with more submissions than `[canary] hourly` are set aside, and said.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from publisher.ledger import canaries
+from publisher.netlify import forms
+from publisher.visible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from publisher.netlify.client import Netlify
+    from publisher.netlify.forms import Submission
+    from publisher.publishing.project import Project
+
+FORM = "feedback"
+LONGEST = 2_000
+"""Characters of a comment that are kept."""
+_ANSWER = re.compile(r"/[A-Za-z0-9._~/-]{1,200}(?:#[A-Za-z0-9._~-]{1,100})?\Z")
+_RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}-[a-z0-9][a-z0-9._-]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One reader's word about a snapshot."""
+
+    id: str
+    run_id: str
+    time: str
+    rating: int
+    """1 to 5; 0 where only an answer was reported."""
+    comment: str
+    answer: str
+    """The address of an answer that is reported as wrong; empty where none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedbacks:
+    """What was sent about any snapshot of the site."""
+
+    counted: list[Feedback] = field(default_factory=list)
+    """In the order in which it arrived."""
+    malformed: int = 0
+    """Submissions that no form of ours sends: ratings out of range, runs and answers that are none."""
+    repeated: int = 0
+    flooded: int = 0
+    """Submissions of hours in which too many came."""
+    more: bool = False
+    """Whether there was more than is read."""
+
+    def of(self, run_id: str) -> list[Feedback]:
+        """Return what is about one run."""
+        return [one for one in self.counted if one.run_id == run_id]
+
+
+def listen(netlify: Netlify, hourly: int) -> Feedbacks:
+    """Return what readers sent, cleaned; nothing where there is no token, no form, or detection is off."""
+    form = forms.find(netlify, FORM) if netlify.settings.token else None
+    if form is None:
+        return Feedbacks()
+    sent, more = forms.submissions(netlify, form)
+    return clean(sent, hourly, more=more)
+
+
+def clean(sent: Sequence[Submission], hourly: int, *, more: bool = False) -> Feedbacks:
+    """Return the submissions that count, and how many do not and why."""
+    read = [_read(one) for one in sent]
+    known = [one for one in read if one is not None]
+    hours = Counter(one.time[:13] for one in known)
+    calm = [one for one in known if hours[one.time[:13]] <= hourly]
+    seen: set[tuple[str, str, str]] = set()
+    counted = []
+    for one in calm:
+        key = (one.run_id, one.answer, one.comment.casefold())
+        if one.comment and key in seen:
+            continue
+        seen.add(key)
+        counted.append(one)
+    return Feedbacks(counted, len(sent) - len(known), len(calm) - len(counted), len(known) - len(calm), more)
+
+
+def reported(feedbacks: Sequence[Feedback]) -> Counter[str]:
+    """Return how often each answer was reported as wrong."""
+    return Counter(one.answer for one in feedbacks if one.answer)
+
+
+def rated(project: Project, feedbacks: Sequence[Feedback], run_id: str) -> list[int]:
+    """Return the ratings of a run, by readers and reviewers, in the order in which they arrived.
+
+    A reviewer has one word per run: the mean of the answers that they rated, to the nearest whole rating.
+    """
+    said = [(one.time, one.rating) for one in feedbacks if one.run_id == run_id and one.rating]
+    by_reviewer: dict[str, list[tuple[str, int]]] = {}
+    for review in canaries.reviews(project.ledger, run_id):
+        by_reviewer.setdefault(review.reviewer, []).append((review.time, review.rating))
+    said += [
+        (max(time for time, _ in words), round(sum(rating for _, rating in words) / len(words)))
+        for words in by_reviewer.values()
+    ]
+    return [rating for _, rating in sorted(said)]
+
+
+def _read(sent: Submission) -> Feedback | None:
+    """Return what was sent; None where our form would not send it."""
+    run_id, rating, answer = (_text(sent, name) for name in ("run", "rating", "answer"))
+    if not _RUN.match(run_id) or rating not in {"", "1", "2", "3", "4", "5"}:
+        return None
+    if (answer and not _ANSWER.match(answer)) or not (rating or answer):
+        return None
+    moment = _moment(sent.created_at or "")
+    comment = visible(_text(sent, "comment")[:LONGEST])
+    return Feedback(sent.id[:64], run_id, moment, int(rating or 0), comment, answer) if moment else None
+
+
+def _text(sent: Submission, name: str) -> str:
+    value = sent.data.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _moment(text: str) -> str:
+    try:
+        return dt.datetime.fromisoformat(text).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        return ""
