@@ -43,6 +43,7 @@ COMMANDS = {
     "reject": "Withdraw a run that was kept.",
     "approve": "Let a run through that waits for approval.",
     "rollback": "Show an older snapshot on the live site.",
+    "canary": "Show a snapshot to some readers first, listen, then promote or abort.",
     "pin": "Give a snapshot a memorable address that never moves by itself.",
     "verify": "Prove that permanent addresses serve exactly what was rendered.",
     "prune": "Delete old deploys that no rule keeps; their records stay.",

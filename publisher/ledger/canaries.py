@@ -54,6 +54,11 @@ class Canary:
         return 0 if self.end or not self.stages else self.stages[-1].percent
 
 
+def branch_of(snapshot: str) -> str:
+    """Return the branch of a candidate: `canary-` and what names its snapshot."""
+    return "canary-" + snapshot.removeprefix("snapshot-")
+
+
 def canary_file(entry: CanaryStart | CanaryStage | CanaryEnd) -> dict[str, bytes]:
     """Return the ledger file of an entry."""
     name = {CanaryStart: "start", CanaryEnd: "end"}.get(type(entry)) or f"stage-{getattr(entry, 'stage', 0)}"

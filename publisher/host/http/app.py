@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from publisher.host.store.clock import Clock
     from publisher.host.store.state import State
 
 _LOG = logging.getLogger("publisher.host")
@@ -71,7 +73,11 @@ def create_app(state: State) -> Starlette:
             *hook_routes(),
             *control_routes(),
         ],
-        middleware=[Middleware(_AccessLog), Middleware(_ByHost, content=Content(state))],
+        middleware=[
+            Middleware(_Dated, clock=state.clock),
+            Middleware(_AccessLog),
+            Middleware(_ByHost, content=Content(state)),
+        ],
         exception_handlers={HTTPException: _http_error, Exception: _surprise},
         lifespan=lifespan,
     )
@@ -97,6 +103,24 @@ class _ByHost:
             await self._app(scope, receive, send)
         else:
             await PlainTextResponse("This host answers to its own names only\n", 421)(scope, receive, send)
+
+
+class _Dated:
+    """Puts the host's time into every answer, as its clock says it: what publishing goes by."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [pair for pair in message["headers"] if pair[0] != b"date"]
+                moment = formatdate(self._clock.now(), usegmt=True).encode()
+                message = {**message, "headers": [*headers, (b"date", moment)]}
+            await send(message)
+
+        await self._app(scope, receive, dated if scope["type"] == "http" else send)
 
 
 class _AccessLog:

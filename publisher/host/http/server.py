@@ -104,6 +104,7 @@ class _Run:
                     lifespan="on",
                     ws="none",
                     server_header=False,
+                    date_header=False,  # the application's own follows the host's clock
                     timeout_graceful_shutdown=_GRACE_SECONDS,
                 )
                 self._server = _Server(config, lambda: _announce(state, connection))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from publisher import verify
 from publisher.errors import LostRaceError, UsageError
 from publisher.files import canonical_json, sha256_hex
-from publisher.ledger import calls, history, snapshots
+from publisher.ledger import calls, canaries, history, snapshots
 from publisher.ledger.store import author
 from publisher.netlify import deploys
 from publisher.publishing.deliver import Desk, build
@@ -25,15 +25,10 @@ FILE = "ledger/canary.json"
 ATTEMPTS = 12
 
 
-def branch_of(snapshot: str) -> str:
-    """Return the branch of a candidate: `canary-` and what names its snapshot."""
-    return "canary-" + snapshot.removeprefix("snapshot-")
-
-
 def build_candidate(desk: Desk, canary: Canary) -> None:
     """Push, build and verify the candidate's pages; each part only where it is not there yet."""
     start = canary.start
-    branch = branch_of(start.snapshot)
+    branch = canaries.branch_of(start.snapshot)
     page = CanaryPage(role="candidate", number=start.number, other=desk.netlify.settings.main_address())
     commit = _commit(desk.project, start.commit, page)
     _push(desk.project, f"refs/heads/{branch}", commit)
@@ -50,9 +45,11 @@ def _commit(project: Project, snapshot: str, page: CanaryPage) -> str:
     repository = project.repository
     repository.fetch_commit(project.ledger.remote, snapshot)
     shown = repository.commit(snapshot)
+    known = snapshots.trailers(shown.message)
+    links = "".join(f"{name}: {known[name]}\n" for name in ("Benchmarked-commit", "Run") if name in known)
     return repository.write_commit(
         {FILE: canonical_json(page)},
-        message=f"Canary {page.number}: {shown.subject}\n\nSnapshot-commit: {snapshot}\n",
+        message=f"Canary {page.number}: {shown.subject}\n\n{links}Snapshot-commit: {snapshot}\n",
         author=author(shown.time),
         parents=[snapshot],
         tree=snapshot,

@@ -20,11 +20,12 @@ from publisher.gate.canary import Decision, Heard, decide, ratings
 from publisher.ledger import canaries, history
 from publisher.netlify import splits
 from publisher.publishing.canary import listen
-from publisher.publishing.canary.branch import branch_of, build_candidate
+from publisher.publishing.canary.branch import build_candidate
 from publisher.publishing.deliver import Desk, check_settings
 from publisher.publishing.find import find_snapshot
 from publisher.publishing.give_up import check_reason
 from publisher.publishing.live import show_live
+from publisher.publishing.overtaken import close, end_overtaken
 from publisher.schema import CanaryEnd, CanaryEvidence, CanaryStage, CanaryStart
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from publisher.ledger.canaries import Canary
     from publisher.ledger.history import Run
     from publisher.publishing.project import Project
+    from publisher.schema import Ratings
 
     Note = Callable[[str], None]
-    Outcome = Literal["promoted", "aborted", "overtaken"]
+    Outcome = Literal["promoted", "aborted"]
 
 ATTEMPTS = 12
 
@@ -64,6 +66,7 @@ def start(project: Project, wanted: str, *, stages: Sequence[int], hours: float 
     run = find_snapshot(project, wanted)
     desk = Desk.of_run(project, run, note)
     _check_site(desk)
+    _heard(desk)
     canary = _started(desk, run, list(stages), hours, why)
     build_candidate(desk, canary)
     if not canary.stages:
@@ -156,7 +159,7 @@ def state(project: Project, note: Note) -> State | None:
     if canary is None:
         return None
     run = _run(project, canary)
-    desk = Desk.of_run(project, run, note)
+    desk = _desk(project, canary, note)
     policy = policy_of(project, run)
     feedback = listen.listen(desk.netlify, policy.hourly)
     now = project.now(desk.netlify)
@@ -174,6 +177,11 @@ def state(project: Project, note: Note) -> State | None:
     # A canary keeps the stages that it was started with; all else is what the trusted branch says now.
     own = msgspec.structs.replace(policy, stages=canary.start.stages, hours=canary.start.hours)
     return State(canary, own, heard, feedback, decide(own, heard), _shows(desk, canary))
+
+
+def rating(seen: State, values: Sequence[int]) -> Ratings:
+    """Return ratings with the bounds that the policy goes by."""
+    return ratings(values, seen.policy.alpha)
 
 
 def step(project: Project, note: Note) -> State | None:
@@ -240,9 +248,7 @@ def settle(project: Project, note: Note) -> None:
     moves = history.live_moves(project.ledger)
     moved = bool(moves) and moves[-1].run_id != canary.start.live_run_id
     if canary.end is None:
-        if moved:
-            end(project, "overtaken", why=f"the live site was moved to {moves[-1].snapshot}", note=note)
-        elif canary.stages:
+        if not end_overtaken(desk) and canary.stages:
             _bring(desk, canary)
         return
     if canary.end.outcome == "promoted" and not moved:
@@ -253,7 +259,7 @@ def settle(project: Project, note: Note) -> None:
                 hint=f"publisher verify {canary.start.snapshot} --repair",
             )
         show_live(desk, run.receipt, why=f"canary {canary.start.number}: {canary.end.why}"[:1000], by_hand=True)
-    if desk.netlify.settings.token and splits.end(desk.netlify, branch_of(canary.start.snapshot)):
+    if close(desk, canary.start.snapshot):
         note(f"canary {canary.start.number} {canary.end.outcome}: every reader sees what is live")
 
 
@@ -278,7 +284,7 @@ def _enter_stage(desk: Desk, canary: Canary, percent: int, why: str) -> Canary:
 def _bring(desk: Desk, canary: Canary) -> None:
     """Make the host show the candidate to the share of readers that the ledger says."""
     try:
-        splits.show(desk.netlify, _live_branch(desk), branch_of(canary.start.snapshot), canary.percent)
+        splits.show(desk.netlify, _live_branch(desk), canaries.branch_of(canary.start.snapshot), canary.percent)
     except NetworkError as error:
         if splits.is_refusal(error):
             raise UsageError(
@@ -299,7 +305,7 @@ def _shows(desk: Desk, canary: Canary) -> bool | None:
         return None
     split = splits.running(desk.netlify)
     shares = split.shares() if split else {}
-    return shares.get(branch_of(canary.start.snapshot), 0) == canary.percent
+    return shares.get(canaries.branch_of(canary.start.snapshot), 0) == canary.percent
 
 
 def _run(project: Project, canary: Canary) -> Run:
@@ -310,7 +316,14 @@ def _run(project: Project, canary: Canary) -> Run:
 
 
 def _desk(project: Project, canary: Canary, note: Note) -> Desk:
-    return Desk.of_run(project, _run(project, canary), note)
+    return _heard(Desk.of_run(project, _run(project, canary), note))
+
+
+def _heard(desk: Desk) -> Desk:
+    """Return a desk that has heard the host's time, by which stages last: machines' clocks differ."""
+    if desk.netlify.settings.token and desk.netlify.clock.now() is None:
+        desk.netlify.site()
+    return desk
 
 
 def _ended(project: Project, number: int) -> bool:

@@ -89,6 +89,11 @@ def clean(sent: Sequence[Submission], hourly: int, *, more: bool = False) -> Fee
     return Feedbacks(counted, len(sent) - len(known), len(calm) - len(counted), len(known) - len(calm), more)
 
 
+def is_answer(text: str) -> bool:
+    """Return whether a text can be the address of an answer in a snapshot."""
+    return bool(_ANSWER.match(text))
+
+
 def reported(feedbacks: Sequence[Feedback]) -> Counter[str]:
     """Return how often each answer was reported as wrong."""
     return Counter(one.answer for one in feedbacks if one.answer)
@@ -115,7 +120,7 @@ def _read(sent: Submission) -> Feedback | None:
     run_id, rating, answer = (_text(sent, name) for name in ("run", "rating", "answer"))
     if not _RUN.match(run_id) or rating not in {"", "1", "2", "3", "4", "5"}:
         return None
-    if (answer and not _ANSWER.match(answer)) or not (rating or answer):
+    if (answer and not is_answer(answer)) or not (rating or answer):
         return None
     moment = _moment(sent.created_at or "")
     comment = visible(_text(sent, "comment")[:LONGEST])
