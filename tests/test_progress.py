@@ -46,7 +46,7 @@ def test_a_long_answer_does_not_look_like_a_hang(capfd: pytest.CaptureFixture[st
     assert any(line.startswith("loading m, ") for line in told)
     counted = [line for line in told if line.startswith("0/1 samples; ")]
     assert len(counted) > 1
-    assert "1,000 tokens, 1,000 tokens/s, longest 7" in counted[0]
+    assert "1,000 tokens, 1,000 tokens/s, longest answer 7" in counted[0]
     assert counted[0] != counted[1]
     assert capfd.readouterr().err == ""
 
@@ -86,7 +86,7 @@ def test_the_live_lines_fit_80_columns() -> None:
     watch.sampled(RIGHT, {"seconds_left": 86_340.0})
     first, second = str(watch.shown()).splitlines()
     assert max(len(first), len(second)) <= 80, second
-    assert "longest 40,960" in second
+    assert "longest answer 40,960" in second
     assert first.endswith("10 h 00 min · 23 h 59 min left")
 
 

@@ -21,8 +21,8 @@ EVERY = 2.0
 """Seconds between two records at least."""
 SLOWEST = 60.0
 """Seconds between two records at most."""
-_SHARE = 20
-"""Making one may take the twentieth part of the time: with thousands of long samples it takes seconds."""
+_SHARE = 50
+"""Making one may take the fiftieth part of the time: with thousands of long samples it takes seconds."""
 
 
 def unfinished(samples: int, planned: int) -> StoppedEarly:

@@ -125,7 +125,7 @@ def _smoke(project: Project, revision: str, tier: str, part: Part, *, dirty: boo
         return
     for line in (*score_lines(record), *outcome_lines(samples)):
         echo(line)
-    echo("a smoke run: it is not recorded; publisher show smoke   prints its answers in full")
+    echo("next: publisher show smoke   (a smoke run is not recorded)")
 
 
 def _scheduled(ctx: click.Context, project: Project, *, as_json: bool) -> None:

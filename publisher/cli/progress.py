@@ -128,7 +128,7 @@ class Watch:
         words = [
             f"{tokens:,.0f} tokens",
             f"{tokens / seconds:,.0f} tokens/s" if seconds > 0 else "",
-            f"longest {longest:,.0f}" if longest else "",
+            f"longest answer {longest:,.0f}" if longest else "",
             f"{memory / _GIB:.1f} GiB" if memory else "",
         ]
         return [word for word in words if word]

@@ -15,6 +15,7 @@ from publisher.bench.scoring import Scorer, is_gradable
 from publisher.errors import UsageError
 from publisher.graders import make
 from publisher.publishing.extend import as_measured
+from publisher.publishing.listing import WIDTH
 from publisher.publishing.report import one_line
 from publisher.quality.samples import Measurer
 from publisher.schema import Outcome  # noqa: TC001 - msgspec reads it while running
@@ -165,7 +166,8 @@ def lines(found: list[Regraded]) -> Iterator[str]:
         for change in one.changed[:SHOWN]:
             name = f"{one_line(change.problem, 24)} #{change.sample + 1}"
             why = change.reason or (f"answer {change.answer}" if change.answer else "")
-            yield f"  {name:<28}  {change.before} → {change.after}  {one_line(why, 24)}".rstrip()
+            begin = f"  {name:<16}  {change.before} → {change.after}  "
+            yield f"{begin}{one_line(why, max(12, WIDTH - len(begin)))}".rstrip()
         if len(one.changed) > SHOWN:
             yield f"  … and {len(one.changed) - SHOWN} more (--json has all)"
 

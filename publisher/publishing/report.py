@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Blind,
         Change,
         Comparison,
+        Counts,
         Flip,
         Record,
         Report,
@@ -58,12 +59,15 @@ def score_lines(record: Record) -> list[str]:
     lines = [f"{record.model.name} ({record.model.quantization}) at {record.commit.sha[:12]}, tier {record.tier}"]
     for result in record.results:
         words = score_words(result.score, result.stderr, result.interval.low, result.interval.high)
-        counts = result.counts
-        lines.append(
-            f"  {result.suite}: {words} points — {counts.right} right, {counts.wrong} wrong, "
-            f"{counts.unanswered} unanswered, {counts.truncated} truncated, {counts.error} errors"
-        )
+        lines.append(f"  {result.suite}: {words} points — {counts_words(result.counts)}")
     return [visible(line) for line in lines]
+
+
+def counts_words(counts: Counts) -> str:
+    """Return how many samples came out how; what did not occur is left out, but for right and wrong."""
+    rare = {"unanswered": counts.unanswered, "truncated": counts.truncated, "errors": counts.error}
+    said = [f"{counts.right} right", f"{counts.wrong} wrong", *(f"{n} {word}" for word, n in rare.items() if n)]
+    return ", ".join(said)
 
 
 def report_lines(record: Record, report: Report) -> list[str]:
