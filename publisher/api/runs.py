@@ -150,15 +150,16 @@ def bench(
     *,
     tier: str = "",
     fresh: bool = False,
-    note: Callable[[str], None] = lambda _: None,
+    note: Callable[[str], None] | None = None,
 ) -> Run:
     """Measure the model that a commit describes, or find the run that did, and return it; it stays pending.
 
     `tier` is the one that is published where it is empty; `fresh` measures again with new seeds; `note` is told what
     a user should know. It needs `pip install 'snapshot-publisher[bench]'`, and raises ModelError without.
     """
-    project = Project.open(Path(repo), os.environ, note=note)
-    record = pipeline.bench(project, revision, tier, Quiet(note), fresh=fresh)
+    tell = note or (lambda _: None)
+    project = Project.open(Path(repo), os.environ, note=tell)
+    record = pipeline.bench(project, revision, tier, Quiet(tell), fresh=fresh)
     return _run_of(project, find_measured(project, record.run_id))
 
 
