@@ -94,7 +94,9 @@ def named(word: str) -> str:
 
 def form(kind: str, source: str) -> str:
     """Return how the language writes something, such as the decimal sign: `kind` tells two equal sources apart."""
-    return _spoken.get().pgettext(kind, source)
+    spoken = _spoken.get()
+    # Asked for each number of each page.
+    return source if spoken is _ENGLISH else spoken.pgettext(kind, source)
 
 
 def translated(message: str) -> str:
