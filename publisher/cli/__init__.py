@@ -61,6 +61,7 @@ COMMANDS = {
     "render": "Build the site of a snapshot branch into dist/.",
     "serve": "Run a Netlify-compatible host on this machine.",
     "hooks": "Measure each commit in the background and gate each push.",
+    "tekton": "Write the gate as a Tekton pipeline.",
     "schema": "Print the JSON Schema of publisher.toml, for editors.",
     "completion": "Print what makes bash, zsh or fish complete commands and options.",
     "init": "Write the files that a repository needs to be published.",
@@ -85,6 +86,7 @@ EXTRAS = {
     "host": ("starlette", "uvicorn"),
     "notify": ("apprise",),
     "s3": ("fsspec", "s3fs"),
+    "tekton": ("yaml",),
 }
 """The packages of each extra, by the names under which they are imported."""
 SECRETS = (

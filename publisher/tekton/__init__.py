@@ -1,0 +1,1 @@
+"""A commit's `publisher.toml` as Tekton manifests: pure functions from settings to Kubernetes values and their YAML."""
