@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 
 from publisher import __version__
 from publisher.cli import terminal
+from publisher.cli.secret_files import from_files
 from publisher.errors import PublisherError, UsageError
 from publisher.secret import Secret
 
@@ -161,6 +162,8 @@ def main_of(command: Callable[[], object]) -> NoReturn:
     try:
         signal.signal(signal.SIGTERM, _terminate)
         terminal.prepare()
+        # The one place where secrets come in; from here on they are treated as those of the environment are.
+        os.environ.update(from_files(SECRETS, os.environ))
         for name in SECRETS:
             for word in os.environ.get(name, "").split():
                 Secret(word)  # from here on no message shows it
