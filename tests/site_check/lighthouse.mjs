@@ -11,7 +11,7 @@ try {
     for (let run = 0; run < Number(runs); run += 1) {
       const options = { port: chrome.port, onlyCategories: categories, throttlingMethod: "simulate" };
       const { lhr } = await lighthouse(address, options);
-      const scores = Object.fromEntries(categories.map((name) => [name, Math.round(100 * lhr.categories[name].score)]));
+      const scores = Object.fromEntries(categories.map((name) => [name, Math.round(100 * (lhr.categories[name].score ?? 0))]));
       const requests = lhr.audits["network-requests"].details.items;
       const failed = Object.values(lhr.audits)
         .filter((audit) => audit.score !== null && audit.score < 0.9 && audit.scoreDisplayMode !== "informative")
@@ -22,8 +22,8 @@ try {
         failed,
         requests: requests.length,
         bytes: requests.reduce((sum, request) => sum + request.transferSize, 0),
-        shift: lhr.audits["cumulative-layout-shift"].numericValue,
-        paint: Math.round(lhr.audits["largest-contentful-paint"].numericValue),
+        shift: lhr.audits["cumulative-layout-shift"].numericValue ?? null,
+        paint: Math.round(lhr.audits["largest-contentful-paint"].numericValue ?? 0),
         error: lhr.runtimeError?.message ?? "",
       }));
     }

@@ -80,6 +80,12 @@ def lighthouse(addresses: list[str], runs: int) -> list[Row]:
 
 
 def _row(address: str, values: list[dict[str, Any]]) -> Row:
+    # A busy machine may keep a page from being drawn in time: such a run says nothing about the page.
+    measured = [value for value in values if value["shift"] is not None and not value["error"]]
+    if not measured:
+        why = "; ".join(sorted({value["error"] or "the page was not drawn in time" for value in values}))
+        return Row(f"lighthouse {address}", "not measured", [Finding(address, why)])
+    values = measured
     scores = {name: round(statistics.median(value["scores"][name] for value in values)) for name in values[0]["scores"]}
     size, requests, shift, paint = (
         statistics.median(value[name] for value in values) for name in ("bytes", "requests", "shift", "paint")
@@ -90,7 +96,6 @@ def _row(address: str, values: list[dict[str, Any]]) -> Row:
         for name, score in scores.items()
         if score < LEAST
     ]
-    findings += [Finding(address, value["error"]) for value in values if value["error"]]
     findings += [Finding(address, f"the layout shifts by {shift:.3f}")] if shift > 0 else []
     if address.count("/") == 3 and (size > MOST_BYTES or requests > MOST_REQUESTS):
         findings.append(Finding(address, f"{size:.0f} bytes in {requests:.0f} requests"))
