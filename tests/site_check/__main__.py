@@ -21,6 +21,7 @@ from tests.site_check.attacks import attacked
 from tests.site_check.crawl import Crawled, crawl
 from tests.site_check.finding import Row, table
 from tests.site_check.looks import Looker
+from tests.site_check.packing import given_port, packed
 from tests.site_check.trying import tried
 from tests.trees import BRANCH
 
@@ -95,7 +96,9 @@ def _rows(host: sites.Host, wanted: set[str], pictures: Path, runs: int) -> Iter
         if "attacks" in wanted:
             yield attacked(browser)
     if "lighthouse" in wanted:
-        yield from tools.lighthouse([site.start + path for site in crawled for path in MEASURED], runs)
+        with packed(given_port(host.site)) as port:
+            starts = [site.start.replace(f":{given_port(host.site)}/", f":{port}/") for site in crawled]
+            yield from tools.lighthouse([start + path for start in starts for path in MEASURED], runs)
 
 
 def _links(crawled: list[Crawled]) -> Row:
