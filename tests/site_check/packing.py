@@ -15,7 +15,8 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_KEPT = {"content-type", "cache-control", "etag", "location"}
+_OWN = {"content-length", "content-encoding", "transfer-encoding", "connection", "date", "server"}
+"""Headers that this server writes itself."""
 _TEXT = ("text/", "application/json", "image/svg", "application/xml", "application/javascript")
 
 
@@ -39,9 +40,8 @@ def packed(port: int) -> Iterator[int]:
             answer = requests.get(there, headers=asked, timeout=60, allow_redirects=False)
             body = answer.content
             self.send_response(HTTPStatus(answer.status_code))
-            kept = {key: value for key, value in answer.headers.items() if key.lower() in _KEPT or "-" in key}
-            for key, value in kept.items():
-                if key.lower() not in {"content-length", "content-encoding", "transfer-encoding"}:
+            for key, value in answer.headers.items():
+                if key.lower() not in _OWN:
                     self.send_header(key, value)
             if answer.headers.get("Content-Type", "").startswith(_TEXT):
                 body = gzip.compress(body, 6)
