@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.files import canonical_json
-from publisher.render import text, trying
+from publisher.render import candidate, text, trying
 from publisher.render.gather import prefixed
 from publisher.render.instances import FILE
 from publisher.render.svg import number
@@ -152,11 +152,15 @@ def _entry(snapshot: Snapshot, line: HistoryLine) -> Entry:
     )
 
 
-def policy() -> str:
-    """Return the content security policy that pages carry themselves, so that it also holds on a mirror."""
+def policy(snapshot: Snapshot) -> str:
+    """Return the content security policy that pages carry themselves, so that it also holds on a mirror.
+
+    Forms may be sent, to the site itself, only where readers are asked about a candidate.
+    """
+    forms = "'self'" if candidate.offered(snapshot) else "'none'"
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+        f"connect-src 'self'; base-uri 'none'; form-action {forms}; require-trusted-types-for 'script'"
     )
 
 
@@ -196,7 +200,7 @@ def _policy_header(snapshot: Snapshot, place: str) -> str:
     # Asking for upgrades on a plain http host would make its own pages unreachable.
     upgrade = "; upgrade-insecure-requests" if snapshot.main.startswith("https:") else ""
     ancestors = "*" if place in FRAMED else "'none'"
-    own = trying.policy() if place == f"{trying.FOLDER}*" else policy()
+    own = trying.policy() if place == f"{trying.FOLDER}*" else policy(snapshot)
     return f"{own}; frame-ancestors {ancestors}{upgrade}"
 
 

@@ -22,6 +22,7 @@ from publisher.render.trial import Trial, trial
 from publisher.samples import FILE as SAMPLES
 from publisher.samples import unpack_samples, without_text
 from publisher.schema import (
+    CanaryPage,
     History,
     HistoryLine,
     HistoryScore,
@@ -47,6 +48,7 @@ LESSONS = "lessons"
 """The folder below it with what the rejected runs since the last kept one teach."""
 LARGEST_LESSON = 1 << 20
 OUTLINES = "outlines.json"
+CANARY = "canary.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}\Z")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -100,6 +102,8 @@ class Snapshot:
     pin: str
     trial: Trial | None
     """What a trial of the model in a browser needs; None where the site has no page for it."""
+    canary: CanaryPage | None
+    """The gray release that this deploy is part of; None in a snapshot's own."""
     site: Mapping[str, bytes]
     """What the site is made of, by path: `templates/…`, `assets/…`, `content/…`, `static/…`, `strings/…`."""
     own_site: frozenset[str]
@@ -192,6 +196,7 @@ def gather(source: Source) -> Snapshot:
         branch=branch,
         main=main,
         pin=prefixed(main, branch),
+        canary=_canary(folder),
         trial=trial(source.tree, record.model, record.prompt),
         site=site,
         own_site=own_site,
@@ -202,6 +207,12 @@ def gather(source: Source) -> Snapshot:
 def _language(path: Path) -> str:
     """Return the language that the commit's configuration asks for; English where it has none."""
     return parse_site(_read(path)).lang if path.is_file() else SiteConfig().lang
+
+
+def _canary(folder: Path) -> CanaryPage | None:
+    """Return what the tree says of a gray release; None where it is a snapshot's own."""
+    path = folder / CANARY
+    return schema.decode(_read(path), CanaryPage, f"{FOLDER}/{CANARY}") if path.is_file() else None
 
 
 def _report(folder: Path, record: Record) -> Report | None:

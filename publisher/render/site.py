@@ -60,7 +60,7 @@ class Site:
         self.templates.globals |= {
             "site": site_view(snapshot, top, bottom),
             "assets": Assets(self.assets),
-            "policy": feeds.policy(),
+            "policy": feeds.policy(snapshot),
         }
 
     def render(self) -> Files:

@@ -13,6 +13,7 @@ from publisher.schema import Manifest, ManifestEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
 MANIFEST = "manifest.json"
 DEPLOY = "deploy.json"
@@ -21,17 +22,20 @@ CONFIGURATION = (HEADERS, "_redirects")
 """Read by the host and not served as files, so nobody can fetch them."""
 
 
-def manifest(files: Mapping[str, bytes], headers: dict[str, dict[str, str]]) -> bytes:
+def manifest(
+    files: Mapping[str, bytes], headers: dict[str, dict[str, str]], processed: AbstractSet[str] = frozenset()
+) -> bytes:
     """Return `manifest.json`: digest and size of every file that can be fetched, and of the host's configuration.
 
     With it go the `headers` that files have to come with, by path, so that anybody can check these as well.
 
-    Two files are not in it: the manifest itself, and `deploy.json`, which differs from deploy to deploy.
+    Two files are not in it: the manifest itself, and `deploy.json`, which differs from deploy to deploy. Nor are those
+    that the host has `processed`, which are not served as they were rendered.
     """
     entries = {
         name: ManifestEntry(sha256=sha256_hex(data), size=len(data))
         for name, data in files.items()
-        if name not in {MANIFEST, DEPLOY}
+        if name not in {MANIFEST, DEPLOY, *processed}
     }
     return canonical_json(
         Manifest(
