@@ -113,7 +113,7 @@ def run(
     reusable: Reusable | None = None,
 ) -> Measurement:
     """Measure a job; `earlier` are the samples of a run called `earlier`, where `reusable` does not say more."""
-    reusable = reusable or (lambda _: [("earlier", list(earlier))] if earlier else [])
+    reusable = reusable or (lambda _: [("earlier", None, list(earlier))] if earlier else [])
     return measure(of, start=start, workspace=workspace, reusable=reusable, observer=observer or Notes())
 
 

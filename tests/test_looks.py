@@ -135,7 +135,7 @@ def test_a_run_that_is_there_already_is_complete_and_has_no_look(repository: Git
         of,
         start=Parrot("y"),
         workspace=tmp_path / "b",
-        reusable=lambda _: [("earlier", first.samples)],
+        reusable=lambda _: [("earlier", None, first.samples)],
         observer=Notes(),
         watch=lambda _: "never asked",
     )

@@ -69,10 +69,10 @@ def test_this_machine_reuses_what_it_kept_and_another_does_not(repository: GitFo
     project = Project.open(repository.path, {})
     done = private(repository, project.workspace)
     project.pending.store(done.record, done.packed)
-    ((_, here),) = project.reusable(done.record.generation)
+    ((_, _, here),) = project.reusable(done.record.generation)
     assert [one.text for one in here] == [TEXT] * 3
     whole_samples(project.workspace, done.record.run_id).unlink()
-    ((_, elsewhere),) = project.reusable(done.record.generation)
+    ((_, _, elsewhere),) = project.reusable(done.record.generation)
     assert [one.text for one in elsewhere] == [""] * 3
 
 

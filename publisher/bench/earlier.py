@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from publisher.bench.plan import Job, Plan, PlannedSample
     from publisher.bench.scoring import Scorer
     from publisher.engine.protocol import InferenceEngine
-    from publisher.schema import Sample
+    from publisher.schema import EngineIdentity, Sample
 
-    Reusable = Callable[[str], Iterable[tuple[str, Iterable[Sample]]]]
-    """Generation digest -> (run id, samples) of earlier runs, newest first."""
+    Reusable = Callable[[str], Iterable[tuple[str, EngineIdentity | None, Iterable[Sample]]]]
+    """Generation digest -> (run id, engine, samples) of earlier runs, newest first; None for an unknown engine."""
 
 
 @dataclass(slots=True)
@@ -33,6 +33,8 @@ class Run:
     scorer: Scorer
     done: dict[Key, Sample] = field(default_factory=dict)
     reused: dict[str, int] = field(default_factory=dict)
+    shapes: dict[str, str | None] = field(default_factory=dict)
+    """What the engine of each run whose samples are reused had chosen; None where that is unknown."""
     errors: Counter[str] = field(default_factory=Counter)
 
     def missing(self) -> list[PlannedSample]:
@@ -53,22 +55,45 @@ def resume(run: Run, journal: Journal, note: Callable[[str], None]) -> list[Key]
 
 
 def settle(
-    run: Run, journal: Journal, engine: InferenceEngine, resumed: Sequence[Key], note: Callable[[str], None]
+    run: Run,
+    journal: Journal,
+    engine: InferenceEngine,
+    resumed: Sequence[Key],
+    reusable: Reusable,
+    note: Callable[[str], None],
 ) -> None:
-    """Keep an interrupted run's samples only where this engine has chosen as that one's had."""
-    if journal.settle(choices_of(engine.identity)):
-        return
-    for key in resumed:
-        del run.done[key]
-    note("the engine has other shapes now, by which it would answer differently, so the run starts anew")
+    """Keep the samples of other engines only where this one has chosen as they had.
+
+    The generation is known before the engine has started. What the engine then chooses by itself, by the memory that
+    is free, is not in it.
+    """
+    shapes, kept = choices_of(engine.identity), list(resumed)
+    if not journal.settle(shapes):
+        kept = []
+        note("the engine has other shapes now, by which it would answer differently, so the run starts anew")
+    others = [run_id for run_id, theirs in run.shapes.items() if shapes and theirs != shapes]
+    for run_id in others:
+        note(f"the samples of {run_id} are not reused: its engine had other shapes, by which it answered differently")
+    if others or len(kept) < len(resumed):
+        run.done = {key: run.done[key] for key in kept}
+        reuse(run, reusable, note, shapes)
+    for run_id, count in run.reused.items():
+        note(f"reusing {count} samples of {run_id}")
 
 
-def reuse(run: Run, reusable: Reusable, note: Callable[[str], None]) -> None:
-    """Reuse samples of earlier runs that this run would generate to the letter; they are graded again."""
+def reuse(run: Run, reusable: Reusable, note: Callable[[str], None], shapes: str = "") -> None:
+    """Reuse samples of earlier runs that this run would generate to the letter; they are graded again.
+
+    With `shapes`, only those of engines that had chosen the same.
+    """
+    run.reused, run.shapes = {}, {}
     missing = {(wanted.problem.id, wanted.sample, wanted.seed): wanted for wanted in run.missing()}
     if not missing:
         return
-    for run_id, samples in reusable(run.plan.generation):
+    for run_id, engine, samples in reusable(run.plan.generation):
+        theirs = choices_of(engine) if engine else None
+        if shapes and theirs != shapes:
+            continue
         try:
             for sample in samples:
                 _reuse_one(run, missing, run_id, sample)
@@ -76,10 +101,10 @@ def reuse(run: Run, reusable: Reusable, note: Callable[[str], None]) -> None:
                     break
         except StorageError as error:
             note(f"the samples of {run_id} are not reused: {error.message}")
+        if run_id in run.reused:
+            run.shapes[run_id] = theirs
         if not missing:
             break
-    for run_id, count in run.reused.items():
-        note(f"reusing {count} samples of {run_id}")
 
 
 def _reuse_one(run: Run, missing: dict[tuple[str, int, int], PlannedSample], run_id: str, sample: Sample) -> None:

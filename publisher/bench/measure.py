@@ -124,7 +124,7 @@ def measure(
         resumed = resume(run, journal, observer.note)
         reuse(run, reusable, observer.note)
         engine = _started(stack, start, run, observer)
-        settle(run, journal, engine, resumed, observer.note)
+        settle(run, journal, engine, resumed, reusable, observer.note)
         missing = run.missing()
         watch = watch if missing else None  # a complete run has its verdict, not a look
         parts = shares(planned) if watch else {}

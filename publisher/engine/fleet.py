@@ -86,18 +86,8 @@ class Fleet:
 
     @property
     def identity(self) -> EngineIdentity:
-        """What runs the model: slots and threads are those of one engine, devices those of all."""
-        first, *others = (engine.identity for engine in self._engines)
-        gpus = [gpu for identity in (first, *others) for gpu in identity.gpus]
-        named = [f"{gpu.name}: {gpu.description}" for gpu in gpus]
-        rest = [device for device in first.devices if device not in named]
-        return msgspec.structs.replace(
-            first,
-            devices=[*named, *rest],
-            engines=len(self._engines),
-            gpus=gpus,
-            offload_missing=offload.missing(first),
-        )
+        """What runs the model: slots and threads are those of one engine, devices and options those of all."""
+        return together([engine.identity for engine in self._engines])
 
     @property
     def at_once(self) -> int:
@@ -276,6 +266,30 @@ def share_out(requests: Sequence[SampleRequest], engines: int, limit: int) -> li
         shares[least] += units[unit]
         work_of[least] += work[unit]
     return shares
+
+
+def together(identities: Sequence[EngineIdentity]) -> EngineIdentity:
+    """Return the identity of all engines of a run.
+
+    Engines on GPUs with different amounts of free memory may have chosen differently: an option then has the value of
+    each, separated by commas.
+    """
+    first = identities[0]
+    gpus = [gpu for identity in identities for gpu in identity.gpus]
+    named = [f"{gpu.name}: {gpu.description}" for gpu in gpus]
+    options = {}
+    for name in sorted({name for identity in identities for name in identity.options}):
+        values = [identity.options.get(name, "") for identity in identities]
+        options[name] = values[0] if len(set(values)) == 1 else ", ".join(value or "none" for value in values)
+    return msgspec.structs.replace(
+        first,
+        devices=[*named, *(device for device in first.devices if device not in named)],
+        gpu_layers_offloaded=min(identity.gpu_layers_offloaded for identity in identities),
+        engines=len(identities),
+        options=options,
+        gpus=gpus,
+        offload_missing=next(filter(None, map(offload.missing, identities)), ""),
+    )
 
 
 _SUMS = (

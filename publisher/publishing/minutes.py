@@ -113,7 +113,7 @@ def _words(samples: Mapping[str, int]) -> str:
 def _missing(project: Project, planned: Plan) -> list[PlannedSample]:
     """Return the samples that no run of the same generation has."""
     wanted = {(one.problem.id, one.sample, one.seed): one for one in planned.wanted}
-    for _, samples in project.reusable(planned.generation):
+    for _, _, samples in project.reusable(planned.generation):
         with contextlib.suppress(StorageError):
             for sample in samples:
                 wanted.pop((sample.problem, sample.sample, sample.seed), None)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from publisher.ledger.history import Run
-    from publisher.schema import Sample
+    from publisher.schema import EngineIdentity, Sample
 
 LARGEST_CONFIG = 1 << 20
 """Bytes of a commit's publisher.toml that are read at most."""
@@ -333,12 +333,18 @@ class Project:
         """The key by which this machine knows the texts again that it withheld."""
         return proof_key(self.workspace)
 
-    def reusable(self, generation: str) -> Iterator[tuple[str, Iterator[Sample]]]:
-        """Yield (run id, samples) of the runs whose samples any run of the same generation may take over."""
-        pending = [record.run_id for record in self.pending.records() if record.generation == generation]
-        entered = [run.run_id for run in reversed(self.runs()) if run.line.generation == generation]
-        for run_id in [*pending, *entered]:
-            yield run_id, self._lazily(run_id)
+    def reusable(self, generation: str) -> Iterator[tuple[str, EngineIdentity | None, Iterator[Sample]]]:
+        """Yield (run id, engine, samples) of the runs whose samples a run of the same generation may take over.
+
+        None stands for the engine of a run whose record cannot be read.
+        """
+        for record in self.pending.records():
+            if record.generation == generation:
+                yield record.run_id, record.engine, self._lazily(record.run_id)
+        for run in reversed(self.runs()):
+            if run.line.generation == generation:
+                known = self.records([run.run_id]).get(run.run_id)
+                yield run.run_id, known.engine if known else None, self._lazily(run.run_id)
 
     def _lazily(self, run_id: str) -> Iterator[Sample]:
         """Read a run's samples only when the first is asked for: so a run that cannot be read fails alone."""
