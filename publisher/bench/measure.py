@@ -23,7 +23,7 @@ from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer
 from publisher.bench.so_far import Teller, unfinished
 from publisher.bench.workspace import proof_key, whole_samples
-from publisher.engine import machine
+from publisher.engine import machine, offload
 from publisher.engine.protocol import LONGEST_RUNNING
 from publisher.errors import GraderError, ModelError
 from publisher.files import atomic_write
@@ -112,6 +112,8 @@ def measure(
     with OutOfTimeError. `so_far` is given now and then what there is, as it would be published.
     """
     begun = time.monotonic()
+    if no_gpu := offload.foreseen(job.config.model.gpu_layers):
+        observer.note(f"GPU: {no_gpu}")
     job, planned = _planned(job, fit, observer)
     path = journal_path(workspace, commit=job.commit, tier=job.tier, fingerprint=planned.fingerprint, salt=job.salt)
     with contextlib.ExitStack() as stack:
@@ -205,7 +207,7 @@ def _started(
     with _naming(config.model.source):
         options = options_of(run.job, run.plan, workload)
         engine = stack.enter_context(start(options, engines=config.engine.engines))
-    if engine.identity.offload_missing:
+    if engine.identity.offload_missing not in {"", offload.foreseen(config.model.gpu_layers)}:
         observer.note(f"GPU: {engine.identity.offload_missing}")
     for reason in engine.identity.confinement.missing if engine.identity.confinement else ():
         observer.note(f"the engine is not fully confined: {reason}")

@@ -60,6 +60,11 @@ def _nvidia_driver(device: Device) -> str:
     return nvidia.driver(device.pci) if device.pci or device.backend == "CUDA" else ""
 
 
+def installed() -> bool:
+    """Return whether there is a llama.cpp for Python at all."""
+    return importlib.util.find_spec("llama_cpp") is not None
+
+
 def gpu_backends() -> list[str]:
     """Return the GPU backends that the installed llama.cpp was built with, such as "cuda"."""
     spec = importlib.util.find_spec("llama_cpp")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from publisher.engine import devices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from publisher.schema import EngineIdentity
 
@@ -57,9 +57,25 @@ def explained(identity: EngineIdentity, backends: Iterable[str], could: Iterable
         return f"the experts of {kept} layers stay on the processor: the GPU's memory holds no more beside the cache"
     if done >= asked or (wanted == "all" and not done and not built and best is None):
         return ""
-    if done:
-        return f"{done} of {asked} layers are on a GPU: its memory holds no more beside the cache"
-    start = f"no layer is on a GPU, though {'all' if wanted == 'all' else wanted} were asked for"
+    if done or identity.gpus:
+        return f"{done or 'none'} of {asked} layers are on a GPU: its memory holds no more beside the cache"
+    return _nothing(wanted, built, best)
+
+
+def foreseen(wanted: int | str) -> str:
+    """Return, before a model is loaded, why not one of the `wanted` layers will be on a GPU; "" where that is not so.
+
+    Raises ModelError where llama.cpp cannot be asked for its devices.
+    """
+    built, best = devices.gpu_backends(), next(iter(possible()), None)
+    if not wanted or not devices.installed() or devices.gpus() or (wanted == "all" and not built and best is None):
+        return ""
+    return _nothing(str(wanted), built, best)
+
+
+def _nothing(wanted: str, built: Sequence[str], best: Possible | None) -> str:
+    """Return why no layer is on a GPU, by the backends that are built in and the best that is possible."""
+    start = f"no layer is on a GPU, though {wanted} were asked for"
     if not built:
         flag = best.flag if best else "-DGGML_VULKAN=on"
         return f"{start}: llama.cpp was built without a GPU backend; {devices.install_command(flag)}"
