@@ -5,6 +5,7 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
@@ -137,3 +138,30 @@ def test_a_citation_names_address_commit_and_record(files: dict[str, bytes], hos
     assert cff
     assert yaml.safe_load(cff[1].replace("&quot;", '"'))["cff-version"] == "1.2.0"
     assert strange.count("{") - strange.count("}") == page.count("{") - page.count("}")
+
+
+def test_the_sitemap_names_every_page_by_its_permanent_address(files: dict[str, bytes]) -> None:
+    """It is XML of the protocol's namespace, and each address is a page of the deploy; `robots.txt` leads to it."""
+    space = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
+    root = ET.fromstring(files["sitemap.xml"])  # noqa: S314 - our own file
+    pin = f"https://{BRANCH}--"
+    found = [str(place.text) for place in root.iter(f"{space}loc")]
+    assert all(address.startswith(pin) for address in found)
+    pages = {path for path in files if path.endswith("/index.html") or path == "index.html"}
+    assert {f"{address.split('/', 3)[3]}index.html" for address in found} == pages
+    assert f"Sitemap: {found[0]}sitemap.xml" in files["robots.txt"].decode()
+
+
+def test_llms_txt_says_what_is_there(files: dict[str, bytes], hostile: dict[str, bytes]) -> None:
+    """It has one title, a summary with the score, and links to files that exist; names from outside are text alone."""
+    shown = files["llms.txt"].decode()
+    assert shown.startswith("# Abacus-2M\n\n> Abacus-2M at commit ")
+    for site in (files, hostile):
+        lines = site["llms.txt"].decode().splitlines()
+        links = [line for line in lines if line.startswith("- ")]
+        paths = [re.fullmatch(r"- \[[^\]]+\]\(https://[^/]+/([^)]*)\)(: [^\[\]<>`]*)?", line) for line in links]
+        assert all(path is not None for path in paths), links
+        assert {
+            path[1] + "index.html" if path[1].endswith("/") or not path[1] else path[1] for path in paths if path
+        } <= set(site)
+        assert len([line for line in lines if line.startswith("#")]) == 3

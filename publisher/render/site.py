@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.errors import ConfigError
-from publisher.render import answers, card, feeds, find, machines, pairs, text, trying
+from publisher.render import answers, card, crawlers, feeds, find, machines, pairs, text, trying
 from publisher.render.assets import fingerprinted
 from publisher.render.frame import site_view
 from publisher.render.language import speaking
@@ -67,11 +67,13 @@ class Site:
         """Return every file of the site but the manifest and `deploy.json`; no two have one path."""
         outputs = Outputs((MANIFEST, DEPLOY, HEADERS))
         outputs.add(self.files, "a file of site/assets/")
-        for template, section, draft in self._drafts():
+        drafts = list(self._drafts())
+        for template, section, draft in drafts:
             page = _page(section, draft)
             made = self.templates.page(template, page=page, view=draft.view)
             outputs.add({page.file: made}, f"the page of site/templates/{template}")
         outputs.add(self._for_programs(), "a file for programs")
+        outputs.add(crawlers.files(self.snapshot, (draft for _, _, draft in drafts)), "a file for programs")
         outputs.add(find.files(self.snapshot), "what a search reads")
         outputs.add(pairs.files(self.snapshot), "the outcomes of older runs")
         outputs.add(answers.texts(self.snapshot), "the answers")
@@ -94,7 +96,6 @@ class Site:
             "snapshot.json": feeds.snapshot_json(self.snapshot),
             **self.snapshot.history_files,
             "badge.json": feeds.badge_json(self.snapshot),
-            "robots.txt": b"User-agent: *\nAllow: /\n",
             "_redirects": feeds.redirects(self.snapshot),
         } | plain
 
