@@ -53,7 +53,7 @@ def _llms(snapshot: Snapshot, pages: Iterable[Draft]) -> bytes:
     record, result = snapshot.record, snapshot.headline
     summary = (
         f"{_plain(record.model.name)} at commit {record.commit.sha[:12]}: {_plain(result.suite)} "
-        f"{text.points(result.score)} ± {text.points(result.stderr)} points, {snapshot.word}. This snapshot never changes."
+        f"{text.points(result.score)} ± {text.points(result.stderr)} points, {snapshot.word}. It never changes."
     )
     # Pages of a map that goes on are reached from its first.
     listed = [page for page in pages if page.path.count("/") < 3]
