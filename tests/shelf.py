@@ -118,6 +118,11 @@ class Shelf:
         live.show_live(desk, receipt, why="newest kept run")
         return receipt
 
+    def deploy(self, *, more: str = "") -> Receipt:
+        """Publish one more snapshot, leave the live site where it is, and return its receipt."""
+        run_id = self.enter(more=more)
+        return deliver.deliver(self.desk(run_id), self.project.record(run_id))
+
     def desk(self, run_id: str) -> deliver.Desk:
         """Return what publishing a run needs."""
         project = self.project
@@ -147,8 +152,8 @@ class Shelf:
 
 
 @contextmanager
-def shelf(path: Path) -> Iterator[Shelf]:
-    """Set up a project in `path` whose shelf is still empty."""
+def shelf(path: Path, **host: Any) -> Iterator[Shelf]:
+    """Set up a project in `path` whose shelf is still empty; `host` are further options of the host."""
     folder = GitFolder.create(path / "work")
     folder.commit(
         {"netlify.toml": NETLIFY, "build.sh": BUILD, "publisher.toml": CONFIG.format(more="", site="demo", timeout=60)}
@@ -160,6 +165,7 @@ def shelf(path: Path) -> Iterator[Shelf]:
         repository=str(path / "origin.git"),
         port=0,
         environment={"PATH": os.environ["PATH"]},
+        **host,
     )
     with running(options) as info:
         user = Project(folder)

@@ -14,7 +14,7 @@ from publisher.gate.canary import Decision
 from publisher.ledger import canaries, history
 from publisher.netlify import splits
 from publisher.publishing import live
-from publisher.publishing.canary import course
+from publisher.publishing.canary import course, state
 from tests.project import PUBLISHER
 from tests.shelf import Shelf, shelf
 
@@ -133,7 +133,10 @@ def test_abort_brings_everybody_back(on: Shelf) -> None:
     found = canaries.canaries(on.project.ledger)[-1].end
     assert found is not None
     assert found.why == "the tone is off"
-    assert on.user.run("canary", "abort", "--why", "again").code == 2
+    assert found.evidence is not None
+    assert on.user.run("canary", "abort", "--why", "again").code == 0
+    assert len(canaries.canaries(on.project.ledger)) == 1
+    assert on.user.run("canary", "promote", "--why", "after all").code == 2
 
 
 def test_a_rollback_during_a_canary_ends_it(on: Shelf) -> None:
@@ -187,12 +190,12 @@ def test_spam_is_set_aside_and_said(on: Shelf) -> None:
     send(on, rating="9")
     send(on, rating="5", comment="buy now")
     send(on, rating="5", comment="BUY NOW")
-    found = course.state(on.project, on.notes.append)
+    found = state.state(on.project, on.notes.append)
     assert found is not None
     assert (found.feedback.malformed, found.feedback.repeated, len(found.heard.candidate)) == (1, 1, 1)
     for number in range(70):
         send(on, rating="1", comment=f"terrible {number}")
-    found = course.state(on.project, on.notes.append)
+    found = state.state(on.project, on.notes.append)
     assert found is not None
     assert (found.feedback.flooded >= 70, list(found.heard.candidate)) == (True, [])
     assert "a person must look" in " ".join(found.decision.reasons)

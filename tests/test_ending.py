@@ -194,7 +194,7 @@ def test_reconcile_and_prune_answer_programs(on: Shelf) -> None:
     run_id = on.enter(more="keep = { last = 1, best_per_suite = 0 }")
     bad = on.enter(site="nowhere")
     todo = on.user.run("reconcile", "--dry-run", "--json")
-    assert todo.json == {"unfinished": [run_id, bad], "takedowns": []}
+    assert todo.json == {"unfinished": [run_id, bad], "takedowns": [], "canary": None}
     on.folder.git("reset", "--quiet", "--hard", "HEAD~1")
     done = on.user.run("reconcile", "--json")
     assert (done.code, [one["run_id"] for one in done.json["published"]], list(done.json["failed"])) == (

@@ -11,7 +11,7 @@ from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import UsageError
 from publisher.ledger import canaries
-from publisher.publishing.canary import confirm, course, listen
+from publisher.publishing.canary import confirm, course, listen, state
 from publisher.publishing.report import one_line
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def start(
 def status(ctx: click.Context, as_json: bool) -> None:
     """Say who sees what, how it is rated, what was reported, and what the policy would do now."""
     project = open_project(ctx)
-    found = course.state(project, note)
+    found = state.state(project, note)
     if found is None:
         known = canaries.canaries(project.ledger)
         if as_json:
@@ -69,7 +69,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
         else:
             echo(_line(known[-1]) if known else "there was no canary yet: publisher canary start SNAPSHOT")
         return
-    candidate, live = (course.rating(found, values) for values in (found.heard.candidate, found.heard.live))
+    candidate, live = (state.rating(found, values) for values in (found.heard.candidate, found.heard.live))
     said = found.feedback.of(found.canary.start.run_id)
     if as_json:
         echo_json(

@@ -3,6 +3,7 @@
     canary/<number>/start.json     one canary at a time: number N+1 begins only when N has ended
     canary/<number>/stage-N.json   the share of readers, from the moment of the entry on
     canary/<number>/end.json       promoted, aborted, or overtaken by a move of the live site
+    canary/<number>/scene.json     that end again with what was heard, where the end did not wait for it
     reviews/<run_id>/<word>.json   what reviewers said of a run's answers; every file is one sitting's word
     reports/<run_id>/<answer>-N.json   a person's look at an answer that was reported as wrong
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from publisher.ledger.store import Ledger
 
 FOLDER = "canary"
-_PATH = re.compile(r"canary/(\d{6})/(?:(start|end)|stage-(\d{1,4}))\.json\Z")
+_PATH = re.compile(r"canary/(\d{6})/(?:(start|end|scene)|stage-(\d{1,4}))\.json\Z")
 _REVIEW = re.compile(rf"reviews/({RUN_ID})/[0-9a-f]{{16}}\.json\Z")
 _REPORT = re.compile(rf"reports/({RUN_ID})/([0-9a-f]{{16}})-(\d{{1,4}})\.json\Z")
 _LARGEST = 64 << 10
@@ -65,6 +66,11 @@ def canary_file(entry: CanaryStart | CanaryStage | CanaryEnd) -> dict[str, bytes
     return {f"{FOLDER}/{entry.number:06d}/{name}.json": canonical_json(entry)}
 
 
+def scene_file(end: CanaryEnd) -> dict[str, bytes]:
+    """Return the ledger file of an end with its evidence, which was written down without."""
+    return {f"{FOLDER}/{end.number:06d}/scene.json": canonical_json(end)}
+
+
 def review_file(reviews: list[Review], word: str) -> dict[str, bytes]:
     """Return the ledger file of one sitting's reviews of one run; `word` is 16 hexadecimal digits."""
     return {f"reviews/{reviews[0].run_id}/{word}.json": canonical_json(reviews)}
@@ -80,26 +86,35 @@ def canaries(ledger: Ledger) -> list[Canary]:
     starts: dict[int, CanaryStart] = {}
     stages: dict[int, dict[int, CanaryStage]] = {}
     ends: dict[int, CanaryEnd] = {}
+    scenes: dict[int, CanaryEnd] = {}
     for match, data in _files(ledger, f"{FOLDER}/", _PATH, _LARGEST):
         number, kind, stage = int(match[1]), match[2], match[3]
         if kind == "start":
             _take(starts, number, _read(data, CanaryStart), number)
         elif kind == "end":
             _take(ends, number, _read(data, CanaryEnd), number)
+        elif kind == "scene":
+            _take(scenes, number, _read(data, CanaryEnd), number)
         else:
             entry = _read(data, CanaryStage)
             if entry is not None and entry.stage == int(stage):
                 _take(stages.setdefault(number, {}), entry.stage, entry, number)
+    ends = {number: _with_scene(end, scenes.get(number)) for number, end in ends.items()}
     return [
         Canary(starts[number], tuple(one for _, one in sorted(stages.get(number, {}).items())), ends.get(number))
         for number in sorted(starts)
     ]
 
 
+def last(ledger: Ledger) -> Canary | None:
+    """Return the newest gray release, running or not; None before the first."""
+    return next(reversed(canaries(ledger)), None)
+
+
 def running(ledger: Ledger) -> Canary | None:
     """Return the gray release that has not ended, None where there is none."""
-    found = canaries(ledger)
-    return found[-1] if found and found[-1].end is None else None
+    found = last(ledger)
+    return found if found is not None and found.end is None else None
 
 
 def next_number(ledger: Ledger) -> int:
@@ -131,6 +146,12 @@ def confirmations(ledger: Ledger, run_id: str) -> dict[str, Confirmation]:
         if entry.answer not in found or found[entry.answer].number < entry.number:
             found[entry.answer] = entry
     return found
+
+
+def _with_scene(end: CanaryEnd, scene: CanaryEnd | None) -> CanaryEnd:
+    """Return an end with the evidence that was written down later; a scene that tells another end is none."""
+    bare = None if scene is None else msgspec.structs.replace(scene, evidence=None)
+    return scene if scene is not None and bare == end else end
 
 
 def _key(answer: str) -> str:

@@ -15,7 +15,10 @@ from publisher.errors import NetworkError
 if TYPE_CHECKING:
     from publisher.netlify.client import Netlify
 
+TRIES = 3
+"""How often a change whose answer was lost, or that the API failed at, is tried in all: each looks first."""
 _REFUSED = frozenset({400, 401, 402, 403, 404, 405, 422})
+_CONFLICT, _TOO_MANY = 409, 429
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -42,11 +45,23 @@ def show(netlify: Netlify, live: str, candidate: str, percent: int) -> None:
     Does nothing where that is so already, so that it can be repeated after a crash. Raises NetworkError where the
     site has no split tests, or where somebody else's test is active.
     """
-    wanted = {live: 100 - percent, candidate: percent}
+    for left in reversed(range(TRIES)):
+        try:
+            _show(netlify, {live: 100 - percent, candidate: percent})
+        except NetworkError as error:
+            if not left or _is_final(error):
+                raise
+        else:
+            return
+
+
+def _show(netlify: Netlify, wanted: dict[str, int]) -> None:
+    """Try once to bring the site to a split test."""
     split = running(netlify)
     if split is not None and set(split.shares()) - set(wanted):
         raise NetworkError(
-            "another split test is active on this site",
+            f"another split test is active on this site: {', '.join(sorted(split.shares()))[:200]}",
+            status=_CONFLICT,
             hint="end it in Netlify → Split testing, then run the same command again",
         )
     if split is None:
@@ -60,16 +75,28 @@ def show(netlify: Netlify, live: str, candidate: str, percent: int) -> None:
 
 def end(netlify: Netlify, candidate: str) -> bool:
     """End the test that shows `candidate`, where it is active, and return whether it was."""
-    split = running(netlify)
-    if split is None or candidate not in split.shares():
-        return False
-    netlify.send("POST", f"{_path(netlify)}/{split.id}/unpublish", "the end of a split test")
+    for left in reversed(range(TRIES)):
+        split = running(netlify)
+        if split is None or candidate not in split.shares():
+            return left < TRIES - 1
+        try:
+            netlify.send("POST", f"{_path(netlify)}/{split.id}/unpublish", "the end of a split test")
+        except NetworkError as error:
+            if not left or _is_final(error):
+                raise
+        else:
+            return True
     return True
 
 
 def is_refusal(error: NetworkError) -> bool:
     """Return whether an error says that this site or this token has no split tests."""
     return error.status in _REFUSED
+
+
+def _is_final(error: NetworkError) -> bool:
+    """Return whether trying again cannot help."""
+    return error.status is not None and error.status < 500 and error.status != _TOO_MANY
 
 
 def _list(netlify: Netlify) -> list[Split]:

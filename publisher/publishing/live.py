@@ -12,9 +12,9 @@ from publisher.netlify import budget, deploys
 from publisher.publishing import allowance
 from publisher.publishing.audit import check
 from publisher.publishing.deliver import Desk, build, check_settings, repair
+from publisher.publishing.ending import end_overtaken
 from publisher.publishing.find import find_snapshot
 from publisher.publishing.give_up import check_reason
-from publisher.publishing.overtaken import end_overtaken
 from publisher.schema import LiveEvidence, LiveMove, Receipt
 from publisher.web import Web
 
@@ -74,7 +74,7 @@ def show_live(desk: Desk, receipt: Receipt, *, why: str, by_hand: bool = False) 
     if not _record(project, move):
         return None
     desk.note(f"live: {netlify.settings.main_address()} shows {receipt.snapshot}")
-    end_overtaken(desk)
+    end_overtaken(project, netlify, desk.note)
     return move
 
 

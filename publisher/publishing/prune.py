@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
-from publisher.ledger import history, snapshots
+from publisher.ledger import canaries, history, snapshots
 from publisher.publishing import removal
 from publisher.publishing.project import now
 from publisher.schema import Pruned
@@ -35,12 +35,14 @@ def prunable(project: Project, keep: KeepConfig) -> list[Run]:
 
 
 def held_runs(project: Project, keep: KeepConfig) -> set[str]:
-    """Return the ids of the published runs that must stay: newest, best, pinned, live and labelled."""
+    """Return the ids of the published runs that must stay: newest, best, pinned, live, labelled, or shown to some."""
     published = [run for run in project.runs() if run.receipt]
     held = {run.run_id for run in published[-keep.last :]}
     held |= {run_id for suite in _suites(published) for run_id in _best(published, suite, keep.best_per_suite)}
     held |= {pin.run_id for pin in history.pins(project.ledger).values()} if keep.pinned else set()
     held |= {move.run_id for move in history.live_moves(project.ledger)[-1:]}
+    canary = canaries.running(project.ledger)
+    held |= {canary.start.run_id} if canary else set()
     tagged = project.repository.tags() if keep.labels else {}
     labelled = {sha for tag, sha in tagged.items() if any(fnmatch.fnmatch(tag, label) for label in keep.labels)}
     return held | {run.run_id for run in published if run.line.commit in labelled}

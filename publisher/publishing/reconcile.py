@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from publisher.errors import PublisherError
 from publisher.ledger import history
 from publisher.publishing import takedown
+from publisher.publishing.canary import course
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
 from publisher.publishing.failures import Failures
 from publisher.publishing.live import contenders, show_live
@@ -108,6 +109,8 @@ def reconcile(project: Project, note: Note) -> Reconciled:
                 remove_duplicates(Desk.of_run(project, run, note), run.receipt)
     with failures.of("the live site"):
         finish_move(project, note)
+    with failures.of("the canary"):
+        course.settle(project, note)
     if not unfinished(project):
         project.marks.forget()
     return Reconciled(receipts, failures)

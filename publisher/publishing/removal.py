@@ -136,6 +136,11 @@ def delete_deploy(project: Project, netlify: Netlify, target: Target, deploy: De
         raise DeployError(
             f"{target.branch} is live, so it is not deleted", hint='publisher rollback OTHER-SNAPSHOT --why "…"   first'
         )
+    remove(netlify, deploy)
+
+
+def remove(netlify: Netlify, deploy: Deploy) -> None:
+    """Delete a deploy, or cancel its build; one that is gone already is none to complain about."""
     try:
         if not (deploy.ready or deploy.failed):
             netlify.cancel(deploy.id)  # a deploy in progress cannot be deleted

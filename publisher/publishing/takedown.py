@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from publisher.errors import DeployError
 from publisher.git import is_branch_name
-from publisher.ledger import history, snapshots
-from publisher.publishing import removal
+from publisher.ledger import canaries, history, snapshots
+from publisher.publishing import ending, removal
 from publisher.publishing.give_up import check_reason
 from publisher.publishing.project import now
 from publisher.schema import TakenDown
@@ -88,7 +88,14 @@ def finish_all(project: Project, failures: Failures, note: Note) -> None:
 
 
 def finish(project: Project, netlify: Netlify, target: Target, note: Note) -> None:
-    """Delete every deploy, every pin's branch and last the branch of a snapshot that is to be taken down."""
+    """Delete every deploy, every pin's branch and last the branch of a snapshot that is to be taken down.
+
+    A gray release that shows it ends.
+    """
+    for canary in canaries.canaries(project.ledger):
+        if canary.start.run_id == target.run_id:
+            ending.end_lost(project, netlify, canary, note)
+            ending.close(project, netlify, canary, note)
     # A long list is cut, so the branch's own deploys are asked for by name, too.
     listed = {deploy.id: deploy for deploy in [*netlify.deploys(), *netlify.deploys(branch=target.branch)]}
     for deploy in listed.values():

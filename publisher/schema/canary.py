@@ -25,6 +25,8 @@ class CanaryStart(Struct, frozen=True, kw_only=True):
     live_snapshot: str
     """What was live when it began, and stays so for everybody else."""
     live_run_id: str
+    moves: int = 0
+    """How often the live site had been moved by then: any further move ends the canary."""
     stages: list[int]
     """The shares of readers in percent, in the order in which they are taken."""
     hours: float
@@ -87,6 +89,8 @@ class CanaryEnd(Struct, frozen=True, kw_only=True):
     who: str
     why: str
     time: str
+    moves: int = 0
+    """How often the live site had been moved by then: a promotion that was interrupted gives way to any later move."""
     evidence: CanaryEvidence | None = None
 
 

@@ -31,9 +31,9 @@ def build_candidate(desk: Desk, canary: Canary) -> None:
     branch = canaries.branch_of(start.snapshot)
     page = CanaryPage(role="candidate", number=start.number, other=desk.netlify.settings.main_address())
     commit = _commit(desk.project, start.commit, page)
-    _push(desk.project, f"refs/heads/{branch}", commit)
+    tip = _push(desk.project, f"refs/heads/{branch}", commit)
     title = f"canary {start.number} {start.snapshot}"
-    wanted = deploys.WantedDeploy(branch, commit, start.run_id, title, desk.limits.timeout)
+    wanted = deploys.WantedDeploy(branch, tip, start.run_id, title, desk.limits.timeout)
     build(desk, wanted, desk.turns(calls.canary_folder(start.number, "candidate")))
     record = sha256_hex(desk.project.ledger.read(f"{history.folder(start.run_id)}/record.json") or b"")
     address = desk.netlify.settings.address_of(branch)
@@ -56,15 +56,20 @@ def _commit(project: Project, snapshot: str, page: CanaryPage) -> str:
     )
 
 
-def _push(project: Project, ref: str, commit: str) -> None:
-    """Point the candidate's branch at its commit; UsageError where the branch is somebody else's."""
+def _push(project: Project, ref: str, commit: str) -> str:
+    """Point the candidate's branch at its commit and return where it is; UsageError where it is somebody else's.
+
+    A remote that accepts fast-forwards only has a commit on top of the former one that shows the same tree.
+    """
     ledger, repository = project.ledger, project.repository
     for _ in range(ATTEMPTS):
         there = repository.remote_refs(ledger.remote, ref).get(ref) if ledger.remote else repository.ref(ref)
         if there == commit:
-            return
+            return commit
         if there is not None:
             repository.fetch_commit(ledger.remote, there)
+            if snapshots.shown_by(repository, there) == commit:
+                return there
             if "Snapshot-commit" not in snapshots.trailers(repository.commit(there).message):
                 name = ref.removeprefix("refs/heads/")
                 raise UsageError(
@@ -72,10 +77,9 @@ def _push(project: Project, ref: str, commit: str) -> None:
                 )
         try:
             if ledger.remote:
-                snapshots.push_over(ledger, ref, commit, there)
-            else:
-                repository.move_refs({ref: (commit, there)})
+                return snapshots.push_over(ledger, ref, commit, there)
+            repository.move_refs({ref: (commit, there)})
         except LostRaceError:
             continue
-        return
+        return commit
     raise LostRaceError("other publishers keep moving the candidate's branch", hint="run the same command again")

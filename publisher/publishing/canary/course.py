@@ -9,83 +9,112 @@ publisher at the same time, or an hour later.
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass
+import contextlib
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from publisher.errors import LostRaceError, NetworkError, UsageError
-from publisher.gate.canary import Decision, Heard, decide, ratings
+from publisher.config.canary import canary_mistakes
+from publisher.errors import DeployError, LostRaceError, NetworkError, PublisherError, UsageError
 from publisher.ledger import canaries, history
 from publisher.netlify import splits
-from publisher.publishing.canary import listen
+from publisher.publishing import audit, ending
 from publisher.publishing.canary.branch import build_candidate
+from publisher.publishing.canary.state import desk_of, evidence, heard_time, policy_of, run_of, state, state_of
 from publisher.publishing.deliver import Desk, check_settings
 from publisher.publishing.find import find_snapshot
 from publisher.publishing.give_up import check_reason
 from publisher.publishing.live import show_live
-from publisher.publishing.overtaken import close, end_overtaken
-from publisher.schema import CanaryEnd, CanaryEvidence, CanaryStage, CanaryStart
+from publisher.schema import CanaryEnd, CanaryStage, CanaryStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from publisher.config import CanaryConfig
     from publisher.ledger.canaries import Canary
     from publisher.ledger.history import Run
+    from publisher.publishing.canary.state import State
     from publisher.publishing.project import Project
-    from publisher.schema import Ratings
 
     Note = Callable[[str], None]
     Outcome = Literal["promoted", "aborted"]
 
 ATTEMPTS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A gray release as it is now, with what was heard and what the policy would do."""
-
-    canary: Canary
-    policy: CanaryConfig
-    heard: Heard
-    feedback: listen.Feedbacks
-    decision: Decision
-    shown: bool | None
-    """Whether the host shows what the ledger says; None where that cannot be asked."""
+NO_SPLITS = "Netlify → Split testing; it needs branch deploys of canary-* (Build & deploy → Branches)"
 
 
 def start(project: Project, wanted: str, *, stages: Sequence[int], hours: float | None, why: str, note: Note) -> Canary:
     """Show a snapshot to the first share of readers, and return the gray release; repeated, it continues.
 
-    Raises UsageError where the snapshot is not published, is live already, or another one is being tried.
+    Raises UsageError where the snapshot is not published, is live already, or another one is being tried; DeployError
+    where it does not serve what was rendered.
     """
     why = check_reason(why or "to see what readers say")
     project.ledger.sync()
     run = find_snapshot(project, wanted)
-    desk = Desk.of_run(project, run, note)
-    _check_site(desk)
-    _heard(desk)
+    desk = heard_time(Desk.of_run(project, run, note))
+    before = canaries.last(project.ledger)
+    if before is not None and before.end is not None:
+        settle(project, note)  # what the one before has left behind must not be taken for this one's
+    if before is None or before.end is not None:
+        _check_site(desk)
+        _check_candidate(desk, run, _live(project)[1])
     canary = _started(desk, run, list(stages), hours, why)
-    build_candidate(desk, canary)
-    if not canary.stages:
-        canary = _enter_stage(desk, canary, canary.start.stages[0], why)
-    _bring(desk, canary)
+    canary = _begun(desk, canary, why)
     note(f"canary {canary.start.number}: {canary.percent} % of the readers see {canary.start.snapshot}")
     return canary
 
 
 def _check_site(desk: Desk) -> None:
+    """Raise UsageError where the site cannot split its readers, before anything is written down."""
     check_settings(desk.netlify)
     if not desk.netlify.settings.token:
         raise UsageError("a split test needs an API token", hint="set NETLIFY_AUTH_TOKEN")
+    try:
+        split = splits.running(desk.netlify)
+    except NetworkError as error:
+        if splits.is_refusal(error):
+            raise _no_splits(error) from error
+        raise
+    if split is not None:
+        raise UsageError(
+            f"another split test is active on this site: {', '.join(sorted(split.shares()))[:200]}",
+            hint="end it in Netlify → Split testing, then run the same command again",
+        )
+
+
+def _no_splits(error: NetworkError) -> UsageError:
+    return UsageError(f"this site has no split tests: {error.message}", hint=NO_SPLITS)
+
+
+def _check_candidate(desk: Desk, run: Run, live: str) -> None:
+    """Raise UsageError for a snapshot that nobody can be shown, DeployError for one that is damaged."""
+    receipt = run.receipt
+    if receipt is None or ending.lost(run):
+        gone = "is not deployed any more" if run.last_receipt else "is not published"
+        said = gone if receipt is None else f"is withdrawn: {ending.lost(run)}"
+        raise UsageError(
+            f"{run.line.snapshot or run.run_id} {said}, so nobody can be shown it",
+            hint="publisher snapshots   lists what can be; publisher verify SNAPSHOT --repair brings one back",
+        )
+    if receipt.run_id == live:
+        raise UsageError(f"{receipt.snapshot} is live already: every reader sees it")
+    found = audit.check(desk.project, run, receipt)
+    if found.damaged and not found.private:
+        raise DeployError(
+            f"{found.address} does not serve what was rendered, so nobody is shown it",
+            hint=f"publisher verify {receipt.snapshot} --repair",
+        )
 
 
 def _started(desk: Desk, run: Run, stages: list[int], hours: float | None, why: str) -> Canary:
     """Return the gray release of a run, written into the ledger where none is running."""
     project = desk.project
     policy = policy_of(project, run)
+    own = msgspec.structs.replace(
+        policy, stages=stages or policy.stages, hours=policy.hours if hours is None else hours
+    )
+    if mistakes := canary_mistakes(own):
+        raise UsageError("; ".join(mistakes), hint="--stages 1,10,50,100 --every 24h, or [canary] in publisher.toml")
     for _ in range(ATTEMPTS):
         canary = canaries.running(project.ledger)
         if canary is not None:
@@ -96,30 +125,27 @@ def _started(desk: Desk, run: Run, stages: list[int], hours: float | None, why: 
                 f"canary {canary.start.number} of {canary.start.snapshot} is running, and there is one at a time",
                 hint='publisher canary abort --why "…"   ends it',
             )
-        live = _live(project)
-        entry = _entry(desk, run, live, stages or policy.stages, policy.hours if hours is None else hours, why)
-        number = entry.number
+        entry = _entry(desk, run, own.stages, own.hours, why)
 
-        def taken(number: int = number) -> bool:
-            return canaries.next_number(project.ledger) != number or canaries.running(project.ledger) is not None
+        def taken(entry: CanaryStart = entry) -> bool:
+            moved = len(history.live_moves(project.ledger)) != entry.moves
+            return moved or canaries.next_number(project.ledger) != entry.number or _is_running(project)
 
-        project.ledger.append(canaries.canary_file(entry), f"Canary {number} of {entry.snapshot}\n", unless=taken)
+        project.ledger.append(canaries.canary_file(entry), f"Canary {entry.number} of {entry.snapshot}\n", unless=taken)
         found = canaries.running(project.ledger)
         if found is not None and found.start == entry:
             return found
     raise LostRaceError("other publishers keep starting canaries", hint="publisher canary status")
 
 
-def _entry(desk: Desk, run: Run, live: tuple[str, str], stages: list[int], hours: float, why: str) -> CanaryStart:
-    receipt = run.receipt
-    if receipt is None or run.line.verdict != "kept":
-        state = "is not deployed any more" if run.last_receipt else "is not published"
-        raise UsageError(
-            f"{run.line.snapshot or run.run_id} {state}, so nobody can be shown it",
-            hint="publisher snapshots   lists what can be; publisher verify SNAPSHOT --repair brings one back",
-        )
-    if receipt.run_id == live[1]:
-        raise UsageError(f"{receipt.snapshot} is live already: every reader sees it")
+def _is_running(project: Project) -> bool:
+    return canaries.running(project.ledger) is not None
+
+
+def _entry(desk: Desk, run: Run, stages: list[int], hours: float, why: str) -> CanaryStart:
+    receipt, live = run.receipt, _live(desk.project)
+    if receipt is None or receipt.run_id == live[1]:
+        raise LostRaceError(f"{run.line.snapshot} went live or was deleted meanwhile", hint="publisher canary status")
     return CanaryStart(
         number=canaries.next_number(desk.project.ledger),
         snapshot=receipt.snapshot,
@@ -127,6 +153,7 @@ def _entry(desk: Desk, run: Run, live: tuple[str, str], stages: list[int], hours
         run_id=receipt.run_id,
         live_snapshot=live[0],
         live_run_id=live[1],
+        moves=len(history.live_moves(desk.project.ledger)),
         stages=stages,
         hours=hours,
         via="split",
@@ -146,59 +173,44 @@ def _live(project: Project) -> tuple[str, str]:
     return moves[-1].snapshot, moves[-1].run_id
 
 
-def policy_of(project: Project, run: Run) -> CanaryConfig:
-    """Return the `[canary]` that counts for a run: the trusted branch's, where there is one."""
-    trusted = project.trusted.tip if project.trusted else run.line.commit
-    return project.config(trusted)[0].canary
-
-
-def state(project: Project, note: Note) -> State | None:
-    """Return the gray release that is running with what was heard of it; None where none is."""
-    project.ledger.sync()
-    canary = canaries.running(project.ledger)
-    if canary is None:
-        return None
-    run = _run(project, canary)
-    desk = _desk(project, canary, note)
-    policy = policy_of(project, run)
-    feedback = listen.listen(desk.netlify, policy.hourly)
-    now = project.now(desk.netlify)
-    heard = Heard(
-        candidate=listen.rated(project, feedback.counted, canary.start.run_id),
-        live=listen.rated(project, feedback.counted, canary.start.live_run_id),
-        confirmed=_confirmed(project, canary),
-        flooded=feedback.flooded,
-        p95=_p95(project, canary),
-        stage=max(1, len(canary.stages)),
-        stages=len(canary.start.stages),
-        stage_hours=_hours(canary.stages[-1].time if canary.stages else canary.start.time, now),
-        hours=_hours(canary.start.time, now),
-    )
-    # A canary keeps the stages that it was started with; all else is what the trusted branch says now.
-    own = msgspec.structs.replace(policy, stages=canary.start.stages, hours=canary.start.hours)
-    return State(canary, own, heard, feedback, decide(own, heard), _shows(desk, canary))
-
-
-def rating(seen: State, values: Sequence[int]) -> Ratings:
-    """Return ratings with the bounds that the policy goes by."""
-    return ratings(values, seen.policy.alpha)
+def _begun(desk: Desk, canary: Canary, why: str) -> Canary:
+    """Build the candidate's pages, take the first stage and show it; each only where that is not done yet."""
+    project, number = desk.project, canary.start.number
+    if not canary.stages:
+        build_candidate(desk, canary)
+        canary = _enter_stage(desk, canary, canary.start.stages[0], why)
+    try:
+        settle(project, desk.note)
+    except NetworkError as error:
+        if not splits.is_refusal(error):
+            raise
+        # A site whose split tests cannot be changed shows nobody anything: no canary is left that claims it does.
+        end(project, "aborted", why=f"this site has no split tests: {error.message}"[:900], note=desk.note)
+        raise _no_splits(error) from error
+    now = canaries.running(project.ledger)
+    if now is None or now.start.number != number:
+        raise UsageError(f"canary {number} was ended meanwhile", hint="publisher canary status")
+    return now
 
 
 def step(project: Project, note: Note) -> State | None:
     """Do what the policy says now: wait, advance, promote or abort; None where no gray release is running.
 
-    Raises UsageError where there is no token.
+    A start that was interrupted is finished first. Raises UsageError where there is no token.
     """
     settle(project, note)
+    canary = canaries.running(project.ledger)
+    if canary is not None and not canary.stages:
+        _begun(desk_of(project, canary, note), canary, canary.start.why)
     found = state(project, note)
     if found is None:
         return None
-    reasons = "; ".join(found.decision.reasons)
+    reasons = "; ".join(found.decision.reasons)[:900]
     if found.decision.outcome == "advance":
-        desk = _desk(project, found.canary, note)
+        desk = desk_of(project, found.canary, note)
         percent = found.canary.start.stages[len(found.canary.stages)]
         canary = _enter_stage(desk, found.canary, percent, reasons)
-        _bring(desk, canary)
+        settle(project, note)
         note(f"canary {canary.start.number}: {canary.percent} % of the readers see {canary.start.snapshot}")
     elif found.decision.outcome in {"promote", "abort"}:
         outcome: Outcome = "promoted" if found.decision.outcome == "promote" else "aborted"
@@ -207,60 +219,109 @@ def step(project: Project, note: Note) -> State | None:
 
 
 def end(project: Project, outcome: Outcome, *, why: str, note: Note, seen: State | None = None) -> Canary:
-    """End the gray release that is running; promoted, its snapshot goes live. Raises UsageError where none is."""
+    """End the gray release that is running, and return it; promoted, its snapshot goes live.
+
+    Repeated, it continues. Raises UsageError where none is running and the last one ended otherwise, NetworkError where
+    the end is written down but the host could not be told.
+    """
     why = check_reason(why)
-    if seen is None and outcome != "aborted":
+    if seen is None and outcome == "promoted":
         seen = state(project, note)
     project.ledger.sync()
     canary = canaries.running(project.ledger)
     if canary is None:
+        return _ended_before(project, outcome, note)
+    number = canary.start.number
+    for _ in range(ATTEMPTS):
+        if ending.is_over(project, number):
+            break
+        desk = desk_of(project, canary, note)
+        if outcome == "promoted" and ending.end_overtaken(project, desk.netlify, note):
+            break
+        entry = CanaryEnd(
+            number=number,
+            outcome=outcome,
+            who=project.who,
+            why=why,
+            time=desk.moment(),
+            moves=len(history.live_moves(project.ledger)),
+            # An abort waits for nothing that it does not need; what was heard is written down afterwards.
+            evidence=evidence(seen) if seen and seen.canary.start.number == number else None,
+        )
+        ending.enter(project, entry)
+    return _closed(project, number, note)
+
+
+def _ended_before(project: Project, outcome: Outcome, note: Note) -> Canary:
+    """Finish what a command that was killed began; UsageError where there is nothing of the kind."""
+    canary = canaries.last(project.ledger)
+    if canary is None or canary.end is None or canary.end.outcome != outcome:
         raise UsageError("no canary is running", hint="publisher canary status   says what became of the last one")
-    desk = _desk(project, canary, note)
-    entry = CanaryEnd(
-        number=canary.start.number,
-        outcome=outcome,
-        who=project.who,
-        why=why,
-        time=desk.moment(),
-        # An abort waits for nothing that it does not need.
-        evidence=_evidence(seen) if seen else None,
-    )
-    project.ledger.append(
-        canaries.canary_file(entry),
-        f"Canary {entry.number} {outcome}\n",
-        unless=lambda: _ended(project, entry.number),
-    )
-    settle(project, note)
-    return next(one for one in canaries.canaries(project.ledger) if one.start.number == entry.number)
+    return _closed(project, canary.start.number, note)
+
+
+def _closed(project: Project, number: int, note: Note) -> Canary:
+    """Bring the host to the end that the ledger says, and return the gray release."""
+    try:
+        settle(project, note)
+    except NetworkError as error:
+        known = canaries.last(project.ledger)
+        raise (ending.unreached(known, error) if known else error) from error
+    return next(one for one in canaries.canaries(project.ledger) if one.start.number == number)
 
 
 def settle(project: Project, note: Note) -> None:
     """Bring the host to what the ledger says of the last gray release; nothing where it is so already.
 
-    One that the live site was moved during has been overtaken by that, and ends.
+    One that the live site was moved during has been overtaken by that, and ends; so does one whose candidate was
+    withdrawn or deleted.
     """
-    project.ledger.sync()
-    known = canaries.canaries(project.ledger)
-    if not known:
-        return
-    canary = known[-1]
-    desk = _desk(project, canary, note)
-    moves = history.live_moves(project.ledger)
-    moved = bool(moves) and moves[-1].run_id != canary.start.live_run_id
+    for _ in range(ATTEMPTS):
+        project.ledger.sync()
+        canary = canaries.last(project.ledger)
+        if canary is None:
+            return
+        _settle(project, canary, note)
+        # Somebody else may have changed it while the host was told: then the host is told again.
+        project.ledger.sync()
+        now = canaries.last(project.ledger)
+        if now is not None and (now.start, now.percent, now.end is None) == (
+            canary.start,
+            canary.percent,
+            canary.end is None,
+        ):
+            return
+    raise LostRaceError("other publishers keep changing the canary", hint="publisher canary status")
+
+
+def _settle(project: Project, canary: Canary, note: Note) -> None:
+    """Bring the host to one gray release as it was read."""
+    # To close one that has ended, no time is needed: an abort is a request shorter.
+    desk = desk_of(project, canary, note) if canary.end is None else Desk.of_run(project, run_of(project, canary), note)
     if canary.end is None:
-        if not end_overtaken(desk) and canary.stages:
-            _bring(desk, canary)
+        over = ending.end_overtaken(project, desk.netlify, note)
+        if not (over or ending.end_lost(project, desk.netlify, canary, note)) and canary.stages:
+            splits.show(desk.netlify, _live_branch(desk), canaries.branch_of(canary.start.snapshot), canary.percent)
         return
-    if canary.end.outcome == "promoted" and not moved:
-        run = _run(project, canary)
+    if canary.end.outcome == "promoted" and len(history.live_moves(project.ledger)) == canary.end.moves:
+        run = run_of(project, canary)
         if run.receipt is None:
             raise UsageError(
                 f"{canary.start.snapshot} was promoted, but its deploy is gone",
                 hint=f"publisher verify {canary.start.snapshot} --repair",
             )
         show_live(desk, run.receipt, why=f"canary {canary.start.number}: {canary.end.why}"[:1000], by_hand=True)
-    if close(desk, canary.start.snapshot):
-        note(f"canary {canary.start.number} {canary.end.outcome}: every reader sees what is live")
+    ending.close(project, desk.netlify, canary, note)
+    if canary.end.evidence is None:
+        # The scene is worth having, and not worth an error: the next settling tries again.
+        with contextlib.suppress(PublisherError):
+            ending.keep_scene(project, canary, evidence(state_of(project, canary, note)))
+
+
+def unsettled(project: Project) -> Canary | None:
+    """Return the last gray release if it has ended and left something behind; None otherwise."""
+    canary = canaries.last(project.ledger)
+    return None if canary is None or canary.end is None or ending.is_cleared(project, canary) else canary
 
 
 def _enter_stage(desk: Desk, canary: Canary, percent: int, why: str) -> Canary:
@@ -281,80 +342,6 @@ def _enter_stage(desk: Desk, canary: Canary, percent: int, why: str) -> Canary:
     return now
 
 
-def _bring(desk: Desk, canary: Canary) -> None:
-    """Make the host show the candidate to the share of readers that the ledger says."""
-    try:
-        splits.show(desk.netlify, _live_branch(desk), canaries.branch_of(canary.start.snapshot), canary.percent)
-    except NetworkError as error:
-        if splits.is_refusal(error):
-            raise UsageError(
-                f"this site has no split tests: {error.message}",
-                hint="Netlify → Split testing; it needs branch deploys of canary-* (Build & deploy → Branches)",
-            ) from error
-        raise
-
-
 def _live_branch(desk: Desk) -> str:
     settings = desk.netlify.site().build_settings
     return (settings.repo_branch if settings else None) or "live"
-
-
-def _shows(desk: Desk, canary: Canary) -> bool | None:
-    """Return whether the host's split test is the one that the ledger says."""
-    if not desk.netlify.settings.token:
-        return None
-    split = splits.running(desk.netlify)
-    shares = split.shares() if split else {}
-    return shares.get(canaries.branch_of(canary.start.snapshot), 0) == canary.percent
-
-
-def _run(project: Project, canary: Canary) -> Run:
-    run = project.run(canary.start.run_id)
-    if run is None:
-        raise UsageError(f"the ledger has no run {canary.start.run_id}", hint="git fetch origin ledger:ledger")
-    return run
-
-
-def _desk(project: Project, canary: Canary, note: Note) -> Desk:
-    return _heard(Desk.of_run(project, _run(project, canary), note))
-
-
-def _heard(desk: Desk) -> Desk:
-    """Return a desk that has heard the host's time, by which stages last: machines' clocks differ."""
-    if desk.netlify.settings.token and desk.netlify.clock.now() is None:
-        desk.netlify.site()
-    return desk
-
-
-def _ended(project: Project, number: int) -> bool:
-    now = canaries.running(project.ledger)
-    return now is None or now.start.number != number
-
-
-def _confirmed(project: Project, canary: Canary) -> list[str]:
-    found = canaries.confirmations(project.ledger, canary.start.run_id)
-    return [answer for answer, look in found.items() if look.wrong]
-
-
-def _p95(project: Project, canary: Canary) -> float | None:
-    """Return the longest of the run's suites' 95 % latencies, in seconds; None where none says it."""
-    known = [result.latency.p95 for result in project.record(canary.start.run_id).results]
-    return max((value for value in known if value is not None), default=None)
-
-
-def _hours(since: str, now: float) -> float:
-    """Return the hours since a time of the ledger; both are the host's, and a clock that was set back gives 0."""
-    return max(0.0, now - dt.datetime.fromisoformat(since).timestamp()) / 3600
-
-
-def _evidence(seen: State) -> CanaryEvidence:
-    said = seen.feedback.of(seen.canary.start.run_id)
-    return CanaryEvidence(
-        candidate=ratings(seen.heard.candidate, seen.policy.alpha),
-        live=ratings(seen.heard.live, seen.policy.alpha),
-        responses=len(seen.heard.candidate),
-        reported=len(listen.reported(said)),
-        confirmed=list(seen.heard.confirmed),
-        set_aside=seen.feedback.malformed + seen.feedback.repeated + seen.feedback.flooded,
-        reasons=seen.decision.reasons,
-    )

@@ -6,8 +6,10 @@ import fnmatch
 from typing import TYPE_CHECKING
 
 from publisher.errors import NetworkError
+from publisher.ledger import canaries
 from publisher.netlify.client import MOST_PAGES, PER_PAGE
 from publisher.publishing import allowance
+from publisher.publishing.canary import course, state
 from publisher.publishing.checkup.finding import Finding, checked, fine, note, wrong
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def site_findings(project: Project, config: Config, *, measures: bool) -> Iterat
         yield from checked("token", lambda: _reach(client))
         yield from _site(client)
         yield from checked("deploys", lambda: _kept(client, runs))
+        yield from checked("canary", lambda: _canary(project))
     else:
         says = "NETLIFY_AUTH_TOKEN is not set: the live site moves by a build, and the site's settings cannot be seen"
         yield note("token", says, "make one: Netlify → User settings → Applications")
@@ -146,6 +149,26 @@ def _kept(netlify: Netlify, runs: list[Run]) -> Finding:
         says = f"{len(lost)} of {len(receipts)} snapshots are not their branch's newest deploy, such as {lost[0]}"
         return wrong("deploys", says, "publisher verify --all --repair")
     return fine("deploys", f"{len(receipts)} published, each its branch's newest deploy: none is deleted for its age")
+
+
+def _canary(project: Project) -> Finding | None:
+    """Say what is shown to some readers, and whether the host agrees with the ledger; nothing before the first."""
+    canary = canaries.last(project.ledger)
+    if canary is None:
+        return None
+    start = canary.start
+    found = state.state_of(project, canary, lambda _: None)
+    says = f"canary {start.number} of {start.snapshot}: "
+    if found.shown is False:
+        said = f"the ledger says that {canary.percent} % of the readers see it, and the host shows another share"
+        return wrong("canary", says + said, "publisher canary step")
+    if canary.end is not None:
+        left = course.unsettled(project) is not None
+        end = says + f"{canary.end.outcome}"
+        return note("canary", f"{end}, but its pages are still there", "publisher reconcile") if left else None
+    if not canary.stages:
+        return wrong("canary", says + "its start was interrupted", "publisher canary step")
+    return fine("canary", says + f"{canary.percent} % of the readers see it")
 
 
 def _public(netlify: Netlify, runs: list[Run]) -> Finding:

@@ -1,0 +1,161 @@
+"""Gray releases under kills and races: whatever is interrupted, the same command finishes it, once.
+
+make chaos        or: pytest -m chaos tests/test_chaos_canary.py
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from publisher.ledger import canaries, history
+from publisher.netlify import splits
+from publisher.publishing.canary import course
+from tests.killing import Forks, Order
+from tests.project import PUBLISHER, Done
+from tests.shelf import Shelf, shelf
+
+pytestmark = pytest.mark.chaos
+POLICY = "builds_per_day = 0\nbuilds_per_month = 0\n[canary]\nstages = [10, 50]\nhours = 1\nresponses = 0\n"
+Prepared = tuple[list[str], Callable[[], None]]
+
+
+@pytest.fixture(name="on", scope="module")
+def on_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    """Return a shelf that all sweeps of this file share; each works on candidates of its own."""
+    with shelf(tmp_path_factory.mktemp("canary")) as found:
+        found.publish(more=POLICY)
+        yield found
+
+
+@pytest.fixture(name="forks", scope="module")
+def forks_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Return the server that forks a publisher per command."""
+    forks = Forks(tmp_path_factory.mktemp("output") / "said")
+    yield forks
+    forks.close()
+
+
+def candidate(on: Shelf) -> str:
+    """End what is running, and publish a snapshot that is not live."""
+    on.project.ledger.sync()
+    if canaries.running(on.project.ledger):
+        course.end(on.project, "aborted", why="the next one", note=print)
+    return on.deploy(more=POLICY).snapshot
+
+
+def started(on: Shelf) -> str:
+    """Start the gray release of a new candidate, and return its snapshot."""
+    snapshot = candidate(on)
+    course.start(on.project, snapshot, stages=[], hours=None, why="to see", note=on.notes.append)
+    return snapshot
+
+
+def checks(on: Shelf, snapshot: str, outcome: str, *percents: int) -> Callable[[], None]:
+    """Return the assertion of how a candidate stands: in the ledger, on the host, and at every address."""
+    branch, live = canaries.branch_of(snapshot), history.live_moves(on.project.ledger)
+
+    def check() -> None:
+        project = on.project
+        project.ledger.sync()
+        (found,) = [one for one in canaries.canaries(project.ledger) if one.start.snapshot == snapshot]
+        assert [one.percent for one in found.stages] == list(percents)
+        assert (found.end.outcome if found.end else "") == outcome
+        split = splits.running(on.netlify)
+        ready = [deploy for deploy in on.netlify.deploys(branch=branch) if deploy.ready]
+        if outcome:
+            assert found.end is not None
+            assert found.end.evidence is not None
+            assert (split, ready, on.remote("for-each-ref", f"refs/heads/{branch}")) == (None, [], "")
+        else:
+            assert split is not None
+            assert split.shares() == {"live": 100 - percents[-1], branch: percents[-1]}
+            assert len(ready) == 1
+        moves = history.live_moves(project.ledger)
+        assert len(moves) == len(live) + (outcome == "promoted")
+        assert moves[-1].snapshot == (snapshot if outcome == "promoted" else live[-1].snapshot)
+        assert on.shown(snapshot) == snapshot
+
+    return check
+
+
+def begin(on: Shelf) -> Prepared:
+    """Start the gray release of a new candidate."""
+    snapshot = candidate(on)
+    return ["canary", "start", snapshot], checks(on, snapshot, "", 10)
+
+
+def advance(on: Shelf) -> Prepared:
+    """Take the step to the next stage."""
+    snapshot = started(on)
+    headers = {"Authorization": f"Bearer {on.info.token}"}
+    clock = f"{on.info.api_url}/__host__/clock"
+    requests.post(clock, json={"seconds": 4000}, headers=headers, timeout=20).raise_for_status()
+    return ["canary", "step"], checks(on, snapshot, "", 10, 50)
+
+
+def promote(on: Shelf) -> Prepared:
+    """Put a candidate live."""
+    return ["canary", "promote", "--why", "all is well"], checks(on, started(on), "promoted", 10)
+
+
+def abort(on: Shelf) -> Prepared:
+    """End a gray release."""
+    return ["canary", "abort", "--why", "enough"], checks(on, started(on), "aborted", 10)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("prepare", [abort, advance, promote, begin])
+def test_a_canary_that_is_killed_after_any_step_is_finished_by_the_same_command(
+    on: Shelf, forks: Forks, tmp_path: Path, prepare: Callable[[Shelf], Prepared]
+) -> None:
+    """SIGKILL after every durable effect: the same command ends as if nothing had been, and a third does nothing."""
+    environment = {**os.environ, **on.user.environment}
+
+    def run(arguments: list[str], label: str = "", log: str = "") -> Done:
+        order = Order(["--repo", str(on.folder.path), *arguments], environment, label, "after", log=log)
+        (done,) = forks.run(order)
+        assert "Traceback" not in done.err, done.err
+        return done
+
+    log = tmp_path / "steps"
+    for _ in range(2):  # the first time there may be more to do
+        log.write_text("", "utf-8")
+        arguments, check = prepare(on)
+        done = run(arguments, log=str(log))
+        assert done.code == 0, done.err
+        check()
+    steps = len(log.read_text("utf-8").splitlines())
+    assert steps >= 2
+    for label in (f"step {number}" for number in range(1, steps + 1)):
+        arguments, check = prepare(on)
+        assert run(arguments, label).code == -9, f"never came to {label}"
+        done = run(arguments)
+        assert done.code == 0, f"after {label}: {done.err}"
+        check()
+        before = on.remote("for-each-ref"), len(on.netlify.deploys())
+        assert run(arguments).code == 0
+        assert (on.remote("for-each-ref"), len(on.netlify.deploys())) == before, f"after {label}: a third did more"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "label", ["push canary-* 1", "POST the build hook 1", "POST a split test 1", "POST a split test 2"]
+)
+def test_an_abort_in_the_middle_of_a_start_wins(on: Shelf, forks: Forks, label: str) -> None:
+    """Somebody aborts while another publisher is still starting: the start ends what it did, and nobody is split."""
+    snapshot = candidate(on)
+    check = checks(on, snapshot, "aborted", *([10] if "split" in label else []))
+    environment = {**os.environ, **on.user.environment}
+    rival = ["env", *(f"{key}={value}" for key, value in on.user.environment.items())]
+    rival += [str(PUBLISHER), "--repo", str(on.folder.path), "canary", "abort", "--why", "stop"]
+    arguments = ["--repo", str(on.folder.path), "canary", "start", snapshot]
+    (done,) = forks.run(Order(arguments, environment, label, "overtaken", rival=rival))
+    assert (done.code, "Traceback" in done.err) == (2, False), done.err
+    assert "ended meanwhile" in done.err
+    course.settle(on.project, print)
+    check()
