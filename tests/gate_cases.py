@@ -84,3 +84,19 @@ def verdict_on(run: Measured, history: Sequence[Measured], config: Config) -> Ve
 def result_on(run: Measured, history: Sequence[Measured], rule: AnyRule) -> RuleResult:
     """Return what one rule says."""
     return verdict_on(run, history, policy(rule)).rules[0]
+
+
+RATES = [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99, 1.0, 0.0] * 3
+
+
+def kept(count: int, k: int = 16, *, seed: int = 1, rates: list[float] = RATES) -> list[Measured]:
+    """Return a history of kept runs of the same rates."""
+    draw = random.Random(seed)  # noqa: S311 - to be repeated, no secret
+    return [run_of(number, drawn(rates, k, draw), k) for number in range(1, count + 1)]
+
+
+def lower(rates: list[float], by: float) -> list[float]:
+    """Return rates whose mean is lower by about `by`, taken where there is something to lose."""
+    middle = [rate for rate in rates if 0.2 < rate < 0.98]
+    share = by * len(rates) / len(middle)
+    return [max(0.0, rate - share) if 0.2 < rate < 0.98 else rate for rate in rates]

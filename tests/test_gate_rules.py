@@ -21,22 +21,7 @@ from publisher.config import (
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import needed, shares_of_alpha
 from publisher.schema import Decision
-from tests.gate_cases import CONDITIONS, drawn, policy, result_on, run_of, verdict_on
-
-RATES = [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99, 1.0, 0.0] * 3
-
-
-def kept(count: int, k: int = 16, *, seed: int = 1, rates: list[float] = RATES) -> list[Measured]:
-    """Return a history of kept runs of the same rates."""
-    draw = random.Random(seed)
-    return [run_of(number, drawn(rates, k, draw), k) for number in range(1, count + 1)]
-
-
-def lower(rates: list[float], by: float) -> list[float]:
-    """Return rates whose mean is lower by about `by`, taken where there is something to lose."""
-    middle = [rate for rate in rates if 0.2 < rate < 0.98]
-    share = by * len(rates) / len(middle)
-    return [max(0.0, rate - share) if 0.2 < rate < 0.98 else rate for rate in rates]
+from tests.gate_cases import CONDITIONS, RATES, drawn, kept, lower, policy, result_on, run_of, verdict_on
 
 
 def test_a_loss_beyond_the_points_is_rejected_with_its_figures() -> None:
@@ -331,34 +316,6 @@ def test_significant_literal_rules_fail_beyond_doubt_only(
     assert "not beyond doubt" in careful.reason
     assert careful.p_value is not None
     assert result_on(much, history, significant).outcome == "fail"
-
-
-def test_declines_in_a_row_raise_an_alert() -> None:
-    """Three falls in a row alert by default; a rise in between does not."""
-    scores = [20, 19, 18]
-    history = [run_of(number, [right] * 30, 20) for number, right in enumerate(scores, 1)]
-    verdict = verdict_on(run_of(20, [17] * 30, 20), history, policy(Declines()))
-    assert (verdict.verdict, verdict.rules[0].outcome, verdict.rules[0].effect) == ("kept", "fail", "alert")
-    assert "100.0 → 95.0 → 90.0 → 85.0" in verdict.rules[0].reason
-    assert result_on(run_of(20, [19] * 30, 20), history, Declines()).outcome == "pass"
-    assert result_on(run_of(20, [17] * 30, 20), history[:2], Declines()).outcome == "pass"
-
-
-def test_a_significant_decline_is_a_trend() -> None:
-    """Eight runs that fall each time are a trend; three are too few to tell."""
-    history = [run_of(number, [20 - number] * 30, 20) for number in range(1, 8)]
-    assert result_on(run_of(20, [5] * 30, 20), history, Declines(significant=True)).outcome == "fail"
-    assert result_on(run_of(20, [5] * 30, 20), history[:2], Declines(significant=True)).outcome == "pass"
-
-
-def test_a_slow_slide_is_drift() -> None:
-    """Half a standard error less at each run adds up; a constant truth does not."""
-    draw = random.Random(8)
-    steady = kept(20)
-    sliding = [run_of(number, drawn(lower(RATES, 0.01 * number), 16, draw), 16) for number in range(1, 13)]
-    assert result_on(run_of(60, drawn(RATES, 16, draw), 16), steady, Drift()).outcome == "pass"
-    found = result_on(run_of(60, drawn(lower(RATES, 0.13), 16, draw), 16), sliding, Drift())
-    assert (found.outcome, found.effect) == ("fail", "alert")
 
 
 def test_records_are_read_only_of_the_runs_that_count() -> None:
