@@ -9,7 +9,8 @@ import msgspec
 
 from publisher.files import canonical_json
 from publisher.samples import pack_samples, unpack_samples
-from tests.trees import PAYLOADS, add_report, snapshot_tree
+from tests.beside import add_report
+from tests.trees import PAYLOADS, snapshot_tree
 
 if TYPE_CHECKING:
     from pathlib import Path

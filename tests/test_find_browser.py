@@ -11,9 +11,10 @@ import pytest
 from publisher.files import canonical_json
 from publisher.render import render
 from publisher.samples import pack_samples, unpack_samples
+from tests.beside import add_report
 from tests.chromium import Browser, chromium
 from tests.served import served
-from tests.trees import add_report, snapshot_tree, source
+from tests.trees import snapshot_tree, source
 
 pytestmark = [
     pytest.mark.browser,

@@ -13,9 +13,10 @@ from publisher.errors import ConfigError
 from publisher.render import build, links, site_folder, text
 from publisher.render.language import WORDS, catalogue, say, speaking
 from tests import strings
+from tests.beside import add_lessons, add_report
 from tests.site_fixtures import Tags, own_fixture, pages
 from tests.test_theme import put
-from tests.trees import SUBJECTS, add_lessons, add_report, snapshot_tree, source
+from tests.trees import SUBJECTS, snapshot_tree, source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,8 @@ from publisher.errors import StorageError
 from publisher.files import canonical_json
 from publisher.render import build, links
 from publisher.schema import Lesson
-from tests.trees import HOSTILE, add_lessons, add_report, history_of, payload, snapshot_tree, source, write_history
+from tests.beside import add_lessons, add_report
+from tests.trees import HOSTILE, history_of, payload, snapshot_tree, source, write_history
 
 
 @pytest.fixture(name="taught")

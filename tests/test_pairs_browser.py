@@ -10,10 +10,11 @@ import pytest
 
 from publisher.gate.stratified import Stratum, difference, gain_p, loss_p, score_interval
 from publisher.render import render, site_folder
+from tests.beside import add_report
 from tests.chromium import Browser, chromium
 from tests.served import served
 from tests.shelved import add_outlines
-from tests.trees import add_report, sha, snapshot_tree, source
+from tests.trees import sha, snapshot_tree, source
 
 pytestmark = [
     pytest.mark.browser,

@@ -13,7 +13,8 @@ from publisher.render import build, links
 from publisher.render.beside import MOST_PAIRS
 from publisher.samples import pack_samples, unpack_samples
 from publisher.schema import Report, Sample
-from tests.trees import add_report, snapshot_tree, source
+from tests.beside import add_report
+from tests.trees import snapshot_tree, source
 
 
 @pytest.fixture(name="tree")

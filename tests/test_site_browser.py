@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publisher.render import render
+from tests.beside import add_report
 from tests.chromium import Browser, chromium
 from tests.served import served
 from tests.shelved import add_outlines
-from tests.trees import add_report, snapshot_tree, source
+from tests.trees import snapshot_tree, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

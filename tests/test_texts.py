@@ -12,7 +12,8 @@ from publisher.errors import StorageError
 from publisher.render import build, texts
 from publisher.samples import pack_samples, unpack_samples
 from publisher.schema import Sample
-from tests.trees import add_report, sample, snapshot_tree, source
+from tests.beside import add_report
+from tests.trees import sample, snapshot_tree, source
 
 
 def _answer(number: int, text: str) -> Sample:

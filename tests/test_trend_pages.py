@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from publisher.render import build, links
-from tests.trees import add_lessons, add_report, history_of, snapshot_tree, source, write_history
+from tests.beside import add_lessons, add_report
+from tests.trees import history_of, snapshot_tree, source, write_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable

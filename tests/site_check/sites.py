@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import requests
 
 from publisher.render import build
+from tests.beside import add_lessons, add_report
 from tests.shelved import add_outlines
-from tests.trees import BRANCH, add_lessons, add_report, snapshot_tree, source
+from tests.trees import BRANCH, snapshot_tree, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
