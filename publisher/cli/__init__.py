@@ -97,6 +97,8 @@ SECRETS = (
     "PUBLISHER_NOTIFY",
     "GITHUB_TOKEN",
     "HF_TOKEN",
+    "PUBLISHER_REPORT_TOKEN",
+    "PUBLISHER_WEBHOOK_SECRET",
 )
 """Variables whose values are never shown."""
 

@@ -17,47 +17,35 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from publisher import schema
-from publisher.cli import main_of
+from publisher.cli import main_of, outcomes
 from publisher.cli.terminal import append, harmless, note, run_command
 from publisher.config import FILE
 from publisher.errors import NetworkError, UsageError
-from publisher.schema import Receipt, Report
 from publisher.secret import Secret
 from publisher.web import Web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from publisher.schema import Report
+
 MARKER = "<!-- snapshot-publisher -->"
 """The first line of our comment, by which it is found again."""
-LARGEST = 16 << 20
 LONGEST_COMMENT = 65_000
 """GitHub takes 65,536 characters."""
 PAGES = 20
-FORMS = {
-    "verdict": re.compile(r"kept|passed|rejected|inconclusive|unchanged|held"),
-    "score": re.compile(r"-?[0-9]{1,3}\.[0-9]"),
-    "interval": re.compile(r"-?[0-9]{1,3}\.[0-9] to -?[0-9]{1,3}\.[0-9]"),
-    "run-id": re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}-[a-z0-9][a-z0-9._-]{0,63}"),
-    "snapshot": re.compile(r"snapshot-[0-9a-f]{12}(-[0-9]{1,4})?"),
-    "address": re.compile(r"https?://[a-z0-9.-]{1,255}(:[0-9]{1,5})?"),
-    "permalink": re.compile(r"https?://[a-z0-9.-]{1,255}(:[0-9]{1,5})?"),
-}
-"""What each output may look like; what looks otherwise is left out."""
 
 
 def outcome(report_path: Path, outcome_path: Path, environment: Mapping[str, str]) -> int:
     """Write outputs, annotations and summary of a run; return 1 where its verdict is to fail the job."""
-    report = schema.decode(_read(report_path), Report, report_path.name)
+    report = outcomes.report_in(report_path)
     receipt = None
     if outcome_path.is_file():
-        found = json.loads(_read(outcome_path))
-        receipt = schema.decode(json.dumps(found["receipt"]).encode(), Receipt, "receipt") if found["receipt"] else None
+        receipt = outcomes.receipt_in(outcome_path)
     elif summary := environment.get("GITHUB_STEP_SUMMARY"):
         # `publish` has written its own, with the address.
-        append(Path(summary), _read(report_path.with_suffix(".md")).decode())
-    values = {name: value for name, value in _values(report, receipt) if FORMS[name].fullmatch(value)}
+        append(Path(summary), outcomes.read(report_path.with_suffix(".md")).decode())
+    values = outcomes.values(report, receipt)
     with Path(environment["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as stream:
         stream.writelines(f"{name}={value}\n" for name, value in values.items())
         stream.write(f"report={report_path.resolve()}\n")
@@ -67,21 +55,6 @@ def outcome(report_path: Path, outcome_path: Path, environment: Mapping[str, str
     # A rejection that only lacks a gain ended with 0, unless the policy says that it fails.
     lenient = report.verdict.no_gain and environment.get("CODE") != "1"
     return int(report.verdict.verdict in failing and not lenient)
-
-
-def _values(report: Report, receipt: Receipt | None) -> Iterator[tuple[str, str]]:
-    """Yield the outputs that a run has."""
-    verdict = report.verdict
-    yield "verdict", verdict.verdict
-    yield "run-id", report.run.run_id
-    result = report.scores.get(verdict.headline)
-    if result is not None:
-        yield "score", f"{result.score:.1f}"
-        yield "interval", f"{result.low:.1f} to {result.high:.1f}"
-    if receipt is not None:
-        yield "snapshot", receipt.snapshot
-        yield "address", receipt.address
-        yield "permalink", receipt.permalink
 
 
 def failures(report: Report, policy: Path) -> Iterator[str]:
@@ -113,7 +86,7 @@ def _property(text: str) -> str:
 
 def comment(report: Path, environment: Mapping[str, str]) -> int:
     """Write the report as our one comment on the pull request of this event, or edit the one that is there."""
-    event = json.loads(_read(Path(environment["GITHUB_EVENT_PATH"])))
+    event = json.loads(outcomes.read(Path(environment["GITHUB_EVENT_PATH"])))
     pull = event.get("pull_request")
     if not isinstance(pull, dict):
         note("this event is no pull request: nothing to comment on")
@@ -122,7 +95,7 @@ def comment(report: Path, environment: Mapping[str, str]) -> int:
     if ((pull.get("head") or {}).get("repo") or {}).get("full_name") != own:
         note("this pull request comes from a fork, where a comment needs rights that it must not have: see the summary")
         return 0
-    body = f"{MARKER}\n{_read(report).decode(errors='replace')}"
+    body = f"{MARKER}\n{outcomes.read(report).decode(errors='replace')}"
     if len(body) > LONGEST_COMMENT:
         body = f"{body[:LONGEST_COMMENT]}\n\nThe rest is in the job's summary."
     api = _Comments(environment["GITHUB_API_URL"], own, int(pull["number"]), Secret(environment["GITHUB_TOKEN"]))
@@ -182,18 +155,6 @@ class _Comments:
                 hint="the job needs the permission pull-requests: write",
             )
         return answer.json("the pull request's comments")
-
-
-def _read(path: Path) -> bytes:
-    """Return a file that an earlier step wrote; UsageError where it is absent or larger than anything we write."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {path.name}: {error.strerror}", hint="did the step before fail?") from error
-    if len(data) > LARGEST:
-        raise UsageError(f"{path.name} is larger than {LARGEST} bytes")
-    return data
 
 
 def _run() -> int:

@@ -12,6 +12,7 @@ import click
 from publisher import address as addresses
 from publisher.cli.init import hooks_folder
 from publisher.cli.shared import open_project
+from publisher.cli.tekton_steps import COMMANDS
 from publisher.cli.terminal import echo, note
 from publisher.errors import UsageError
 from publisher.files import atomic_write
@@ -34,6 +35,10 @@ def command() -> None:
     """Write the gate as a Tekton pipeline; the other commands are what its steps call."""
 
 
+for _step in COMMANDS:
+    command.add_command(_step)
+
+
 @command.command("render")
 @click.option("--into", type=click.Path(path_type=Path), default=None, help=f"The folder (default: {FOLDER}).")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a file is not what would be written.")
@@ -42,6 +47,7 @@ def command() -> None:
 @click.option("--address", default="", help="The repository's https address (default: that of the remote).")
 @click.option("--branch", default="", help="The trusted branch (default: --policy-ref, or main).")
 @click.option("--schedule", default="23 3 * * *", show_default=True, help="When it is measured unasked (cron, UTC).")
+@click.option("--skip", default=None, metavar="REGEX", help="Paths whose changes alone start no pipeline (RE2).")
 @click.option("--model", type=click.Path(path_type=Path), help="The model's GGUF, where the commit does not have it.")
 @click.pass_context
 def render(
@@ -53,6 +59,7 @@ def render(
     address: str,
     branch: str,
     schedule: str,
+    skip: str | None,
     model: Path | None,
 ) -> None:
     """Write a kustomize base with the overlays cpu, gpu and airgapped, from the publisher.toml of HEAD.
@@ -61,7 +68,7 @@ def render(
     """
     # They need the extra `tekton`, and --help does not.
     from publisher.tekton import rendering, resources  # noqa: PLC0415
-    from publisher.tekton.settings import Settings, pinned  # noqa: PLC0415
+    from publisher.tekton.settings import SKIPPED, Settings, pinned  # noqa: PLC0415
 
     project = open_project(ctx)
     config, _ = project.config(project.repository.resolve("HEAD"))
@@ -76,6 +83,7 @@ def render(
         address=_address(project, address),
         branch=branch or ctx.find_root().obj["policy_ref"] or "main",
         schedule=schedule,
+        skipped=SKIPPED if skip is None else skip,
     )
     folder = into if into is not None else project.repository.root / FOLDER
     different = _write(folder, rendering.files(settings), check=check)

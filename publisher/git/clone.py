@@ -35,3 +35,23 @@ def clone_branch(source: str, branch: str, into: Path, *, timeout: float = PATIE
         detail = shown.replace(remote.secret, "***") if remote.secret else shown
         raise GitError(f"cannot clone the branch {branch} of {remote.address}", detail=detail)
     return Repository(into).text("rev-parse", "HEAD")
+
+
+def fetch_branches(source: str, into: Path, *, sha256: bool = False) -> Repository:
+    """Bring every branch of `source` into the repository `into`, made where it is not there; nothing is checked out.
+
+    It can be repeated. The token for pushes is used for a private repository (see `credentials`). Raises GitError.
+    """
+    if source.startswith("-") or not source.isprintable():
+        raise GitError("that is no address of a repository")
+    into.mkdir(parents=True, exist_ok=True)
+    made = execute(
+        ["init", "--quiet", f"--object-format={'sha256' if sha256 else 'sha1'}", "--", str(into)], into.parent
+    )
+    if made.code != 0:
+        raise GitError(f"cannot make a repository in {into}", detail=made.shown())
+    repository = Repository(into)
+    repository.run("config", "remote.origin.url", source)
+    # Forced: a branch that was rewritten is fetched as it is now.
+    repository.fetch("origin", "+refs/heads/*:refs/remotes/origin/*")
+    return repository

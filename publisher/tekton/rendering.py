@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from publisher.tekton import pipeline, tasks
+from publisher.tekton import access, overlays, pipeline, schedule, tasks, triggers
+from publisher.tekton.overlays import kustomization
 from publisher.tekton.text import document
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     Part = Callable[[Settings], Mapping[str, Sequence[Manifest]]]
 
-PARTS: tuple[Part, ...] = (tasks.files, pipeline.files)
+PARTS: tuple[Part, ...] = (access.files, tasks.files, pipeline.files, triggers.files, schedule.files)
 """Each returns files of the base by name, without `.yaml`, with their manifests in order."""
 
 
@@ -22,14 +23,7 @@ def files(settings: Settings) -> dict[str, bytes]:
     """Return the contents of every file by its path below the folder that is rendered into."""
     base = {name: manifests for part in PARTS for name, manifests in part(settings).items()}
     found = {f"base/{name}.yaml": document(manifests) for name, manifests in base.items()}
-    found["base/kustomization.yaml"] = document([_base(sorted(base))])
+    found["base/kustomization.yaml"] = document([kustomization(resources=[f"{name}.yaml" for name in sorted(base)])])
+    for name, manifests in overlays.files(settings).items():
+        found[f"overlays/{name}.yaml"] = document(manifests)
     return found
-
-
-def _base(names: Sequence[str]) -> Manifest:
-    """Return the kustomization of the base."""
-    return {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [f"{name}.yaml" for name in names],
-    }

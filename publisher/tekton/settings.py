@@ -18,6 +18,8 @@ Manifest = dict[str, Any]
 """One Kubernetes object as plain values."""
 NAME = "publisher"
 """What every object's name begins with."""
+SKIPPED = r"^(docs|site|\.github)/|\.md$|^LICENSE$"
+"""What decides no score, unless publisher.toml names it as an input."""
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]{0,254}@sha256:[0-9a-f]{64}")
 
 
@@ -40,6 +42,8 @@ class Settings:
     """The trusted branch."""
     schedule: str = "23 3 * * *"
     """When the trusted branch is measured unasked, as cron writes it, in UTC."""
+    skipped: str = SKIPPED
+    """The paths whose changes alone start no pipeline, as a regular expression (RE2)."""
     images: Mapping[str, str] = field(default_factory=dict)
     """Further images by purpose, pinned by digest."""
 

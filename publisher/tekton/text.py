@@ -33,5 +33,9 @@ _Dumper.add_representer(str, _text)
 
 def document(manifests: Iterable[Manifest]) -> bytes:
     """Return one file of manifests, in their order."""
-    parts = [yaml.dump(one, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096) for one in manifests]
-    return (HEADER + "---\n".join(parts)).encode()
+    return (HEADER + "---\n".join(plain(one) for one in manifests)).encode()
+
+
+def plain(value: object) -> str:
+    """Return one value as YAML."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)
