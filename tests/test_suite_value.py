@@ -12,7 +12,7 @@ import pytest
 from publisher.bench.inputs.problems import Problem
 from publisher.config import MaxDrop
 from publisher.errors import UsageError
-from publisher.schema import Record, Sampling
+from publisher.schema import Record, Sample, Sampling
 from publisher.suites.promote import found, promoted
 from publisher.suites.runs import compared, lines
 from publisher.suites.value import value
@@ -148,6 +148,42 @@ def test_a_sample_that_is_not_there_is_a_usage_error(wanted: str) -> None:
     with pytest.raises(UsageError) as caught:
         found([], wanted)
     assert "SUITE/PROBLEM#NUMBER" in caught.value.hint
+
+
+def test_a_reported_address_names_its_sample() -> None:
+    """The address that a reader reports counts problems and answers as the pages do, on whatever page they are."""
+    samples = [sample("s", name, number) for name in ("p-9", "p-1") for number in range(2)] + [sample("t", "p-1", 0)]
+    assert found(samples, "/samples/s/#p2-2") == samples[3]
+    assert found(samples, "/samples/s/3/#p1") == samples[0]
+    assert found(samples, "/samples/t/#p1-1") == samples[4]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["/", "/samples/s/", "/samples/s/#p0-1", "/samples/s/#p3-1", "/samples/s/#p1-3", "/samples/u/#p1", "/x#p1"],
+)
+def test_an_address_without_an_answer_is_a_usage_error(wanted: str) -> None:
+    """Another suite, problem or answer, and what is no address of one."""
+    samples = [sample("s", name, number) for name in ("p-9", "p-1") for number in range(2)]
+    with pytest.raises(UsageError, match="is no answer of the run"):
+        found(samples, wanted)
+
+
+def sample(suite: str, problem: str, number: int) -> Sample:
+    """Return a sample of a problem."""
+    return Sample(
+        suite=suite,
+        problem=problem,
+        sample=number,
+        seed=1,
+        outcome="wrong",
+        answer="",
+        finish="stop",
+        prompt_tokens=1,
+        tokens=1,
+        latency=0.1,
+        text="",
+    )
 
 
 def test_a_verdict_says_how_the_shared_problems_compare() -> None:

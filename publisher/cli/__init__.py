@@ -45,6 +45,7 @@ COMMANDS = {
     "approve": "Let a run through that waits for approval.",
     "rollback": "Show an older snapshot on the live site.",
     "canary": "Show a snapshot to some readers first, listen, then promote or abort.",
+    "review": "Rate a snapshot's answers in the terminal, blind beside another's.",
     "pin": "Give a snapshot a memorable address that never moves by itself.",
     "verify": "Prove that permanent addresses serve exactly what was rendered.",
     "prune": "Delete old deploys that no rule keeps; their records stay.",

@@ -96,7 +96,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     echo(f"ratings    {_rated(candidate)}; {found.canary.start.live_snapshot} {_rated(live)}")
     if found.heard.p95 is not None:
         echo(f"latency    95 of 100 answers within {found.heard.p95:.2f} s")
-    _show_reports(said, found.heard.confirmed)
+    _show_reports(said, found.heard.confirmed, found.canary.start.run_id)
     _show_set_aside(found.feedback)
     _show_decision(found.decision)
 
@@ -135,7 +135,7 @@ def abort(ctx: click.Context, why: str) -> None:
 @click.option("--why", required=True, metavar="TEXT", help="What is wrong with it, or why it is right.")
 @click.pass_context
 def confirm_(ctx: click.Context, answer: str, right: bool, why: str) -> None:
-    """Say that you looked at an ANSWER that was reported as wrong, such as /answers/7/#s1, and what it is."""
+    """Say that you looked at an ANSWER that was reported as wrong, such as /samples/aime25/#p7-1, and what it is."""
     found = confirm.confirm(open_project(ctx), answer, wrong=not right, why=why)
     echo(f"{found.answer}: {'wrong' if found.wrong else 'right'}, says {found.who or 'nobody by name'}")
 
@@ -183,12 +183,14 @@ def _rated(found: Ratings) -> str:
     return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f}, {count})"
 
 
-def _show_reports(said: Sequence[listen.Feedback], confirmed: Sequence[str]) -> None:
+def _show_reports(said: Sequence[listen.Feedback], confirmed: Sequence[str], run_id: str) -> None:
     reports = listen.reported(said).most_common(MOST_SHOWN)
     for answer, count in reports:
         state = "confirmed wrong" if answer in confirmed else "not looked at, or right"
         times = f"{count} time{'s' if count > 1 else ''}"
         echo("reported   " + one_line(f"{answer}, {times}, {state}", 300))
+    if reports:
+        echo(f"           publisher suites promote {run_id} ADDRESS   makes a golden problem of one")
     for one in [one for one in said if one.comment][-MOST_SHOWN:]:
         echo("comment    " + one_line(f"{one.rating or '-'} {one.comment}", 300))
 

@@ -248,7 +248,11 @@ def _write_proposal(project: Project, name: str, path: Path, problems: list[str]
 @click.option("--reason", default="", help="Why; it is written beside the problem.")
 @click.pass_context
 def promote(ctx: click.Context, run: str, sample: str, into: Path | None, reason: str) -> None:
-    """Add the problem of a flagged SAMPLE (SUITE/PROBLEM#NUMBER) of RUN to a golden suite in the working tree."""
+    """Add the problem of a flagged SAMPLE (SUITE/PROBLEM#NUMBER) of RUN to a golden suite in the working tree.
+
+    SAMPLE may also be the address of an answer that a reader of a canary reported, such as /samples/aime25/#p12-3.
+    Nothing is committed: a person looks at it first.
+    """
     from publisher.bench.inputs import suites  # noqa: PLC0415 - as above
     from publisher.errors import UsageError  # noqa: PLC0415 - as above
     from publisher.publishing.find import find_run  # noqa: PLC0415 - as above

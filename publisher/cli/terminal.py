@@ -94,6 +94,13 @@ def note(text: str) -> None:
     _write(sys.stderr, f"{harmless(text)}\n")
 
 
+def ask(prompt: str) -> str | None:
+    """Return a line that somebody types, without its line break; None where there is no more."""
+    _write(sys.stderr, harmless(prompt))
+    line = sys.stdin.readline()
+    return line.rstrip("\r\n") if line else None
+
+
 def run_command(line: str) -> None:
     """Give a command to GitHub's runner; whatever comes from outside is escaped in it already."""
     _write(sys.stdout, f"{line}\n")

@@ -100,7 +100,7 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     schema: int = CANARY_SCHEMA
     run_id: str
     answer: str
-    """The answer's address in the snapshot, such as `/answers/12/#s3`."""
+    """The answer's address in the snapshot, such as `/samples/aime25/#p12-3`."""
     number: int
     """1 for the first look at this answer; the last one counts."""
     wrong: bool

@@ -17,11 +17,19 @@ if TYPE_CHECKING:
     from publisher.bench.inputs.problems import Problem
     from publisher.schema import Sample
 
+_ADDRESS = re.compile(r"/samples/([^/#]{1,64})/(?:\d{1,4}/)?#p(\d{1,6})(?:-(\d{1,6}))?")
+"""An answer's address on the pages of a snapshot, by which readers report it."""
 _SAMPLE = re.compile(r"(?:([^/#]{1,64})/)?([^/#]{1,64})(?:#(\d{1,6}))?")
 
 
 def found(samples: Iterable[Sample], wanted: str) -> Sample:
-    """Return the sample that SUITE/PROBLEM#NUMBER stands for, counted from 1 as on the pages; UsageError."""
+    """Return the sample that SUITE/PROBLEM#NUMBER stands for, counted from 1 as on the pages; UsageError.
+
+    An address of an answer on a snapshot's pages will do as well, as a reader reported it: `/samples/SUITE/#p12-3` is
+    the third answer to the twelfth problem.
+    """
+    if wanted.startswith("/"):
+        return _addressed(samples, wanted)
     match = _SAMPLE.fullmatch(wanted)
     if not match:
         raise UsageError(f"{wanted!r} names no sample", hint="SUITE/PROBLEM#NUMBER, such as aime25/aime25-3#1")
@@ -31,6 +39,29 @@ def found(samples: Iterable[Sample], wanted: str) -> Sample:
         said = "is in several suites of the run" if chosen else "is not in the run"
         raise UsageError(f"{wanted} {said}", hint="SUITE/PROBLEM#NUMBER, as on the page of the run's answers")
     return chosen[0]
+
+
+def _addressed(samples: Iterable[Sample], wanted: str) -> Sample:
+    """Return the sample at an address; problems are counted in the order of the samples file, as the pages do."""
+    match = _ADDRESS.fullmatch(wanted)
+    own: dict[str, list[Sample]] = {}
+    for one in samples if match else ():
+        if match and one.suite == match[1]:
+            own.setdefault(one.problem, []).append(one)
+    place = int(match[2]) if match else 0
+    problems = list(own.values())
+    chosen = [
+        one for one in (problems[place - 1] if 0 < place <= len(problems) else ()) if one.sample == _number(match)
+    ]
+    if len(chosen) != 1:
+        raise UsageError(
+            f"{wanted[:100]!r} is no answer of the run", hint="publisher canary status   lists what was reported"
+        )
+    return chosen[0]
+
+
+def _number(match: re.Match[str] | None) -> int:
+    return int(match[3] or 1) - 1 if match else -1
 
 
 def promoted(path: Path, problem: Problem, grader: str, *, origin: str, reason: str) -> str:
