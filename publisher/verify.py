@@ -61,6 +61,8 @@ class Verification:
     unreadable: list[str] = field(default_factory=list)
     private: list[str] = field(default_factory=list)
     headers: list[str] = field(default_factory=list)
+    manifest: bytes = field(default=b"", repr=False)
+    """The manifest as it was served."""
 
     @property
     def damaged(self) -> int:
@@ -152,6 +154,14 @@ def fetch_manifest(web: Web, address: str, *, manifest_sha256: str = "") -> tupl
     return manifest, report.manifest_sha256
 
 
+def manifest_bytes(web: Web, address: str, manifest_sha256: str) -> bytes:
+    """Return the manifest with a digest, byte for byte as `address` serves it; DeployError, NetworkError as above."""
+    report = Verification(address)
+    if _manifest(web, address, report, manifest_sha256) is None or report.changed:
+        raise DeployError(f"{address} does not serve the manifest of its receipt", hint="publisher verify")
+    return report.manifest
+
+
 def fetch(web: Web, address: str, path: str, manifest: Manifest) -> bytes:
     """Return a file that the manifest lists; DeployError where `address` serves other bytes, or none."""
     entry = manifest.files[path]
@@ -171,7 +181,7 @@ def _manifest(web: Web, address: str, report: Verification, wanted: str) -> Mani
         return None
     if answer.status != 200:
         raise DeployError(f"{address}/manifest.json answered {answer.status}", hint="publisher verify --repair")
-    report.manifest_sha256 = sha256_hex(answer.body)
+    report.manifest, report.manifest_sha256 = answer.body, sha256_hex(answer.body)
     if wanted and report.manifest_sha256 != wanted:
         report.changed.append("manifest.json")
     try:

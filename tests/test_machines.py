@@ -19,6 +19,7 @@ from tests.trees import BRANCH, source
 
 __all__ = ["files_fixture", "hostile_fixture", "own_fixture", "tree_fixture"]
 INSTANCE = Path(__file__).parent / "schemas" / "every_eval_ever_instance-0.3.0.json"
+STATEMENT = Path(__file__).parent / "schemas" / "in-toto-test-result-0.1.json"
 SHARED = Path(__file__).parent / "schemas" / "every_eval_ever-0.3.0.json"
 
 
@@ -165,3 +166,17 @@ def test_llms_txt_says_what_is_there(files: dict[str, bytes], hostile: dict[str,
             path[1] + "index.html" if path[1].endswith("/") or not path[1] else path[1] for path in paths if path
         } <= set(site)
         assert len([line for line in lines if line.startswith("#")]) == 3
+
+
+def test_the_verdict_is_an_in_toto_statement(files: dict[str, bytes], hostile: dict[str, bytes]) -> None:
+    """It has the form of a Statement v1 with a test result; its subjects are the record and the commit."""
+    schema = json.loads(STATEMENT.read_bytes())
+    for site in (files, hostile):
+        jsonschema.Draft202012Validator(schema).validate(json.loads(site["attestation.json"]))
+    shown, own = json.loads(files["attestation.json"]), json.loads(files["snapshot.json"])
+    subjects = {one["name"]: one["digest"] for one in shown["subject"]}
+    assert subjects == {"record.json": {"sha256": own["record_sha256"]}, "commit": {"gitCommit": own["commit"]}}
+    rules = own["verdict"]["rules"]
+    told = shown["predicate"]
+    assert told["result"] == "PASSED"
+    assert len(rules) == sum(len(told[f"{word}Tests"]) for word in ("passed", "warned", "failed"))

@@ -89,6 +89,7 @@ def test_every_documented_file_is_there(files: dict[str, bytes]) -> None:
     )
     named = {
         "metrics.txt",
+        "attestation.json",
         "every_eval_ever.json",
         "every_eval_ever_samples.jsonl",
         "schemas/snapshot.json",

@@ -35,6 +35,10 @@ class LedgerConfig(Section, frozen=True, kw_only=True):
         msgspec.field(default_factory=list)
     )
     """What these patterns match in a text or an answer is replaced before anything is written; at most 20."""
+    signers: Annotated[
+        str, Meta(pattern=r"^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$", max_length=200, description="a path")
+    ] = ""
+    """The file of the trusted branch with the keys that may sign, as ssh-keygen's ALLOWED SIGNERS has them."""
 
 
 def ledger_mistakes(section: LedgerConfig) -> list[str]:

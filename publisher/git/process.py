@@ -26,7 +26,6 @@ _SETTINGS = {
     "protocol.ext.allow": "never",
     "gc.auto": "0",
     "maintenance.auto": "false",
-    "commit.gpgSign": "false",
     "push.gpgSign": "false",
     "advice.detachedHead": "false",
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from publisher.errors import GitError, LostRaceError, RemoteRejectedError, UsageError
-from publisher.git import answers, locks
+from publisher.git import answers, locks, signing
 from publisher.git.objects import LARGEST, ObjectReader
 from publisher.git.process import PATIENCE, Output, Patience, execute
 from publisher.git.values import (
@@ -73,9 +73,9 @@ class Repository:
             raise answers.local_error(output, f"git {arguments[0]} failed in {self.root}")
         return output.stdout
 
-    def text(self, *arguments: str) -> str:
+    def text(self, *arguments: str, stdin: bytes = b"") -> str:
         """Run one git command and return its output as text without the final newline."""
-        return self.run(*arguments).decode(errors="replace").rstrip("\n")
+        return self.run(*arguments, stdin=stdin).decode(errors="replace").rstrip("\n")
 
     def close(self) -> None:
         """End the processes that read objects; the next read starts new ones."""
@@ -247,7 +247,9 @@ class Repository:
         ]
         # Its pack is unpacked again at once, so compressing it well would only take time.
         made = self.run("fast-import", "--quiet", "--done", stdin=b"".join(parts), settings=["pack.compression=1"])
-        return checked(made.decode().strip())
+        sha, wide = checked(made.decode().strip()), len(self.zero) == 64
+        whole = signing.signed(lambda: self.run("cat-file", "commit", sha), self.setting, sha256=wide)
+        return self.text("hash-object", "-t", "commit", "-w", "--stdin", stdin=whole) if whole else sha
 
     def move_refs(self, moves: Mapping[str, tuple[str, str | None]]) -> None:
         """Move refs, {name: (new, old)}, all or none; an `old` of None demands that the ref does not exist.

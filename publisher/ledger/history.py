@@ -141,9 +141,10 @@ def snapshot_file(name: SnapshotName) -> dict[str, bytes]:
     return {f"{folder(name.run_id)}/snapshot.json": canonical_json(name)}
 
 
-def receipt_file(receipt: Receipt) -> dict[str, bytes]:
-    """Return the ledger file that proves a deploy."""
-    return {f"{folder(receipt.run_id)}/receipt-{receipt.number}.json": canonical_json(receipt)}
+def receipt_file(receipt: Receipt, signature: bytes = b"") -> dict[str, bytes]:
+    """Return the ledger file that proves a deploy, and beside it the manifest's signature where there is one."""
+    place = f"{folder(receipt.run_id)}/receipt-{receipt.number}"
+    return {f"{place}.json": canonical_json(receipt)} | ({f"{place}.sig": signature} if signature else {})
 
 
 def pruned_file(pruned: Pruned) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from publisher import verify
 from publisher.errors import DeployError, UsageError
+from publisher.git import signing
 from publisher.ledger import calls, history, snapshots
 from publisher.netlify import budget, deploys
 from publisher.publishing.turns import Turns
@@ -173,7 +174,9 @@ def _deploy(
         verified=desk.moment(),
     )
     desk.project.ledger.append(
-        history.receipt_file(receipt),
+        history.receipt_file(
+            receipt, signing.signature_of(desk.project.repository.setting, found.manifest, signing.MANIFESTS)
+        ),
         f"Receipt of {snapshot.branch}\n",
         unless=lambda: _receipt(desk.project, record.run_id, number) is not None,
     )

@@ -17,7 +17,7 @@ from publisher.bench.workspace import end_fresh, end_trimmed, fresh_salt
 from publisher.errors import LostRaceError, ModelError, UsageError
 from publisher.gate.baseline import Measured
 from publisher.gate.policy import decide, needed
-from publisher.git import graph
+from publisher.git import graph, signing
 from publisher.ledger import history
 from publisher.publishing import notify
 from publisher.publishing.compare import compared, new_report
@@ -118,6 +118,7 @@ def publish_target(
         )
     desk = Desk(project, project.netlify(target.config), target.config.netlify, observer.note)
     check_settings(desk.netlify)
+    signing.require(project.repository.setting)
     project.ledger.sync()
     if len(project.runs()) >= graph.FEWEST:
         graph.refresh(project.repository)

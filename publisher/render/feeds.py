@@ -31,6 +31,7 @@ OPEN = (
     "feed.xml",
     "metrics.txt",
     "every_eval_ever.json",
+    "attestation.json",
     FILE,
 )
 """What other sites may read."""

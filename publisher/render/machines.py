@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from publisher.files import canonical_json
-from publisher.render import instances, text
+from publisher.render import attestation, instances, text
 from publisher.schema import (
     HISTORY_SCHEMA,
     History,
@@ -46,6 +46,7 @@ def files(snapshot: Snapshot) -> dict[str, bytes]:
     found = {
         "metrics.txt": openmetrics(snapshot),
     } | every_eval_ever(snapshot)
+    found |= attestation.statement(snapshot)
     found |= {f"schemas/{name}": schema_of(kind) for name, kind in published(snapshot).items()}
     return found | {
         f"eval_results/{result.suite}.yaml": hub_result(snapshot, result)
