@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +98,20 @@ def test_the_page_loads_little(tree: Path) -> None:
     assert len(scripts) == 2
     assert sum(len(gzip.compress(data, 9)) for data in scripts) <= 5_000
     assert len(gzip.compress(files["compare/any/index.html"])) < 12_000
+
+
+def test_two_snapshots_of_one_commit_are_told_apart(tree: Path) -> None:
+    """They are named by their branches, so the page opens with both and each row leads to its own pair."""
+
+    def same_commit(value: dict[str, object]) -> None:
+        runs = value["runs"]
+        assert isinstance(runs, list)
+        commit = runs[0]["commit"]
+        runs[0]["snapshot"] = f"snapshot-{commit[:12]}-2"
+        runs[1] |= {"commit": commit, "snapshot": f"snapshot-{commit[:12]}"}
+
+    changed(tree, same_commit)
+    page = build(source(tree))["compare/any/index.html"].decode()
+    before, now = re.findall(r'data-[ab]="([^"]*)"', page)
+    assert now == f"{before}-2"
+    assert f'href="?a={before}&amp;b={now}"' in page

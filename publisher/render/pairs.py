@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PATH = "compare/any/"
 FILE = "compare/runs.json"
 LONGEST_SETTING = 5_000
+_SNAPSHOT = re.compile(r"snapshot-[0-9a-f]{12}(-\d{1,2})?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
     found = shown(snapshot)
     if found is not None:
         rows = tuple(_row(snapshot, found, run) for run in found.runs)
-        view = PairsView(rows, snapshot.headline.suite, found.runs[1].commit[:12], found.runs[0].commit[:12])
+        view = PairsView(rows, snapshot.headline.suite, _called(found.runs[1]), _called(found.runs[0]))
         yield Draft(PATH, say("Compare any two"), say("Any two of the newest snapshots side by side."), view)
 
 
@@ -155,5 +157,10 @@ def _row(snapshot: Snapshot, found: Outlines, run: Outline) -> RunRow:
         score=f"{text.points(suite.score)} ± {text.points(suite.stderr)}" if suite else text.NONE,
         tokens=text.NONE if tokens is None else text.count(tokens),
         made_of=text.line(" ".join(filter(None, (settings.get("name", ""), settings.get("quantization", "")))), 80),
-        beside="" if own else f"?a={run.commit[:12]}&b={found.runs[0].commit[:12]}",
+        beside="" if own else f"?a={_called(run)}&b={_called(found.runs[0])}",
     )
+
+
+def _called(run: Outline) -> str:
+    """Return what a run is called in an address: its branch, since two snapshots can be of one commit."""
+    return run.snapshot if _SNAPSHOT.match(run.snapshot) else run.commit[:12]

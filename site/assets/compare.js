@@ -249,7 +249,8 @@
         pick.append(option);
       });
       var word = asked.get("ab"[side]);
-      var place = named(word === null ? box.dataset["ab"[side]] : word);
+      if (word === null) { word = box.dataset["ab"[side]]; }
+      var place = named(word);
       if (place < 0) { missing.push(word.slice(0, 60)); }
       pick.value = Math.max(0, place);
       pick.addEventListener("change", chosen);
