@@ -87,3 +87,14 @@ def test_five_hundred_problems_of_sixteen_answers_stay_light(tree: Path) -> None
     assert len(gzip.compress(files["samples/words/find/find.json"])) < 100_000
     scripts = [data for name, data in files.items() if name.endswith(".js") and name in page.decode()]
     assert sum(len(gzip.compress(data, 9)) for data in scripts) <= 5_000
+
+
+def test_the_page_says_how_much_of_a_statement_is_searched(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where statements are longer than what can be searched of each, the field names the limit."""
+    label = "first 10 characters of the statement"
+    assert label not in build(source(tree))["samples/words/find/index.html"].decode()
+    monkeypatch.setattr(find, "LONGEST_STATEMENT", 10)
+    files = build(source(tree))
+    assert label in files["samples/words/find/index.html"].decode()
+    assert max(len(one[6]) for one in index_of(files, "words")["problems"]) == 10
+    assert label not in files["samples/hard/find/index.html"].decode(), "a private suite has no statements"

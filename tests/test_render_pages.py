@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from publisher.files import canonical_json
-from publisher.render import build, links, render
+from publisher.render import build, links, render, text
 from publisher.samples import pack_samples, unpack_samples
 from tests.site_fixtures import files_fixture, hostile_fixture, own_fixture, pages, tree_fixture
-from tests.trees import history_of, snapshot_tree, source, write_history
+from tests.trees import add_report, history_of, snapshot_tree, source, write_history
 
 __all__ = ["files_fixture", "hostile_fixture", "own_fixture", "tree_fixture"]
 WORDS = ("statement", "expected", "answer", "reason", "text")
@@ -268,3 +268,44 @@ def test_the_engine_says_how_it_was_confined(own: Path) -> None:
     record["engine"]["confinement"] = {"user": 65534, "landlock": 4, "calls": True, "missing": ["the network is open"]}
     path.write_bytes(canonical_json(record))
     assert b"files (Landlock 4) and system calls confined; the network is open" in build(source(own))["index.html"]
+
+
+def test_a_run_that_was_stopped_early_does_not_claim_every_answer(own: Path) -> None:
+    """Its score rests on a part of the answers that were planned, and its row says so."""
+    history = history_of(own)
+    line = msgspec.structs.replace(history.lines[0], stopped_early="regression: a loss is shown")
+    write_history(own, msgspec.structs.replace(history, lines=[line, *history.lines[1:]]))
+    page = build(source(own))["history/index.html"].decode()
+    assert page.count("stopped early, planned: 120 problems, 1 sample each") == 1
+
+
+@pytest.mark.parametrize(("runs", "words"), [(12, "1 older run<"), (13, "2 older runs<")])
+def test_the_runs_that_are_left_out_are_counted_in_words(tmp_path: Path, runs: int, words: str) -> None:
+    """One is in the singular."""
+    assert words in build(source(snapshot_tree(tmp_path, runs=runs, problems=4)))["index.html"].decode()
+
+
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_outside_of_the_calendar_is_shown_as_it_stands(stamp: str) -> None:
+    """Such a stamp of a record ends no build."""
+    assert text.date(stamp) == stamp
+    assert text.machine_time(stamp) == "1970-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.9996, "1.0 s"), (59.97, "1 min 00 s"), (0.25, "250 ms")])
+def test_a_duration_is_rounded_before_its_unit_is_chosen(seconds: float, words: str) -> None:
+    """No page says 60.0 s or 1000 ms."""
+    assert text.duration(seconds) == words
+
+
+def test_problems_that_the_report_does_not_list_are_counted(own: Path) -> None:
+    """Which way those turned is not known, so no page gives a number for each way."""
+    path = add_report(own) / "ledger/report.json"
+    report = json.loads(path.read_bytes())
+    assert "turned wrong and" in build(source(own))["index.html"].decode()
+    report["baseline"][0]["unlisted"] = 400
+    path.write_bytes(canonical_json(report))
+    listed = sum(len(suite[word]) for suite in report["baseline"] for word in ("turned_wrong", "turned_right"))
+    page = build(source(own))["index.html"].decode()
+    assert f"{400 + listed} problems turned against the baseline" in page
+    assert "turned wrong and" not in page

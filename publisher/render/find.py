@@ -70,6 +70,8 @@ class FindView:
     tags: tuple[str, ...]
     searched: str
     """How much of the whole answers can be searched; empty for a private suite."""
+    beginning: str
+    """How many characters of a statement can be searched, where some are longer; empty where all are searched whole."""
     public: bool
 
 
@@ -160,6 +162,7 @@ def _view(snapshot: Snapshot, result: SuiteResult) -> FindView:
     rest += [("kind", one.kind, one) for one, _, _ in problems if one.kind]
     rest += [("tag", tag, one) for one, name, _ in problems for tag in tags.get(name, ())]
     suite = snapshot.identity(result.suite)
+    room = _room(len(listed))
     told = len({sample.problem for sample in snapshot.samples if sample.suite == result.suite})
     more = told - len(listed)
     return FindView(
@@ -171,6 +174,7 @@ def _view(snapshot: Snapshot, result: SuiteResult) -> FindView:
         kinds=tuple(sorted({one.kind for one, _, _ in problems if one.kind})),
         tags=tuple(sorted({tag for name, _, _ in listed for tag in tags.get(name, ())})),
         searched=text.size(SEARCHED) if suite.public else "",
+        beginning=text.count(room) if any(len(own[0].statement) > room for _, _, own in listed) else "",
         public=suite.public,
     )
 
@@ -227,7 +231,7 @@ def _index(snapshot: Snapshot, result: SuiteResult) -> _Index:
     public = snapshot.identity(result.suite).public
     kinds = sorted({text.line(own[0].kind, 60) for _, _, own in listed} - {""})
     names = sorted({tag for name, _, _ in listed for tag in tags.get(name, ())})
-    room = min(LONGEST_STATEMENT, STATEMENTS // max(1, len(listed))) if public else 0
+    room = _room(len(listed)) if public else 0
     problems = [
         _Problem(
             text.line(name, 120),
@@ -241,6 +245,11 @@ def _index(snapshot: Snapshot, result: SuiteResult) -> _Index:
         for name, href, own in listed
     ]
     return _Index(kinds, names, problems, list(_texts(snapshot, result.suite)) if public else [])
+
+
+def _room(problems: int) -> int:
+    """Return how many characters of each statement can be searched."""
+    return min(LONGEST_STATEMENT, STATEMENTS // max(1, problems))
 
 
 def _texts(snapshot: Snapshot, suite: str) -> Iterator[_Text]:

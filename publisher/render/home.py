@@ -85,7 +85,8 @@ class HomeView:
     """Whether a rule compared this run with others: the table then has a column for the change."""
     chart: ChartView | None
     history: tuple[HistoryRow, ...]
-    history_more: int
+    history_more: str
+    """How many runs the table leaves out; empty for none."""
     lessons: tuple[LessonRow, ...]
     """The newest runs that were rejected since the last kept one."""
     lessons_more: str
@@ -117,6 +118,7 @@ def home(snapshot: Snapshot) -> HomeView:
     taught = listed(snapshot)
     more = len(turned[MOST_ROWS:]) + sum(suite.unlisted for suite in beside)
     passed = sum(rule.outcome == "pass" for rule in rules)
+    older = len(lines) - RECENT_ROWS
     return HomeView(
         model=text.line(record.model.name, 100),
         suite=result.suite,
@@ -139,13 +141,13 @@ def home(snapshot: Snapshot) -> HomeView:
         rules=tuple(_rule(snapshot, rule) for rule in rules),
         baseline=tuple(suite_row(suite) for suite in beside),
         turned=tuple(turned[:MOST_ROWS]),
-        turned_words=_turned_words(turned),
+        turned_words=_turned_words(turned, sum(suite.unlisted for suite in beside)),
         turned_more=say("%(problems)s turned.", problems=text.plural(more, "more problem")) if more else "",
         unseen=tuple(_unseen(snapshot)),
         compares=any(rule.difference is not None for rule in rules),
         chart=chart(snapshot, "./"),
         history=tuple(history_rows(snapshot, lines[:RECENT_ROWS])),
-        history_more=max(0, len(lines) - RECENT_ROWS),
+        history_more=text.plural(older, "older run") if older > 0 else "",
         lessons=tuple(taught[:MOST_LISTED]),
         lessons_more=text.plural(len(taught) - MOST_LISTED, "more rejected run") if len(taught) > MOST_LISTED else "",
         facts=tuple(facts(snapshot)),
@@ -155,8 +157,11 @@ def home(snapshot: Snapshot) -> HomeView:
     )
 
 
-def _turned_words(turned: Sequence[TurnRow]) -> str:
-    """Return how many problems turned which way."""
+def _turned_words(turned: Sequence[TurnRow], unlisted: int) -> str:
+    """Return how many problems turned which way; of those that the report does not list that is not known."""
+    if unlisted:
+        every = text.plural(len(turned) + unlisted, "problem")
+        return say("%(problems)s turned against the baseline", problems=every)
     wrong, right = (sum(row.word == word for row in turned) for word in ("wrong", "right"))
     return say(
         "%(problems)s turned wrong and %(right)s right against the baseline",

@@ -147,12 +147,13 @@ def _gone(line: HistoryLine) -> str:
 
 
 def _basis(snapshot: Snapshot, line: HistoryLine) -> str:
-    """Return how many answers a line's score rests on, and whether the suite was another one then."""
+    """Return how many answers a line's score rests on, or what was planned, and whether the suite was another one."""
     score = line.scores.get(snapshot.headline.suite)
     if score is None:
         return ""
     other = "" if snapshot.score(line) else say(", another suite version")
-    return text.each(score.n, score.k) + other
+    planned = text.each(score.n, score.k)
+    return (say("stopped early, planned: %(planned)s", planned=planned) if line.stopped_early else planned) + other
 
 
 _SHAPES: dict[str, Shape] = {"kept": "kept", "rejected": "rejected", "unreadable": "unreadable"}

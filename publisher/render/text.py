@@ -100,9 +100,9 @@ def size(value: int) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration in the two units that matter."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{_decimal(f'{seconds:.1f}')} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -118,9 +118,9 @@ def moment(stamp: str) -> datetime | None:
     """Return the UTC time in an ISO 8601 stamp, or None where it is not one."""
     try:
         parsed = datetime.fromisoformat(stamp)
-    except ValueError:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # a moment in UTC may lie outside of the calendar
         return None
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def time(stamp: str) -> str:
