@@ -180,3 +180,13 @@ def test_the_verdict_is_an_in_toto_statement(files: dict[str, bytes], hostile: d
     told = shown["predicate"]
     assert told["result"] == "PASSED"
     assert len(rules) == sum(len(told[f"{word}Tests"]) for word in ("passed", "warned", "failed"))
+
+
+def test_answers_that_were_not_scored_are_not_counted_as_evidence(own: Path) -> None:
+    """The shared schema asks on how many samples a score's error rests: errors of the machinery are none."""
+    path = own / "ledger/record.json"
+    record = json.loads(path.read_bytes())
+    record["results"][0]["counts"] |= {"right": 70, "wrong": 10, "unanswered": 5, "truncated": 5, "error": 30}
+    path.write_bytes(canonical_json(record))
+    shown = json.loads(build(source(own))["every_eval_ever.json"])["evaluation_results"][0]
+    assert shown["score_details"]["uncertainty"]["num_samples"] == 90

@@ -73,7 +73,8 @@ def schema_of(kind: type[Struct]) -> bytes:
 def openmetrics(snapshot: Snapshot) -> bytes:
     """Return `metrics.txt` in OpenMetrics' text form (openmetrics.io): gauges per suite, and when the run ended.
 
-    A monitor that scrapes the live address gets the live snapshot's age as `time() - snapshot_finished_timestamp`.
+    A monitor that scrapes the live address gets the live snapshot's age as
+    `time() - snapshot_finished_timestamp_seconds`.
     """
     record = snapshot.record
     finished = text.moment(record.finished)
@@ -211,7 +212,7 @@ def _evaluation(snapshot: Snapshot, result: SuiteResult) -> dict[str, Any]:
                     "upper": result.interval.high,
                     "confidence_level": 0.95,
                 },
-                "num_samples": sum(msgspec.to_builtins(result.counts).values()),
+                "num_samples": result.counts.scored,
             },
         },
         "generation_config": {
