@@ -106,3 +106,16 @@ def test_a_lesson_of_a_suite_that_is_private_here_shows_no_answer(taught: Path) 
     path.write_bytes(canonical_json(moved))
     with pytest.raises(StorageError, match="is about another run"):
         build(source(taught))
+
+
+def test_a_lesson_ends_its_sentences_as_the_language_does(taught: Path) -> None:
+    """A Chinese sentence has no Latin full stop, and one answer that is left out is told in the singular."""
+    path, lesson = lesson_of(taught)
+    path.write_bytes(canonical_json(msgspec.structs.replace(lesson, wrong_more=1)))
+    assert "left out here: 1 further answer to public problems" in page_of(taught)[1]
+    (taught / "publisher.toml").write_text('[site]\nlang = "zh-CN"\n')
+    page = page_of(taught)[1]
+    why = page[page.index('id="why-heading"') :].partition("</p>")[0]
+    assert "。" in why
+    assert not why.rstrip().endswith(".")
+    assert ". " not in why

@@ -11,8 +11,9 @@ import pytest
 from publisher.files import canonical_json
 from publisher.render import build, links, render, text
 from publisher.samples import pack_samples, unpack_samples
+from tests.beside import add_report
 from tests.site_fixtures import files_fixture, hostile_fixture, own_fixture, pages, tree_fixture
-from tests.trees import add_report, history_of, snapshot_tree, source, write_history
+from tests.trees import history_of, snapshot_tree, source, write_history
 
 __all__ = ["files_fixture", "hostile_fixture", "own_fixture", "tree_fixture"]
 WORDS = ("statement", "expected", "answer", "reason", "text")

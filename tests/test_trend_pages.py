@@ -109,3 +109,26 @@ def test_the_best_of_runs_before_the_window_is_drawn_from_its_edge(tmp_path: Pat
         line = re.search(r'class="best" d="M34 ([\d.]+) [\d.]+ ([\d.]+)[ "]', page[page.index(f"chart chart-{name}") :])
         assert line is not None
         assert line[1] == line[2]
+
+
+def test_the_ends_of_a_small_chart_are_told_apart(tmp_path: Path) -> None:
+    """Where all values are close, their figures have as many decimals as that needs."""
+    tree = snapshot_tree(tmp_path, runs=6, problems=12)
+    history = history_of(tree)
+    lines = [
+        msgspec.structs.replace(
+            line,
+            scores={
+                name: msgspec.structs.replace(score, tokens=60.6 + place / 20, latency=2.003 + place / 1000)
+                for name, score in line.scores.items()
+            },
+        )
+        for place, line in enumerate(history.lines)
+    ]
+    write_history(tree, msgspec.structs.replace(history, lines=lines))
+    page = build(source(tree))["index.html"].decode()
+    panels = re.findall(r'<svg class="chart panel".*?</svg>', page, re.DOTALL)
+    ends = [re.findall(r'class="tick"[^>]*>([^<]*)<', panel) for panel in panels]
+    assert len(ends) == 3
+    assert all(low != high for low, high in ends), ends
+    assert all(end.endswith(" s") for end in ends[-1])

@@ -144,7 +144,7 @@ def _view(line: HistoryLine, lesson: Lesson, reader: Reader) -> LessonView:
             for rule in sorted(blocking, key=lambda rule: rule.outcome != "fail")
             if rule.outcome != "pass"
         ),
-        passed=text.passed_of(passed, len(blocking)),
+        passed=say("%(summary)s.", summary=text.passed_of(passed, len(blocking))),
         rows=tuple(suite_row(suite) for suite in lesson.baseline),
         turned=tuple(turned[:MOST_ROWS]),
         turned_more=say("%(problems)s turned.", problems=text.plural(more, "more problem")) if more else "",

@@ -97,7 +97,8 @@ def _panel(series: _Series) -> Panel:
         high=series.words(max(known)),
         runs=text.plural(len(known), "run"),
     )
-    grid = itertools.chain.from_iterable(_edge(value, at(0, value)[1], series.words) for value in (low, high))
+    told = zip((low, high), _ends(series.words, low, high), strict=True)
+    grid = itertools.chain.from_iterable(_edge(at(0, value)[1], words) for value, words in told)
     picture = element(
         "svg",
         element("title", title),
@@ -112,9 +113,20 @@ def _panel(series: _Series) -> Panel:
     return Panel(text.line(series.name, 64), now, markup(picture))
 
 
-def _edge(value: float, y: float, words: Callable[[float], str]) -> list[Element]:
+def _ends(words: Callable[[float], str], low: float, high: float) -> tuple[str, str]:
+    """Return the ends of the axis in words, with as many decimals as tell them apart."""
+    ends = words(low), words(high)
+    unit = " s" if words is text.duration else ""
+    for places in range(1, 5):
+        if ends[0] != ends[1]:
+            break
+        ends = f"{text.points(low, places)}{unit}", f"{text.points(high, places)}{unit}"
+    return ends
+
+
+def _edge(y: float, words: str) -> list[Element]:
     """Draw an end of the axis with its figure."""
     return [
         element("line", class_="grid", x1=LEFT, x2=WIDTH - EDGE, y1=y, y2=y),
-        element("text", words(value), class_="tick", x=LEFT - 6, y=y + 4),
+        element("text", words, class_="tick", x=LEFT - 6, y=y + 4),
     ]
