@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from publisher.engine import devices
+from publisher.engine.child.llama import vulkan
 from publisher.engine.protocol import Device, usable
 from publisher.errors import ModelError
 
@@ -75,3 +76,16 @@ def test_a_library_that_cannot_be_loaded_is_one_error(tmp_path: Path, monkeypatc
     with pytest.raises(ModelError, match="not installed") as caught:
         devices.ask()
     assert "snapshot-publisher[bench]" in caught.value.hint
+
+
+def test_a_vulkan_driver_is_found_by_the_bus_of_its_device() -> None:
+    """Two cards of one name may have different drivers; without a bus id the name has to do, where it is enough."""
+    radv, amdvlk = vulkan.Driven("AMD", "0000:03:00.0", "radv 24"), vulkan.Driven("AMD", "0000:83:00.0", "amdvlk 2025")
+    both = [radv, amdvlk]
+    assert vulkan.driver_of("AMD", "0000:83:00.0", both) == "amdvlk 2025"
+    assert vulkan.driver_of("AMD (another spelling)", "0000:03:00.0", both) == "radv 24"
+    assert vulkan.driver_of("AMD", "", both) == "", "either of them"
+    assert vulkan.driver_of("AMD", "", [radv]) == "radv 24"
+    assert vulkan.driver_of("llvmpipe", "", [*both, vulkan.Driven("llvmpipe", "", "Mesa 22")]) == "Mesa 22"
+    assert vulkan.driver_of("AMD", "0000:c1:00.0", both) == "", "a card that no driver of Vulkan names"
+    assert vulkan.driver_of("AMD", "0000:03:00.0", [radv, amdvlk._replace(pci=radv.pci)]) == "", "two for one card"

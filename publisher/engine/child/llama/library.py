@@ -103,6 +103,7 @@ def device(handle: int) -> Device:
     function("ggml_backend_dev_get_props", None, ctypes.c_void_p, pointer)(handle, ctypes.byref(found))
     registry = function("ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)(handle)
     backend, description = _text("ggml_backend_reg_name", registry), _decoded(found.description)
+    pci = _decoded(found.device_id)
     return Device(
         name=_decoded(found.name),
         description=description,
@@ -110,8 +111,8 @@ def device(handle: int) -> Device:
         memory=found.memory,
         free=found.free,
         backend=backend,
-        pci=_decoded(found.device_id),
-        driver=vulkan.driver_of(description) if backend == "Vulkan" else "",
+        pci=pci,
+        driver=vulkan.driver_of(description, pci, vulkan.drivers()) if backend == "Vulkan" else "",
     )
 
 

@@ -1,17 +1,24 @@
 """The versions of Vulkan's drivers, which ggml does not tell, from the Vulkan loader itself.
 
 Two drivers round sums differently on the same card, so their versions belong to what decides a text. A driver is found
-by its device's name; where two drivers offer a device of the same name, which of them ggml took is unknown.
-Source: https://registry.khronos.org/vulkan/specs/latest/man/html/VkPhysicalDeviceDriverProperties.html
+by its device's PCI bus id, which ggml tells as well, otherwise by the device's name. Where two drivers offer the same
+device, which of them ggml took is unknown.
+Sources: https://registry.khronos.org/vulkan/specs/latest/man/html/VkPhysicalDeviceDriverProperties.html and
+VkPhysicalDevicePCIBusInfoPropertiesEXT.html beside it.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-_INSTANCE_INFO, _PROPERTIES_2, _DRIVER_PROPERTIES = 1, 1_000_059_001, 1_000_196_000
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_INSTANCE_INFO, _PROPERTIES_2, _DRIVER_PROPERTIES, _BUS_PROPERTIES = 1, 1_000_059_001, 1_000_196_000, 1_000_212_000
+_NO_DOMAIN = 0xFFFFFFFF
+"""What stands where a driver that does not know its bus has written nothing."""
 _VULKAN_1_2 = (1 << 22) | (2 << 12)
 _PROPERTIES = 824
 """Bytes of VkPhysicalDeviceProperties; the name is 20 bytes from its start."""
@@ -53,6 +60,17 @@ class _Driver(ctypes.Structure):
     )
 
 
+class _Bus(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_uint32),
+        ("next", ctypes.c_void_p),
+        ("domain", ctypes.c_uint32),
+        ("bus", ctypes.c_uint32),
+        ("device", ctypes.c_uint32),
+        ("function", ctypes.c_uint32),
+    )
+
+
 class _Device(ctypes.Structure):
     _fields_ = (
         ("type", ctypes.c_uint32),
@@ -63,15 +81,25 @@ class _Device(ctypes.Structure):
     )
 
 
-def driver_of(device: str) -> str:
-    """Return the driver of the device of this name, with its version; "" where that is unknown."""
-    found = {driver for name, driver in drivers() if name == device}
+class Driven(NamedTuple):
+    """One of Vulkan's devices: its name, its PCI bus id ("" where its driver does not tell), and its driver."""
+
+    name: str
+    pci: str
+    driver: str
+
+
+def driver_of(device: str, pci: str, known: Iterable[Driven]) -> str:
+    """Return the driver, with its version, of the device with this name and bus id; "" where that is unknown."""
+    known = [one for one in known if not (pci and one.pci) or one.pci == pci]
+    there = [one for one in known if pci and one.pci] or [one for one in known if one.name == device]
+    found = {one.driver for one in there}
     return found.pop() if len(found) == 1 else ""
 
 
 @functools.cache
-def drivers() -> tuple[tuple[str, str], ...]:
-    """Return the name and the driver of each of Vulkan's devices; nothing where there is no Vulkan 1.2."""
+def drivers() -> tuple[Driven, ...]:
+    """Return Vulkan's devices with their drivers; nothing where there is no Vulkan 1.2."""
     try:
         loader = ctypes.CDLL("libvulkan.so.1")
     except OSError:
@@ -91,10 +119,12 @@ def drivers() -> tuple[tuple[str, str], ...]:
         loader.vkDestroyInstance(instance, None)
 
 
-def _driver(loader: Any, handle: ctypes.c_void_p) -> tuple[str, str]:
-    """Return the name and the driver of one physical device."""
-    driver = _Driver(type=_DRIVER_PROPERTIES)
+def _driver(loader: Any, handle: ctypes.c_void_p) -> Driven:
+    """Return one physical device; a driver passes over a structure that it does not know."""
+    bus = _Bus(type=_BUS_PROPERTIES, domain=_NO_DOMAIN)
+    driver = _Driver(type=_DRIVER_PROPERTIES, next=ctypes.cast(ctypes.pointer(bus), ctypes.c_void_p))
     device = _Device(type=_PROPERTIES_2, next=ctypes.cast(ctypes.pointer(driver), ctypes.c_void_p))
     loader.vkGetPhysicalDeviceProperties2(handle, ctypes.byref(device))
     words = (driver.name.decode("utf-8", "replace"), driver.info.decode("utf-8", "replace"))
-    return device.name.decode("utf-8", "replace"), " ".join(word for word in words if word)
+    place = f"{bus.domain:04x}:{bus.bus:02x}:{bus.device:02x}.{bus.function:x}" if bus.domain != _NO_DOMAIN else ""
+    return Driven(device.name.decode("utf-8", "replace"), place, " ".join(word for word in words if word))
