@@ -18,7 +18,7 @@ from publisher.schema import Sampling
 from tests.engines import WARM, options, sampled_requests, texts
 
 GPUS = tuple(
-    Device(name=f"CUDA{number}", description="H200", kind="GPU", memory=100 << 30, free=1, backend="CUDA")
+    Device(name=f"CUDA{number}", description="H200", kind="GPU", memory=100 << 30, free=99 << 30, backend="CUDA")
     for number in range(4)
 )
 

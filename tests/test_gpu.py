@@ -130,6 +130,7 @@ def test_one_engine_splits_its_layers_over_two_devices(two: list[str]) -> None:
         assert engine.identity.gpu_layers_offloaded == LAYERS
         assert all(card.allocated for card in engine.identity.gpus)
         assert len(engine.identity.gpus) == 2
+        assert engine.identity.options["tensor_split"] == "2/2"
 
 
 def test_rows_are_split_where_the_backend_can(two: list[str]) -> None:

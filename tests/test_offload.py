@@ -14,6 +14,7 @@ from publisher.engine import offload
 from publisher.engine.child import sizing
 from publisher.engine.gguf import Header, read_header
 from publisher.engine.offload import Possible
+from publisher.engine.protocol import Device
 from publisher.schema import EngineIdentity
 from tests.engines import options, requests, texts
 from tests.gguf_maker import builtin_with_experts
@@ -30,6 +31,11 @@ def identity(wanted: str, offloaded: int) -> EngineIdentity:
     numbers = dict.fromkeys(("context", "slots", "threads", "batch"), 1)
     facts = {"devices": [], "gpu_layers_wanted": wanted, "gpu_layers_offloaded": offloaded, "layers": 3}
     return msgspec.convert({**texts, **numbers, **facts}, EngineIdentity)
+
+
+def card(free: int) -> Device:
+    """Return a GPU of 80 GiB."""
+    return Device(name="CUDA0", description="A100", kind="GPU", memory=80 << 30, free=free)
 
 
 def header(size: int, layers: int = 20) -> Header:
@@ -80,6 +86,21 @@ def test_layers_that_the_memory_cannot_hold_stay_on_the_processor() -> None:
     assert sizing.placement(wanted, large, 48 << 30) == (-1, 0)
     assert sizing.placement(wanted, large, 0) == (-1, 0), "no GPU: llama.cpp has none to put them on"
     assert sizing.placement(options(gpu_layers=5), large, 1 << 30) == (5, 0), "what the user sets holds"
+
+
+def test_layers_are_split_by_what_is_free() -> None:
+    """A busy card gets fewer layers; a few MiB more or less change nothing, and no layer is lost."""
+    quiet, busy = card(79 << 30), card(20 << 30)
+    assert sizing.room(quiet) == sizing.room(card((79 << 30) + (3 << 20)))
+    assert sizing.room(card(0)) == 80 << 30, "a driver that does not tell"
+    assert sizing.room(card(1 << 62)) == 80 << 30, "a driver that tells nonsense"
+    rooms = [sizing.room(quiet), sizing.room(busy)]
+    model = header(60 << 30, layers=48)
+    assert sizing.split(sizing.Placement(-1), model, rooms) == [39, 10]
+    assert sizing.split(sizing.Placement(9), model, rooms) == [7, 2]
+    assert sizing.split(sizing.Placement(-1), model, [1, 1]) == [25, 24]
+    assert sizing.split(sizing.Placement(-1), model, [0, 0]) == [1, 1]
+    assert sizing.split(sizing.Placement(-1), model, []) == []
 
 
 def test_experts_that_the_memory_cannot_hold_stay_on_the_processor() -> None:

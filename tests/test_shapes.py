@@ -58,6 +58,9 @@ def test_samples_of_an_engine_with_other_shapes_are_not_reused(repository: GitFo
     assert any("64-slots are not reused" in note for note in notes.notes)
     # The newest run has other shapes, and an older one the same.
     assert measured(64, "c")[0].reused == {"64-slots": 12}
+    # One that found no room on the GPU at all calculates on the processor, where the number of slots decides nothing.
+    alone = run(wanted, tmp_path / "d", start=Parrot("none"), reusable=project.reusable)
+    assert alone.record.reused == {}
 
 
 def test_a_bench_says_first_that_no_gpu_is_used(repository: GitFolder, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def settle(
     if not journal.settle(shapes):
         kept = []
         note("the engine has other shapes now, by which it would answer differently, so the run starts anew")
-    others = [run_id for run_id, theirs in run.shapes.items() if shapes and theirs != shapes]
+    others = [run_id for run_id, theirs in run.shapes.items() if not _alike(theirs, shapes)]
     for run_id in others:
         note(f"the samples of {run_id} are not reused: its engine had other shapes, by which it answered differently")
     if others or len(kept) < len(resumed):
@@ -81,7 +81,7 @@ def settle(
         note(f"reusing {count} samples of {run_id}")
 
 
-def reuse(run: Run, reusable: Reusable, note: Callable[[str], None], shapes: str = "") -> None:
+def reuse(run: Run, reusable: Reusable, note: Callable[[str], None], shapes: str | None = None) -> None:
     """Reuse samples of earlier runs that this run would generate to the letter; they are graded again.
 
     With `shapes`, only those of engines that had chosen the same.
@@ -92,7 +92,7 @@ def reuse(run: Run, reusable: Reusable, note: Callable[[str], None], shapes: str
         return
     for run_id, engine, samples in reusable(run.plan.generation):
         theirs = choices_of(engine) if engine else None
-        if shapes and theirs != shapes:
+        if shapes is not None and not _alike(theirs, shapes):
             continue
         try:
             for sample in samples:
@@ -105,6 +105,11 @@ def reuse(run: Run, reusable: Reusable, note: Callable[[str], None], shapes: str
             run.shapes[run_id] = theirs
         if not missing:
             break
+
+
+def _alike(theirs: str | None, shapes: str) -> bool:
+    """Return whether an engine had chosen the same; an unknown one only matters where shapes decide answers."""
+    return theirs == shapes or (theirs is None and not shapes)
 
 
 def _reuse_one(run: Run, missing: dict[tuple[str, int, int], PlannedSample], run_id: str, sample: Sample) -> None:

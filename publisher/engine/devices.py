@@ -83,8 +83,8 @@ def backends_in(folders: Iterable[Path]) -> list[str]:
 def deciding() -> list[str]:
     """Return what of the GPUs decides a sample's text: backend, product, memory and the driver's version.
 
-    By its memory, layers are left on the processor and split over several GPUs. The number of a device and its free
-    memory decide nothing; they are left out.
+    Cards of one product come with different memory. The number of a device decides nothing. What an engine chooses by
+    the memory that is free is in its own options: samples are shared where these are equal.
     """
     return [deciding_part(device) for device in gpus()]
 

@@ -40,7 +40,7 @@ MOST = 16
 _LONG = 1024
 """Tokens from which on an answer takes so much longer than its prompt that every engine may evaluate the prompt."""
 _GPU_SHARE = 0.8
-"""The share of one GPU's memory that the weights may take if one GPU is to run an engine."""
+"""The share of one GPU's free memory that the weights may take if one GPU is to run an engine."""
 
 
 class Fleet:
@@ -234,7 +234,7 @@ def _chosen(options: EngineOptions, gpus: Sequence[Device]) -> int:
     size = _size(options.model)
     work = max(1, options.workload // ENOUGH)
     if gpus:
-        fits = options.gpu_layers == "all" and size < _GPU_SHARE * min(gpu.memory for gpu in gpus)
+        fits = options.gpu_layers == "all" and size < _GPU_SHARE * min(gpu.free or gpu.memory for gpu in gpus)
         alone = fits and options.split_mode == "layer"  # rows are shared so that several GPUs work on one token
         return min(len(gpus), work) if alone else 1
     if options.threads or size > SMALL_FILE:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from publisher.engine.child.schedule.scheduler import Scheduler
     from publisher.engine.child.sizing import Size
     from publisher.engine.gguf import Header
-    from publisher.engine.protocol import Device, EngineOptions, SampleRequest
+    from publisher.engine.protocol import EngineOptions, SampleRequest
     from publisher.schema import Confinement, EngineIdentity
 
 _PIECE = 16 << 20
@@ -62,8 +62,10 @@ class Engine:
         llama.llama_backend_init()
         self._gpus = library.chosen(options)
         gpus = [library.device(gpu) for gpu in self._gpus]
-        self._placement = sizing.placement(options, self._header, sum(gpu.memory for gpu in gpus))
-        self._model = self._loaded_model(descriptor, gpus)
+        rooms = [sizing.room(gpu) for gpu in gpus]
+        self._placement = sizing.placement(options, self._header, max(1, sum(rooms)) if rooms else 0)
+        self._split = sizing.split(self._placement, self._header, rooms)
+        self._model = self._loaded_model(descriptor)
         if _stamp(descriptor) != before:
             raise ModelError(
                 "the model file changed while it was being loaded",
@@ -82,20 +84,21 @@ class Engine:
             confinement=confinement,
             gpus=gpus,
             placement=self._placement,
+            split=self._split,
         )
         self._planned_memory, self._allocated = self._log.host_buffers(), self._log.buffers()
         self._peaks: dict[str, int] = {}
         self._drawer = self._make_drawer()
         self._scheduler: Scheduler | None = None
 
-    def _loaded_model(self, descriptor: int, gpus: Sequence[Device]) -> Model:
+    def _loaded_model(self, descriptor: int) -> Model:
         """Load the model that is open as `descriptor`, and put on the GPUs what has a place there."""
         model = Model(
             f"/proc/self/fd/{descriptor}",
             self._log,
             gpu_layers=self._placement.layers,
             devices=self._gpus,
-            shares=[gpu.memory for gpu in gpus],
+            shares=self._split,
             rows=self._options.split_mode == "row",
             experts=self._placement.experts,
             repack=self._options.mode == "fast",

@@ -30,10 +30,12 @@ def describe(
     confinement: Confinement | None,
     gpus: Sequence[Device] = (),
     placement: Placement | None = None,
+    split: Sequence[int] = (),
 ) -> EngineIdentity:
     """Return the identity of a loaded engine; `experts`: the model is a mixture of experts.
 
-    `gpus` are the GPUs that it uses, as they were before the model was loaded, `placement` what is to be on them.
+    `gpus` are the GPUs that it uses, as they were before the model was loaded, `placement` what is to be on them,
+    and `split` how many layers each of them has.
     """
     offloaded, _ = log.offloaded()
     buffers = log.buffers()
@@ -65,7 +67,7 @@ def describe(
         threads=size.threads,
         batch=size.batch,
         system_info=library.system_info(),
-        options=_options(options, size, model, experts=experts) | _placed(options, placement, len(gpus)),
+        options=_options(options, size, model, experts=experts) | _placed(options, placement, split),
         confinement=confinement,
     )
 
@@ -94,15 +96,16 @@ def _options(options: EngineOptions, size: Size, model: Model, *, experts: bool)
     return switches
 
 
-def _placed(options: EngineOptions, placement: Placement | None, gpus: int) -> dict[str, str]:
+def _placed(options: EngineOptions, placement: Placement | None, split: Sequence[int]) -> dict[str, str]:
     """Return the switches of where the weights are; none where nothing is out of the ordinary.
 
     Experts on the processor are `cpu_experts` where the user asked for that, `experts_on_cpu` where memory is short.
     """
-    split = {"split_mode": options.split_mode} if gpus > 1 else {}
-    kept = placement.experts if placement and gpus else 0
+    shares = "/".join(map(str, split))
+    several = {"split_mode": options.split_mode, "tensor_split": shares} if len(split) > 1 else {}
+    kept = placement.experts if placement and split else 0
     name = "experts_on_cpu" if options.cpu_experts == "auto" else "cpu_experts"
-    return split | ({name: str(kept)} if kept else {})
+    return several | ({name: str(kept)} if kept else {})
 
 
 def peak_memory() -> int:

@@ -11,9 +11,11 @@ from publisher.engine.child.schedule.shared import HOLDERS
 from publisher.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from publisher.engine.child.llama.handles import Model
     from publisher.engine.gguf import Header
-    from publisher.engine.protocol import EngineOptions
+    from publisher.engine.protocol import Device, EngineOptions
 
 SLOTS_CPU = 16
 """On CPUs a step of 16 rows takes hardly longer than one of 9, and more rows gain little."""
@@ -33,6 +35,9 @@ _SHARE_CPU = 0.5
 """The share of the available memory that the cache may take: compute buffers and mapped weights come on top."""
 _SHARE_GPU = 0.85
 """The same of a GPU's free memory, which holds the weights already; the rest is for compute buffers."""
+_STEPS = 64
+_ROWS = 8
+"""Slots that a GPU's memory limits are a multiple of this, which its kernels like as well."""
 _BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 
 
@@ -76,17 +81,19 @@ def choose(options: EngineOptions, header: Header, model: Model, *, gpu: bool, g
             f"a context of {context} tokens does not fit into {memory >> 20} MiB of memory",
             hint="lower model.context in publisher.toml",
         )
-    room = max(whole, int(memory * (_SHARE_GPU if gpu else _SHARE_CPU) / cost))
+    space = max(whole, int(memory * (_SHARE_GPU if gpu else _SHARE_CPU) / cost))
     # On a GPU the number of slots decides texts, so it must not depend on how much is left to do.
     wanted = options.slots or (SLOTS_GPU if gpu else _wanted(options, SLOTS_CPU))
     apart = options.mode == "reproducible" or _long(options, model, header, wanted, context)
     if not apart and not options.slots and not gpu and header.parameters < SMALL:
         wanted = min(wanted, SLOTS_SMALL)
     apart = apart or wanted > SLOTS_SHARED
-    slots = max(1, min(wanted, room // whole)) if apart and not options.slots else wanted
-    shared = options.mode == "fast" and (not apart or slots * whole > room or slots < min(wanted, FEW))
+    slots = max(1, min(wanted, space // whole)) if apart and not options.slots else wanted
+    if gpu and not options.slots and slots > _ROWS:
+        slots -= slots % _ROWS  # a few MiB more or less that are free must not change them
+    shared = options.mode == "fast" and (not apart or slots * whole > space or slots < min(wanted, FEW))
     slots = min(wanted, SLOTS_SHARED) if shared else slots
-    cells = options.cells or min(room, whole * (slots + 1))
+    cells = options.cells or min(space, whole * (slots + 1))
     if gpu:
         _check_fit((cells if shared else whole * slots) * cost, memory)
     return Size(
@@ -151,24 +158,42 @@ class Placement(NamedTuple):
 
 
 def placement(options: EngineOptions, header: Header, memory: int) -> Placement:
-    """Return what to put on GPUs with `memory` bytes in all.
+    """Return what to put on GPUs with room for `memory` bytes in all; 0 stands for no GPU.
 
-    This goes by all memory, not by what is free now: it decides texts, so a run that is resumed, or another run on the
-    same machine, must come to the same. Where a mixture of experts is too large, its experts stay on the processor
-    first: most of the weights are theirs, and a token needs few of them. Other weights are taken to be spread evenly
-    over the layers.
+    Where a mixture of experts is too large, its experts stay on the processor first: most of the weights are theirs,
+    and a token needs few of them. Other weights are taken to be spread evenly over the layers.
     """
     asked = 0 if options.cpu_experts == "auto" else min(options.cpu_experts, header.layers)
     if options.gpu_layers != "all" or options.cpu_experts != "auto" or not memory or not header.layers:
         return Placement(-1 if options.gpu_layers == "all" else options.gpu_layers, asked if header.experts else 0)
     context = padded(min(options.context, header.context_trained or options.context))
     least = max(2, options.slots) * context * _cell(header) * _BYTES[options.kv_type]
-    wanted, room = header.size + least, _SHARE_GPU * memory
+    wanted, space = header.size + least, _SHARE_GPU * memory
     sizes = [header.experts.get(layer, 0) for layer in range(header.layers)]
     for count in range(header.layers + 1 if header.experts else 1):
-        if wanted - sum(sizes[:count]) <= room:
+        if wanted - sum(sizes[:count]) <= space:
             return Placement(-1, count)
-    return Placement(int(room / (wanted / header.layers)))
+    return Placement(int(space / (wanted / header.layers)))
+
+
+def room(gpu: Device) -> int:
+    """Return the bytes that a GPU has free, rounded down to a 64th of its memory.
+
+    What follows from it decides texts, and samples are shared only where an engine has come to the same again. A few
+    MiB more or less must not change it.
+    """
+    step = max(1, gpu.memory // _STEPS)
+    return min(gpu.free or gpu.memory, gpu.memory) // step * step
+
+
+def split(placed: Placement, header: Header, rooms: Sequence[int]) -> list[int]:
+    """Return how many layers each GPU has, by its share of the room; the largest remainders are rounded up."""
+    count = header.layers + 1 if placed.layers < 0 else min(placed.layers, header.layers + 1)
+    exact = [count * one / max(1, sum(rooms)) for one in rooms]
+    found = [int(one) for one in exact]
+    for index in sorted(range(len(rooms)), key=lambda one: found[one] - exact[one])[: count - sum(found)]:
+        found[index] += 1
+    return found
 
 
 def _cell(header: Header) -> int:

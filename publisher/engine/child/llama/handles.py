@@ -100,8 +100,9 @@ class Model:
 
         `devices` are the addresses of the GPUs to use; with none of them llama.cpp uses the processor alone, otherwise
         it would still multiply large batches on a GPU. Layers are split over several by their `shares`. These are given
-        because llama.cpp would go by free memory, which is another one each time. With `rows`, each matrix is split
-        instead of the layers, where the backend can. The experts of the first `experts` layers stay on the processor.
+        because llama.cpp would go by the bytes that are free, which are others each time. With `rows`, each matrix is
+        split instead of the layers, where the backend can. The experts of the first `experts` layers stay on the
+        processor.
 
         Weights that are not `mapped` are read into allocated memory, which Linux can back with huge pages
         (`process.child_environment` asks for them): 2 to 5 % more tokens per second with a 0.5B model on a CPU.
