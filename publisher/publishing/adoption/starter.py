@@ -25,7 +25,7 @@ from publisher.registry import elsewhere, suite_names
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-WORKFLOWS = ("publish.yml", "pull-request.yml", "verify.yml", "rollback.yml", "doctor.yml", "nightly.yml")
+WORKFLOWS = ("publish.yml", "pull-request.yml", "verify.yml", "rollback.yml", "doctor.yml", "nightly.yml", "canary.yml")
 MAXIMUM = 100 << 20
 """Bytes of a file that a forge takes without Git LFS."""
 IGNORE = ".gitignore"

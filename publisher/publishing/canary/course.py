@@ -174,21 +174,30 @@ def _live(project: Project) -> tuple[str, str]:
 
 
 def _begun(desk: Desk, canary: Canary, why: str) -> Canary:
-    """Build the candidate's pages, take the first stage and show it; each only where that is not done yet."""
+    """Build the candidate's pages, take the first stage and show it; each only where that is not done yet.
+
+    Raises UsageError where somebody ended it meanwhile: then what was built since is deleted again.
+    """
     project, number = desk.project, canary.start.number
-    if not canary.stages:
-        build_candidate(desk, canary)
-        canary = _enter_stage(desk, canary, canary.start.stages[0], why)
     try:
+        if not canary.stages:
+            build_candidate(desk, canary)
+            _enter_stage(desk, canary, canary.start.stages[0], why)
         settle(project, desk.note)
-    except NetworkError as error:
-        if not splits.is_refusal(error):
+    except PublisherError as error:
+        # Whoever ends it deletes the branch under the build: what fails then is no failure of the build.
+        project.ledger.sync()
+        if ending.is_over(project, number):
+            desk.note(f"canary {number}: {error.message}")
+        elif isinstance(error, NetworkError) and splits.is_refusal(error):
+            # A site whose split tests cannot be changed shows nobody anything: no canary is left that claims it does.
+            end(project, "aborted", why=f"this site has no split tests: {error.message}"[:900], note=desk.note)
+            raise _no_splits(error) from error
+        else:
             raise
-        # A site whose split tests cannot be changed shows nobody anything: no canary is left that claims it does.
-        end(project, "aborted", why=f"this site has no split tests: {error.message}"[:900], note=desk.note)
-        raise _no_splits(error) from error
     now = canaries.running(project.ledger)
     if now is None or now.start.number != number:
+        settle(project, desk.note)
         raise UsageError(f"canary {number} was ended meanwhile", hint="publisher canary status")
     return now
 
