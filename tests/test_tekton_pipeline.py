@@ -182,6 +182,18 @@ def test_a_cancelled_run_that_is_retried_makes_one_entry(stage: Stage) -> None:
         assert entries[0]["address"]
 
 
+def test_tiers_are_measured_side_by_side(stage: Stage) -> None:
+    """Each tier has its own run, verdict and entry; one kept tier is enough for the Task that publishes."""
+    tiers = '[tiers.quick]\nsuites = ["small"]\nrules = []\n'
+    commit = stage.push({"publisher.toml": config(temperature=0.05, more=tiers)}, "Two tiers")
+    run = stage.start(commit, tiers=["quick", "full"])
+    assert [one.results["verdict"] for one in run.done["gate"]] == ["passed", "kept"], run.logs
+    assert run.status == "Succeeded"
+    assert [bool(one.results["address"]) for one in run.done["publish"]] == [False, True]
+    entries = [(entry["tier"], entry["verdict"]) for entry in stage.project.log() if entry["commit"] == commit]
+    assert sorted(entries) == [("full", "kept"), ("quick", "passed")]
+
+
 def _cancel(process: subprocess.Popen[str]) -> None:
     """End a step as the kubelet ends a pod."""
     try:

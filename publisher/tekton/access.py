@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from publisher.tekton.settings import NAME
-from publisher.tekton.shapes import manifest
+from publisher.tekton.shapes import LABELS, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,12 +16,15 @@ LISTENER = f"{NAME}-listener"
 READ = ["get", "list", "watch"]
 MEASURING: Mapping[str, Any] = {"key": "tekton.dev/pipelineTask", "operator": "In", "values": ["bench", "gate"]}
 """The pods in which what a commit asks for runs."""
+STEPS: Mapping[str, Any] = {"key": "tekton.dev/taskRun", "operator": "Exists"}
+"""The pods that have steps; the EventListener's may have the same labels as they."""
+NETWORK = "networking.k8s.io/v1"
 RBAC = "rbac.authorization.k8s.io/v1"
 
 
 def files(settings: Settings) -> Mapping[str, Sequence[Manifest]]:  # noqa: ARG001 - rights depend on nothing
     """Return accounts, roles and the policy for what measures."""
-    return {"access": [*_accounts(), *_roles(), _measuring()]}
+    return {"access": [*_accounts(), *_roles(), *_networks()]}
 
 
 def _accounts() -> list[Manifest]:
@@ -66,7 +69,15 @@ def _bound(kind: str) -> Manifest:
     return {"roleRef": {"apiGroup": RBAC.partition("/")[0], "kind": kind, "name": LISTENER}, "subjects": [subject]}
 
 
-def _measuring() -> Manifest:
-    """Return the policy that cuts off bench and gate: what a commit asks for runs there."""
-    spec = {"podSelector": {"matchExpressions": [dict(MEASURING)]}, "policyTypes": ["Ingress", "Egress"]}
-    return manifest("networking.k8s.io/v1", "NetworkPolicy", f"{NAME}-measuring", spec=spec)
+def _networks() -> list[Manifest]:
+    """Return the policies: nothing reaches a step, and bench and gate, where a commit's wishes run, reach nothing."""
+    steps = {
+        "matchLabels": {"app.kubernetes.io/name": LABELS["app.kubernetes.io/name"]},
+        "matchExpressions": [dict(STEPS)],
+    }
+    nobody = {"podSelector": steps, "policyTypes": ["Ingress"]}
+    measuring = {"podSelector": {"matchExpressions": [dict(MEASURING)]}, "policyTypes": ["Ingress", "Egress"]}
+    return [
+        manifest(NETWORK, "NetworkPolicy", f"{NAME}-steps", spec=nobody),
+        manifest(NETWORK, "NetworkPolicy", f"{NAME}-measuring", spec=measuring),
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from publisher.tekton.access import MEASURING
+from publisher.tekton.access import MEASURING, NETWORK, STEPS
 from publisher.tekton.resources import quantity
 from publisher.tekton.settings import NAME
 from publisher.tekton.shapes import LABELS, manifest, param
@@ -75,9 +75,12 @@ def _inside() -> Manifest:
         # Policies add up, and bench and gate have no network at all.
         "podSelector": {
             "matchLabels": {"app.kubernetes.io/name": LABELS["app.kubernetes.io/name"]},
-            "matchExpressions": [{"key": MEASURING["key"], "operator": "NotIn", "values": MEASURING["values"]}],
+            "matchExpressions": [
+                dict(STEPS),
+                {"key": MEASURING["key"], "operator": "NotIn", "values": MEASURING["values"]},
+            ],
         },
         "policyTypes": ["Egress"],
         "egress": [dns, private],
     }
-    return manifest("networking.k8s.io/v1", "NetworkPolicy", f"{NAME}-airgapped", spec=spec)
+    return manifest(NETWORK, "NetworkPolicy", f"{NAME}-airgapped", spec=spec)

@@ -1,9 +1,9 @@
 """What measuring takes of a machine, from the size of the model and its context.
 
-The formula, on a processor: `weights + 2 * slots * context * cell * bytes + 1 GiB`. A *cell* is what the cache of keys
-and values holds per token: 2 (key and value) x layers x heads of keys and values x width of a head, each of `bytes` (2
-in f16). It is doubled because the engine gives the cache at most half of the memory that its container has. On a GPU
-the cache is there, and the container needs the weights once (they pass through it) and the same GiB.
+The formula, on a processor: `engines * (weights + 2 * slots * context * cell * bytes) + 1 GiB`. A *cell* is what the
+cache of keys and values holds per token: 2 (key and value) x layers x heads of keys and values x width of a head, each
+of `bytes` (2 in f16). It is doubled because the engine gives the cache at most half of the memory that its container
+has. On a GPU the cache is there, and the container needs the weights once (they pass through it) and the same GiB.
 """
 
 from __future__ import annotations

@@ -1,0 +1,82 @@
+"""A security check by somebody else's program: checkov knows no Tekton, so each step is also wrapped as a Pod."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from publisher.tekton import rendering
+from tests.tekton import IMAGE, ROOT, objects
+from tests.test_tekton_manifests import settings
+
+pytestmark = pytest.mark.audit
+CHECKOV = "checkov==3.3.30"
+SKIPPED = {
+    "CKV_K8S_8": "a step ends, so nothing asks whether it lives",
+    "CKV_K8S_9": "the same for whether it is ready",
+    "CKV_K8S_11": "a limit of processor time would slow down what is timed",
+    "CKV_K8S_21": "the overlay of a team names its namespace",
+    "CKV_DOCKER_7": "base images are arguments, and each has to be pinned by its digest",
+    "CKV2_K8S_6": "checkov does not read the expressions by which our policies choose pods",
+}
+
+
+def test_checkov_finds_nothing(tmp_path: Path) -> None:
+    """In the base, in the Containerfile, and in each step as the Pod that Tekton would make of it."""
+    for name, data in rendering.files(settings()).items():
+        path = tmp_path / "made" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    _wrap(tmp_path / "made" / "base", tmp_path / "made")
+    shutil.copy(ROOT / "hooks" / "tekton" / "Containerfile", tmp_path / "made" / "Dockerfile")
+    program = _checkov(tmp_path / "venv")
+    command = [program, "-d", str(tmp_path / "made"), "--framework", "kubernetes", "dockerfile", "--skip-download"]
+    command += ["--skip-check", ",".join(SKIPPED), "--output", "json", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)
+    reports = found if isinstance(found, list) else [found]
+    failed = [
+        f"{one['check_id']} {one['check_name']}: {one['resource']}"
+        for report in reports
+        for one in report["results"]["failed_checks"]
+    ]
+    assert failed == []
+    assert sum(report["summary"]["passed"] for report in reports) > 500
+
+
+def _checkov(folder: Path) -> str:
+    """Return the program, in an environment of its own: its dependencies do not go with ours."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    command = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", CHECKOV]
+    subprocess.run(command, check=True, capture_output=True)
+    return str(folder / "bin" / "checkov")
+
+
+def _wrap(base: Path, into: Path) -> None:
+    """Write each step as a Pod, with what the template of a PipelineRun gives to all of them."""
+    made = objects(base)
+    (run,) = made["TriggerTemplate", "publisher"]["spec"]["resourcetemplates"]
+    shared = run["spec"]["taskRunTemplate"]
+    for (kind, name), task in made.items():
+        for step in task["spec"]["steps"] if kind == "Task" else []:
+            container = {
+                "name": step["name"],
+                "image": IMAGE,
+                "imagePullPolicy": "Always",
+                "command": ["/bin/bash"],
+                "env": step["env"],
+                "volumeMounts": step["volumeMounts"],
+                "resources": step["computeResources"],
+                "securityContext": step["securityContext"],
+            }
+            spec = {"serviceAccountName": shared["serviceAccountName"], **shared["podTemplate"]}
+            spec |= {"containers": [container], "volumes": task["spec"]["volumes"]}
+            metadata = {"name": f"{name}-{step['name']}", "namespace": "publisher"}
+            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+            (into / f"pod-{name}-{step['name']}.yaml").write_text(yaml.safe_dump(pod))
