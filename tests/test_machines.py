@@ -12,8 +12,9 @@ import pytest
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from publisher import schema
 from publisher.files import canonical_json
-from publisher.render import build, instances
+from publisher.render import build, instances, machines
 from tests.site_fixtures import files_fixture, hostile_fixture, own_fixture, tree_fixture
 from tests.trees import BRANCH, source
 
@@ -190,3 +191,16 @@ def test_answers_that_were_not_scored_are_not_counted_as_evidence(own: Path) -> 
     path.write_bytes(canonical_json(record))
     shown = json.loads(build(source(own))["every_eval_ever.json"])["evaluation_results"][0]
     assert shown["score_details"]["uncertainty"]["num_samples"] == 90
+
+
+@pytest.mark.parametrize("indent", ["", "    "])
+def test_a_schema_does_not_depend_on_the_version_of_python(indent: str) -> None:
+    """From 3.13 on a docstring has no indentation; the same snapshot gives the same bytes with any version."""
+
+    class Value(schema.Struct, frozen=True):
+        word: str
+
+    Value.__doc__ = f"The first line.\n\n{indent}The rest of it."
+    assert (
+        json.loads(machines.schema_of(Value))["$defs"]["Value"]["description"] == "The first line.\n\nThe rest of it."
+    )

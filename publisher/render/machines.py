@@ -5,6 +5,7 @@ Nothing in these files is typeset, so hostile names are only made visible and bo
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -63,8 +64,17 @@ def published(snapshot: Snapshot) -> dict[str, type[Struct]]:
 
 def schema_of(kind: type[Struct]) -> bytes:
     """Return the JSON Schema of a type."""
-    found = msgspec.json.schema(kind)
+    found = _dedented(msgspec.json.schema(kind))
     return canonical_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **found})
+
+
+def _dedented(value: Any, key: str = "") -> Any:
+    """Return a schema without the indentation of docstrings: Python takes it off from 3.13 on, and did not before."""
+    if isinstance(value, dict):
+        return {name: _dedented(one, name) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_dedented(one) for one in value]
+    return inspect.cleandoc(value) if key == "description" else value
 
 
 # -- a monitor --------------------------------------------------------------------------------------------------------
