@@ -11,6 +11,8 @@ _INVISIBLE = re.compile(
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff"
     "\ud800-\udfff\ue000-\uf8ff\U000e0000-\U0010ffff]"
 )
+_PLAIN = b"\t\n" + bytes(range(0x20, 0x7F))
+"""The characters of ASCII that all can see."""
 
 
 def visible(text: str) -> str:
@@ -18,7 +20,11 @@ def visible(text: str) -> str:
 
     Tabs and line breaks stay; a carriage return before a line break is dropped.
     """
-    return _INVISIBLE.sub(_spell, text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    # Most texts are long and plain: to find that out takes a fortieth of the time that looking at each character does.
+    if text.isascii() and not text.encode().translate(None, _PLAIN):
+        return text
+    return _INVISIBLE.sub(_spell, text)
 
 
 def _spell(match: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -125,30 +126,61 @@ def texts(snapshot: Snapshot) -> dict[str, Callable[[], bytes]]:
     found: dict[str, Callable[[], bytes]] = {}
     for result in snapshot.record.results:
         if snapshot.identity(result.suite).public:
-            for page, group in enumerate(groups(snapshot, result.suite), 1):
-                samples = (sample for _, _, own in group for sample in own)
-                found |= whole.files(page_path(result.suite, page), samples, snapshot.texts)
+            for page, laid in enumerate(places_of_texts(snapshot, result.suite), 1):
+                found |= whole.files(page_path(result.suite, page), laid, snapshot.texts)
     return found
 
 
-def groups(snapshot: Snapshot, suite: str) -> Iterator[list[_Problem]]:
-    """Yield a suite's problems page by page: number, name and answers of each, in the order of the samples file.
+def groups(snapshot: Snapshot, suite: str) -> list[list[_Problem]]:
+    """Return a suite's problems page by page: number, name and answers of each, in the order of the samples file.
 
     Pages are cut by the number of problems and by the length of what they show of them.
     """
+    known = _known(snapshot).groups
+    if suite not in known:
+        known[suite] = _grouped(snapshot, suite)
+    return known[suite]
+
+
+def places_of_texts(snapshot: Snapshot, suite: str) -> list[list[tuple[Sample, whole.Place]]]:
+    """Return page by page where the whole text of each answer of a public suite is."""
+    known = _known(snapshot).laid
+    if suite not in known:
+        known[suite] = [
+            list(whole.layout((sample for _, _, own in group for sample in own), snapshot.texts))
+            for group in groups(snapshot, suite)
+        ]
+    return known[suite]
+
+
+class _Known:
+    """What is worked out once for all pages, by suite."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.groups: dict[str, list[list[_Problem]]] = {}
+        self.laid: dict[str, list[list[tuple[Sample, whole.Place]]]] = {}
+
+
+@functools.lru_cache(maxsize=1)
+def _known(_: Snapshot) -> _Known:
+    return _Known()
+
+
+def _grouped(snapshot: Snapshot, suite: str) -> list[list[_Problem]]:
     limit = _limit(snapshot, suite)
+    chunks: list[list[_Problem]] = []
     chunk: list[_Problem] = []
     characters = 0
     for problem in _problems(snapshot, suite):
         samples = problem[2]
         length = len(samples[0].statement) + sum(min(limit, snapshot.texts.characters(sample)) for sample in samples)
         if chunk and (len(chunk) == PROBLEMS_PER_PAGE or characters + length > CHARACTERS_PER_PAGE):
-            yield chunk
+            chunks.append(chunk)
             chunk, characters = [], 0
         chunk.append(problem)
         characters += length
-    if chunk:
-        yield chunk
+    return [*chunks, chunk] if chunk else chunks
 
 
 def places(snapshot: Snapshot, suite: str) -> dict[str, str]:
@@ -168,11 +200,9 @@ def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader) -> li
     shares = shares_right(snapshot, result)
     limit = _limit(snapshot, result.suite)
     chunks: list[list[ProblemView]] = []
-    for group in groups(snapshot, result.suite):
-        places = {}
-        if suite.public:
-            laid = whole.layout((sample for _, _, samples in group for sample in samples), snapshot.texts)
-            places = {(sample.problem, sample.sample): place for sample, place in laid}
+    for page, group in enumerate(groups(snapshot, result.suite)):
+        laid = places_of_texts(snapshot, result.suite)[page] if suite.public else []
+        places = {(sample.problem, sample.sample): place for sample, place in laid}
         show = _Show(reader, limit, places, snapshot.texts, public=suite.public)
         chunks.append([show.problem(number, name, samples, shares[name]) for number, name, samples in group])
     chunks = chunks or [[]]

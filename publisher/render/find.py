@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from publisher.render import answers, text, whole
+from publisher.render import answers, text
 from publisher.render.language import named, say
 from publisher.render.parts import Draft
 from publisher.visible import visible
@@ -255,10 +255,10 @@ def _room(problems: int) -> int:
 def _texts(snapshot: Snapshot, suite: str) -> Iterator[_Text]:
     """Yield the files of whole answers in the problems' order, as many as a search looks through."""
     left = SEARCHED
-    for page, group in enumerate(answers.groups(snapshot, suite), 1):
+    for page, laid in enumerate(answers.places_of_texts(snapshot, suite), 1):
         sizes: dict[str, list[int]] = {}
         ends: dict[str, int] = {}
-        for _, place in whole.layout((sample for _, _, own in group for sample in own), snapshot.texts):
+        for _, place in laid:
             before = ends.get(place.file, 0)
             sizes.setdefault(place.file, []).extend((place.start - before, place.end - place.start))
             ends[place.file] = place.end

@@ -109,6 +109,8 @@ def _tag(written: str) -> _Tag:
 
 def _fault(name: str, link: str, files: Mapping[str, bytes], pages: Mapping[str, _Page], redirected: set[str]) -> str:
     """Return why a link leads nowhere, or nothing; other sites are not looked at."""
+    if link[:1] == "#" and link[1:] in pages[name].anchors:
+        return ""
     parts = urlsplit(link)
     if parts.scheme or parts.netloc:
         return "" if parts.scheme in _SCHEMES else "not a web address"

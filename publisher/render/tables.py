@@ -169,18 +169,29 @@ def drawn(snapshot: Snapshot) -> list[Drawn]:
 
 
 def mark_of(
-    snapshot: Snapshot, line: HistoryLine, score: HistoryScore | None, *, lesson: str = "", row: str = ""
+    snapshot: Snapshot,
+    line: HistoryLine,
+    score: HistoryScore | None,
+    *,
+    lesson: str = "",
+    row: str = "",
+    titled: bool = True,
 ) -> Mark:
-    """Return a run's mark; `lesson` is the page of a rejected one, `row` its line in the tables."""
+    """Return a run's mark; `lesson` is the page of a rejected one, `row` its line in the tables.
+
+    One of thousands is neither `titled` nor a link: nobody could hit it.
+    """
     short, when = text.line(line.commit[:12]), text.date(line.started)
     if score is None:
         title = say("%(short)s, %(when)s: the run's files cannot be read", short=short, when=when)
         return Mark(0.0, 0.0, 0.0, "unreadable", title, when, short=short[:7], row=row)
+    shape = _SHAPES.get(line.verdict, "inconclusive")
+    own = line.run_id == snapshot.record.run_id
+    if not titled:
+        return Mark(score.score, score.low, score.high, shape, "", when, own=own, short=short[:7], row=row)
     figures = f"{text.points(score.score)} ± {text.points(score.stderr)}, 95 % {text.interval(score.low, score.high)}"
     subject = text.line(line.subject, 60)
-    shape = _SHAPES.get(line.verdict, "inconclusive")
     title = f"{short}, {when}: {figures}, {named(line.verdict)}{f' ({subject})' if subject else ''}"
-    own = line.run_id == snapshot.record.run_id
     href = permanent(snapshot, line) if line.verdict == "kept" else lesson
     return Mark(score.score, score.low, score.high, shape, title, when, href, own, short[:7], row)
 

@@ -73,6 +73,15 @@ class Templates(ImmutableSandboxedEnvironment):
         except Exception as error:
             raise self._mistake(*_place(error, name), _said(error)) from error
 
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return an attribute; that of a view at once, since it is asked for hundreds of thousands of times."""
+        if not attribute.startswith("_") and type(obj).__module__.startswith("publisher.render."):
+            try:
+                return getattr(obj, attribute)
+            except AttributeError:
+                return super().getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
         """Return whether a template may read `attr` of `obj`: of a view that is decided by the name alone.
 

@@ -91,10 +91,19 @@ def chart(snapshot: Snapshot, root: str, most: int = RECENT_MARKS, name: str = "
 def _marks(snapshot: Snapshot, shown: Sequence[Drawn], root: str) -> list[Mark]:
     """Return the marks of some lines, each with where it leads."""
     lessons = {line.run_id: root + path for line, path in addresses(snapshot)}
-    rows = _rows(snapshot, root) if len(shown) > charts.FULL_DETAIL else {}
+    dense = len(shown) > charts.FULL_DETAIL
+    rows = _rows(snapshot, root) if dense else {}
     return [
-        mark_of(snapshot, line, score, lesson=lessons.get(line.run_id, ""), row=rows.get(line.run_id, ""))
-        for line, score in shown
+        mark_of(
+            snapshot,
+            line,
+            score,
+            lesson=lessons.get(line.run_id, ""),
+            row=rows.get(line.run_id, ""),
+            # The chart's description says what the newest one is.
+            titled=not dense or place == len(shown),
+        )
+        for place, (line, score) in enumerate(shown, 1)
     ]
 
 

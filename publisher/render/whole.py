@@ -43,10 +43,10 @@ def layout(samples: Iterable[Sample], texts: Texts) -> Iterator[tuple[Sample, Pl
         size += head + body + 2
 
 
-def files(folder: str, samples: Iterable[Sample], texts: Texts) -> dict[str, Callable[[], bytes]]:
-    """Return what makes each file of a page, by path."""
+def files(folder: str, laid: Iterable[tuple[Sample, Place]], texts: Texts) -> dict[str, Callable[[], bytes]]:
+    """Return what makes each file of a page, by path, from what is `laid` out there."""
     found: dict[str, list[Sample]] = {}
-    for sample, place in layout(samples, texts):
+    for sample, place in laid:
         found.setdefault(f"{folder}{place.file}", []).append(sample)
     return {path: _Content(tuple(own), texts) for path, own in found.items()}
 
