@@ -149,6 +149,37 @@ def test_what_is_typeset_is_bounded(formulas: Formulas) -> None:
     assert "<math" not in reader.answer(end)
 
 
+def test_an_answer_has_its_share_of_the_formulas_of_a_site(formulas: Formulas) -> None:
+    """Where answers are many, the part that is typeset begins after a sentence and has the last few formulas."""
+    reader = Reader(formulas, 500)
+    before, end = reader.split("".join(f"Step {number}: $x_{number}$. " for number in range(40)))
+    assert end.startswith("Step 35")
+    assert before.count("$") == 70
+    assert reader.answer(end).count("<math") == 5
+
+
+def test_an_answer_that_is_not_typeset_has_its_last_box_marked(formulas: Formulas) -> None:
+    """The text is as the model wrote it, escaped; the box says whether it is right, and what was expected."""
+    shown = Reader(formulas, 500).plain(r"<b> $x$ \boxed{1} and $\boxed{\frac{1}{2}}$.", "wrong", "{0}<b>")
+    assert "<math" not in shown
+    assert shown.startswith(r'<span class="plain">&lt;b&gt; $x$ \boxed{1} and <span class="boxed wrong"><code>$\boxed')
+    assert "expected <code>&#123;0&#125;&lt;b&gt;</code></span>.</span>" in shown
+
+
+def test_the_first_answers_of_each_problem_are_typeset(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above a number of answers per site the later ones are shown as they were written, and the page says so."""
+    path = own / "ledger/samples.jsonl.gz"
+    samples = list(unpack_samples(path.read_bytes()))
+    more = [msgspec.structs.replace(one, text="So $x_1$.", sample=place) for one in samples for place in range(2)]
+    path.write_bytes(pack_samples(more))
+    record = own / "ledger/record.json"
+    monkeypatch.setattr("publisher.render.reading.ANSWERS", 8)
+    record.write_bytes(record.read_bytes().replace(b'"samples": 1,', b'"samples": 2,'))
+    page = build(source(own))["samples/words/index.html"].decode()
+    assert page.count("So $x_1$.") == page.count("So <math") > 0
+    assert "typeset in 1 answer per problem, starting with answer 1" in page
+
+
 def test_hostile_text_gives_only_the_elements_on_the_list(reader: Reader) -> None:
     """No payload gives a tag with an attribute that does anything."""
     for payload in PAYLOADS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,8 @@ class AnswerView:
     number: int
     outcome: str
     answer: str
-    seed: str
-    tokens: str
-    latency: str
-    first: str
-    """How long the first token took; empty where that is not known."""
+    figures: str
+    """Its tokens, how long it and its first token took, and its seed."""
     finish: str
     reason: str
     redacted: str
@@ -106,15 +104,19 @@ class AnswersPage:
     tiles: tuple[Tile, ...]
     public: bool
     whole: str
+    typeset: str
+    """How many answers of each problem are typeset; empty where all of them are."""
 
 
 def pages(snapshot: Snapshot) -> Iterator[Draft]:
     """Yield the pages of every suite's answers."""
     public = {suite.name for suite in snapshot.record.suites if suite.public}
-    told = sum(sample.suite in public for sample in snapshot.samples)
+    drawn = Counter((sample.suite, sample.problem) for sample in snapshot.samples if sample.suite in public)
+    first = max(1, reading.ANSWERS // max(1, len(drawn)))
+    told = sum(min(first, each) for each in drawn.values())
     reader = Reader(Formulas(site_folder() / "vendor/temml/temml.min.js"), told)
     for result in snapshot.record.results:
-        for view in answers_pages(snapshot, result, reader):
+        for view in answers_pages(snapshot, result, reader, first):
             title = say("%(suite)s: answers", suite=result.suite)
             if view.number > 1:
                 title = say("%(suite)s: answers, page %(number)s", suite=result.suite, number=view.number)
@@ -194,8 +196,11 @@ def places(snapshot: Snapshot, suite: str) -> dict[str, str]:
     }
 
 
-def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader) -> list[AnswersPage]:
-    """Return the pages of one suite's answers, in the order of the samples file; at least one."""
+def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader, first: int) -> list[AnswersPage]:
+    """Return the pages of one suite's answers, in the order of the samples file; at least one.
+
+    Of each problem the `first` answers are typeset.
+    """
     suite = snapshot.identity(result.suite)
     shares = shares_right(snapshot, result)
     limit = _limit(snapshot, result.suite)
@@ -203,15 +208,15 @@ def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader) -> li
     for page, group in enumerate(groups(snapshot, result.suite)):
         laid = places_of_texts(snapshot, result.suite)[page] if suite.public else []
         places = {(sample.problem, sample.sample): place for sample, place in laid}
-        show = _Show(reader, limit, places, snapshot.texts, public=suite.public)
+        show = _Show(reader, first, limit, places, snapshot.texts, public=suite.public)
         chunks.append([show.problem(number, name, samples, shares[name]) for number, name, samples in group])
     chunks = chunks or [[]]
     count = sum(map(len, chunks))
     tiles = tuple(_tile(result.suite, page, problem) for page, chunk in enumerate(chunks, 1) for problem in chunk)
     command = f"git show {snapshot.commit}:ledger/samples.jsonl.gz | gunzip"
-    pages, first = [], 1
+    pages, begin = [], 1
     for page, chunk in enumerate(chunks, 1):
-        last = first + len(chunk) - 1
+        last = begin + len(chunk) - 1
         pages.append(
             AnswersPage(
                 suite=result.suite,
@@ -220,14 +225,15 @@ def answers_pages(snapshot: Snapshot, result: SuiteResult, reader: Reader) -> li
                 path=page_path(result.suite, page),
                 newer=page_path(result.suite, page - 1) if page > 1 else "",
                 older=page_path(result.suite, page + 1) if page < len(chunks) else "",
-                span=_span(first, last, count),
+                span=_span(begin, last, count),
                 problems=tuple(chunk),
                 tiles=tiles if page == 1 else (),
                 public=suite.public,
                 whole=command,
+                typeset=text.plural(first, "answer") if suite.public and first < suite.samples else "",
             )
         )
-        first = last + 1
+        begin = last + 1
     return pages
 
 
@@ -266,6 +272,8 @@ class _Show:
     """Makes the views of one page's problems."""
 
     reader: Reader
+    typeset: int
+    """How many answers of each problem are."""
     limit: int
     """Characters of each answer."""
     places: Mapping[tuple[str, int], whole.Place]
@@ -286,14 +294,16 @@ class _Show:
             right=named(first.outcome) if len(samples) == 1 else text.of_right(right, len(samples)),
             # Of a single answer its own outcome says more than a share of all or nothing.
             level=first.outcome if len(samples) == 1 and first.outcome in OUTCOMES else figures.level(share),
-            answers=tuple(self.answer(sample, few=few) for sample in samples),
+            answers=tuple(
+                self.answer(sample, few=few, typeset=place < self.typeset) for place, sample in enumerate(samples)
+            ),
         )
 
-    def answer(self, sample: Sample, *, few: bool) -> AnswerView:
+    def answer(self, sample: Sample, *, few: bool, typeset: bool) -> AnswerView:
         """Return one answer."""
         shown = visible(self.texts.of(sample))
         found = reading.parts(shown)
-        before, end = self.reader.split(found.rest)
+        before, end = self.reader.split(found.rest, typeset=typeset)
         folded = f"{found.thought}\n{before}" if found.thought and before else found.thought or before
         cut = max(0, len(folded) + len(end) - self.limit)
         room = len(folded) - cut
@@ -302,14 +312,12 @@ class _Show:
         left_out = len(folded) - len(head) - len(tail) + sample.clipped
         place = self.places.get((sample.problem, sample.sample))
         wrong = text.line(sample.expected, 60) if sample.outcome != "right" else ""
+        write = self.reader.answer if typeset else self.reader.plain
         return AnswerView(
             number=sample.sample + 1,
             outcome=sample.outcome if sample.outcome in OUTCOMES else "error",
             answer=text.line(sample.answer, 200),
-            seed=str(sample.seed),
-            tokens=text.count(sample.tokens),
-            latency=text.duration(sample.latency),
-            first=_first(sample),
+            figures=_figures(sample),
             finish=sample.finish,
             reason=text.line(sample.reason, 300),
             redacted=text.plural(sample.redacted, "passage") if sample.redacted else "",
@@ -317,7 +325,7 @@ class _Show:
             head=head,
             tail=tail,
             left_out=say("%(characters)s left out", characters=text.plural(left_out, "character")) if left_out else "",
-            body=self.reader.answer(end, sample.outcome, wrong),
+            body=write(end, sample.outcome, wrong),
             loop=_loop(found),
             passage=text.line(found.loop, 200),
             whole=place.file if place and shown else "",
@@ -347,8 +355,11 @@ def _loop(found: reading.Parts) -> str:
     )
 
 
-def _first(sample: Sample) -> str:
-    return say("first after %(time)s", time=text.duration(sample.prompt_time)) if sample.prompt_time > 0 else ""
+def _figures(sample: Sample) -> str:
+    tokens, latency = text.count(sample.tokens), text.duration(sample.latency)
+    said = say("%(tokens)s tokens · %(latency)s", tokens=tokens, latency=latency)
+    first = say("first after %(time)s", time=text.duration(sample.prompt_time)) if sample.prompt_time > 0 else ""
+    return f"{said}{', ' if first else ''}{first} · {say('seed %(seed)s', seed=sample.seed)}"
 
 
 def _tile(suite: str, page: int, problem: ProblemView) -> Tile:

@@ -26,10 +26,15 @@ LONGEST, SHORTEST = 3_000, 160
 """Characters at the end of an answer that are typeset: of each where answers are few, and where they are many."""
 MOST = 400_000
 """Characters that are typeset in one site, shared among its answers."""
+FORMULAS, FEWEST = 2_500, 3
+"""Formulas of one site that are typeset, shared among its answers, and what each may have at least."""
+ANSWERS = 500
+"""Answers of one site that are typeset: the first ones of each problem."""
 _THOUGHT = re.compile(r"\A\s*<think(?:ing)?>")
 _THOUGHT_ENDS = "</think>"
 _NEEDLE, _LOOKED_AT, _TIMES, _COVER = 24, 6_000, 4, 200
 _BALANCED = r"\{(?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*\}"
+_BOX = re.compile(rf"\$?\\(?:boxed|fbox)\s*{_BALANCED}\$?")
 _PLACES = re.compile(
     r"(?P<code>(?P<fence>```|~~~)(?s:.*?)(?:(?P=fence)|\Z)|`[^`\n]+`)"
     r"|\$\$(?P<dollars>(?s:.+?))\$\$"
@@ -128,20 +133,27 @@ class Reader:
         """Take what typesets formulas, and among how many answers the bound is shared."""
         self.limit = max(SHORTEST, min(LONGEST, MOST // max(1, answers)))
         """Characters at the end of each answer that are typeset."""
+        self._share = max(FEWEST, FORMULAS // max(1, answers))
         self._left = 4 * MOST
         self._formulas = formulas
         self._known: dict[tuple[str, ...], Markup] = {}
         self._markdown = _markdown()
 
-    def split(self, rest: str) -> tuple[str, str]:
-        """Return what comes before the last `limit` characters, and those, cut at the end of a line or a sentence."""
-        if len(rest) <= self.limit:
-            return "", rest
-        cut = len(rest) - self.limit
-        ends = (rest.find(end, cut, cut + self.limit // 3) for end in ("\n", ". ", " "))
-        cut = next((place + 1 for place in ends if place >= 0), cut)
-        before, after = rest[:cut], rest[cut:]
-        return before, f"```\n{after}" if before.count("```") % 2 else after
+    def split(self, rest: str, *, typeset: bool = True) -> tuple[str, str]:
+        """Return what comes before the part that is read at once, and that part: whole lines or sentences.
+
+        It has at most `limit` characters and, where it is typeset, its share of the site's formulas, the last ones.
+        """
+        cut = 0
+        if len(rest) > self.limit:
+            cut = len(rest) - self.limit
+            cut = _next_end(rest, cut, cut + self.limit // 3)
+        formulas = [match.span() for match in _PLACES.finditer(rest, cut) if not match["code"]] if typeset else []
+        if len(formulas) > self._share:
+            (_, after), (until, _) = formulas[-self._share - 1], formulas[-self._share]
+            cut = _next_end(rest, after, until)
+        before, end = rest[:cut], rest[cut:]
+        return before, f"```\n{end}" if typeset and before.count("```") % 2 else end
 
     def statement(self, shown: str) -> Markup:
         """Return a problem's statement with its formulas typeset; the rest as it was written, spaces included."""
@@ -150,6 +162,16 @@ class Reader:
     def answer(self, shown: str, outcome: str = "", expected: str = "") -> Markup:
         """Return an answer's end from Markdown, its last box marked with the outcome and what was expected."""
         return self._typeset(shown, (outcome, expected), self._html)
+
+    def plain(self, shown: str, outcome: str, expected: str) -> Markup:
+        """Return an answer's end as it was written, its last box marked as in one that is typeset."""
+        place = max(shown.rfind("\\boxed"), shown.rfind("\\fbox"))
+        found = _BOX.match(shown, place - (shown[place - 1 : place] == "$")) if place >= 0 else None
+        if not found:
+            return Markup('<span class="plain">{}</span>').format(shown)
+        box = _mark(outcome, expected).format(f"<code>{escape(found[0])}</code>")
+        made = f'<span class="plain">{escape(shown[: found.start()])}{box}{escape(shown[found.end() :])}</span>'
+        return Markup(made)  # noqa: S704 - every part of it is escaped
 
     def _typeset(self, shown: str, marked: tuple[str, str], write: Callable[[str], str]) -> Markup:
         key = (shown, *marked)
@@ -192,6 +214,12 @@ def _markdown() -> MarkdownIt:
         "lheading",
     ]
     return parser.disable(off)
+
+
+def _next_end(written: str, start: int, stop: int) -> int:
+    """Return the first place after the end of a line, a sentence or a word between two places; else `start`."""
+    ends = ((written.find(end, start, stop), len(end)) for end in ("\n", ". ", " "))
+    return next((place + length for place, length in ends if place >= 0), start)
 
 
 def _mark(outcome: str, expected: str) -> str:
