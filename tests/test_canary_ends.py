@@ -378,4 +378,35 @@ def test_a_site_without_split_tests_has_no_canary(tmp_path_factory: pytest.TempP
         done = cli(on, "canary", "start", snapshot)
         assert done.code == 2, done.err
         assert "split tests" in done.err
+        assert "--link" in done.err
         assert (outcome(on), is_gone(on, snapshot)) == ("aborted", True)
+        done = cli(on, "canary", "start", snapshot, "--link")
+        assert done.code == 0, done.err
+        assert on.shown(canaries.branch_of(snapshot)) == snapshot
+
+
+def test_a_link_needs_no_token(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Without a token the candidate is shown by its own address, judged by reviews, and promoted by the build hook."""
+    with shelf(tmp_path_factory.mktemp("link")) as on:
+        first = on.publish(more=POLICY.replace("responses = 0", "responses = 1")).snapshot
+        snapshot = on.deploy(more=POLICY.replace("responses = 0", "responses = 1")).snapshot
+        token = on.user.environment.pop("NETLIFY_AUTH_TOKEN")
+        done = cli(on, "canary", "start", snapshot)
+        assert (done.code, "--link" in done.err) == (2, True), done.err
+        done = cli(on, "canary", "start", snapshot, "--link", "--percent", "10")
+        assert done.code == 2, done.err
+        done = cli(on, "canary", "start", snapshot, "--link")
+        assert done.code == 0, done.err
+        address = on.netlify.settings.address_of(canaries.branch_of(snapshot))
+        assert address in done.err
+        assert (on.shown(canaries.branch_of(snapshot)), on.shown()) == (snapshot, first)
+        said = cli(on, "canary", "status").out
+        assert "readers who follow its link, stage 1 of 1" in said
+        assert address in said
+        assert "0 of 1 ratings" in cli(on, "canary", "step").out
+        done = cli(on, "canary", "promote", "--why", "all is well")
+        assert done.code == 0, done.err
+        assert (outcome(on), on.shown()) == ("promoted", snapshot)
+        assert "its pages stay at" in done.err
+        on.user.environment["NETLIFY_AUTH_TOKEN"] = token
+        assert shares(on) == {}

@@ -41,17 +41,20 @@ def command() -> None:
 @click.option("--percent", type=click.IntRange(1, 100), help="The share of readers, as the only stage.")
 @click.option("--stages", metavar="1,10,50,100", help="The shares, one stage after the other (default: [canary]).")
 @click.option("--every", metavar="24h", help="How long a stage lasts at least, in hours or days (default: [canary]).")
+@click.option("--link", is_flag=True, help="To who follows its own address only: needs no token, no split test.")
 @click.option("--why", default="", metavar="TEXT", help="The reason, which the ledger keeps.")
 @click.pass_context
 def start(
-    ctx: click.Context, snapshot: str, percent: int | None, stages: str | None, every: str | None, why: str
+    ctx: click.Context, snapshot: str, percent: int | None, stages: str | None, every: str | None, link: bool, why: str
 ) -> None:
     """Show SNAPSHOT to a share of the readers of the main address; everybody else stays with what is live."""
+    if link and (percent or stages):
+        raise UsageError("--link has no shares: who follows the link sees it", hint="leave --percent and --stages out")
     if percent and stages:
         raise UsageError("--percent is one stage, --stages are several", hint="leave one of them out")
     shares = [percent] if percent else _stages(stages) if stages else []
     hours = _hours(every) if every else None
-    canary = course.start(open_project(ctx), snapshot, stages=shares, hours=hours, why=why, note=note)
+    canary = course.start(open_project(ctx), snapshot, stages=shares, hours=hours, why=why, note=note, link=link)
     echo(_line(canary))
 
 
@@ -75,6 +78,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
         echo_json(
             {
                 "canary": msgspec.to_builtins(found.canary),
+                "address": found.address,
                 "candidate": msgspec.to_builtins(candidate),
                 "live": msgspec.to_builtins(live),
                 "reported": dict(listen.reported(said)),
@@ -91,6 +95,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
         )
         return
     echo(_line(found.canary))
+    echo(f"link       {found.address}")
     if found.shown is False:
         echo("the host does not show that share: publisher canary step   brings it there")
     echo(f"ratings    {_rated(candidate)}; {found.canary.start.live_snapshot} {_rated(live)}")
@@ -173,7 +178,7 @@ def _line(canary: Canary) -> str:
         )
         return one_line(text, 1000)
     stage = f"stage {len(canary.stages)} of {len(start.stages)}"
-    return one_line(f"canary {start.number} of {start.snapshot}: {canary.percent} % of the readers, {stage}", 1000)
+    return one_line(f"canary {start.number} of {start.snapshot}: {canary.readers}, {stage}", 1000)
 
 
 def _rated(found: Ratings) -> str:

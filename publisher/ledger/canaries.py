@@ -54,6 +54,11 @@ class Canary:
         """The share of readers who should see the candidate now, in percent."""
         return 0 if self.end or not self.stages else self.stages[-1].percent
 
+    @property
+    def readers(self) -> str:
+        """Who sees the candidate now, in words."""
+        return "readers who follow its link" if self.start.via == "link" else f"{self.percent} % of the readers"
+
 
 def branch_of(snapshot: str) -> str:
     """Return the branch of a candidate: `canary-` and what names its snapshot."""

@@ -139,6 +139,8 @@ def clear(project: Project, netlify: Netlify, snapshot: str, commit: str, note: 
     for deploy in found:
         if deploy.branch == branch:
             removal.remove(netlify, deploy)
+    if not netlify.settings.token:
+        note(f"its pages stay at {netlify.settings.address_of(branch)}: deleting deploys needs NETLIFY_AUTH_TOKEN")
     _delete(project, branch, tip, note)
 
 

@@ -31,8 +31,9 @@ class CanaryStart(Struct, frozen=True, kw_only=True):
     """The shares of readers in percent, in the order in which they are taken."""
     hours: float
     """The least time that a stage lasts."""
-    via: Literal["split", "script"]
-    """`split`: a split test of the host. `script`: the live deploy's own, where split tests are not to be had."""
+    via: Literal["split", "link"]
+    """`split`: a split test of the host. `link`: whoever follows the candidate's own address, for which no token and
+    no split test is needed."""
     who: str
     why: str
     time: str

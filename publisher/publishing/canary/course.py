@@ -30,6 +30,7 @@ from publisher.schema import CanaryEnd, CanaryStage, CanaryStart
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from publisher.config import CanaryConfig
     from publisher.ledger.canaries import Canary
     from publisher.ledger.history import Run
     from publisher.publishing.canary.state import State
@@ -39,12 +40,25 @@ if TYPE_CHECKING:
     Outcome = Literal["promoted", "aborted"]
 
 ATTEMPTS = 12
-NO_SPLITS = "Netlify → Split testing; it needs branch deploys of canary-* (Build & deploy → Branches)"
+BY_LINK = "--link   shows it to whoever follows its own address"
+NO_SPLITS = (
+    f"Netlify → Split testing; it needs branch deploys of canary-* (Build & deploy → Branches); without, {BY_LINK}"
+)
 
 
-def start(project: Project, wanted: str, *, stages: Sequence[int], hours: float | None, why: str, note: Note) -> Canary:
+def start(
+    project: Project,
+    wanted: str,
+    *,
+    stages: Sequence[int],
+    hours: float | None,
+    why: str,
+    note: Note,
+    link: bool = False,
+) -> Canary:
     """Show a snapshot to the first share of readers, and return the gray release; repeated, it continues.
 
+    With `link`, only who follows the candidate's own address sees it: no token and no split test is needed then.
     Raises UsageError where the snapshot is not published, is live already, or another one is being tried; DeployError
     where it does not serve what was rendered.
     """
@@ -56,19 +70,22 @@ def start(project: Project, wanted: str, *, stages: Sequence[int], hours: float 
     if before is not None and before.end is not None:
         settle(project, note)  # what the one before has left behind must not be taken for this one's
     if before is None or before.end is not None:
-        _check_site(desk)
+        _check_site(desk, link=link)
         _check_candidate(desk, run, _live(project)[1])
-    canary = _started(desk, run, list(stages), hours, why)
+    canary = _started(desk, run, [100] if link else list(stages), hours, why, link=link)
     canary = _begun(desk, canary, why)
-    note(f"canary {canary.start.number}: {canary.percent} % of the readers see {canary.start.snapshot}")
+    address = desk.netlify.settings.address_of(canaries.branch_of(canary.start.snapshot))
+    note(f"canary {canary.start.number}: {canary.readers} see {canary.start.snapshot}; its link is {address}")
     return canary
 
 
-def _check_site(desk: Desk) -> None:
+def _check_site(desk: Desk, *, link: bool) -> None:
     """Raise UsageError where the site cannot split its readers, before anything is written down."""
     check_settings(desk.netlify)
+    if link:
+        return
     if not desk.netlify.settings.token:
-        raise UsageError("a split test needs an API token", hint="set NETLIFY_AUTH_TOKEN")
+        raise UsageError("a split test needs an API token", hint=f"set NETLIFY_AUTH_TOKEN, or {BY_LINK}")
     try:
         split = splits.running(desk.netlify)
     except NetworkError as error:
@@ -106,7 +123,7 @@ def _check_candidate(desk: Desk, run: Run, live: str) -> None:
         )
 
 
-def _started(desk: Desk, run: Run, stages: list[int], hours: float | None, why: str) -> Canary:
+def _started(desk: Desk, run: Run, stages: list[int], hours: float | None, why: str, *, link: bool) -> Canary:
     """Return the gray release of a run, written into the ledger where none is running."""
     project = desk.project
     policy = policy_of(project, run)
@@ -125,7 +142,7 @@ def _started(desk: Desk, run: Run, stages: list[int], hours: float | None, why: 
                 f"canary {canary.start.number} of {canary.start.snapshot} is running, and there is one at a time",
                 hint='publisher canary abort --why "…"   ends it',
             )
-        entry = _entry(desk, run, own.stages, own.hours, why)
+        entry = _entry(desk, run, own, why, link=link)
 
         def taken(entry: CanaryStart = entry) -> bool:
             moved = len(history.live_moves(project.ledger)) != entry.moves
@@ -142,7 +159,7 @@ def _is_running(project: Project) -> bool:
     return canaries.running(project.ledger) is not None
 
 
-def _entry(desk: Desk, run: Run, stages: list[int], hours: float, why: str) -> CanaryStart:
+def _entry(desk: Desk, run: Run, policy: CanaryConfig, why: str, *, link: bool) -> CanaryStart:
     receipt, live = run.receipt, _live(desk.project)
     if receipt is None or receipt.run_id == live[1]:
         raise LostRaceError(f"{run.line.snapshot} went live or was deleted meanwhile", hint="publisher canary status")
@@ -154,9 +171,9 @@ def _entry(desk: Desk, run: Run, stages: list[int], hours: float, why: str) -> C
         live_snapshot=live[0],
         live_run_id=live[1],
         moves=len(history.live_moves(desk.project.ledger)),
-        stages=stages,
-        hours=hours,
-        via="split",
+        stages=policy.stages,
+        hours=policy.hours,
+        via="link" if link else "split",
         who=desk.project.who,
         why=why,
         time=desk.moment(),
@@ -220,7 +237,7 @@ def step(project: Project, note: Note) -> State | None:
         percent = found.canary.start.stages[len(found.canary.stages)]
         canary = _enter_stage(desk, found.canary, percent, reasons)
         settle(project, note)
-        note(f"canary {canary.start.number}: {canary.percent} % of the readers see {canary.start.snapshot}")
+        note(f"canary {canary.start.number}: {canary.readers} see {canary.start.snapshot}")
     elif found.decision.outcome in {"promote", "abort"}:
         outcome: Outcome = "promoted" if found.decision.outcome == "promote" else "aborted"
         end(project, outcome, why=reasons, note=note, seen=found)
@@ -309,7 +326,8 @@ def _settle(project: Project, canary: Canary, note: Note) -> None:
     desk = desk_of(project, canary, note) if canary.end is None else Desk.of_run(project, run_of(project, canary), note)
     if canary.end is None:
         over = ending.end_overtaken(project, desk.netlify, note)
-        if not (over or ending.end_lost(project, desk.netlify, canary, note)) and canary.stages:
+        over = over or ending.end_lost(project, desk.netlify, canary, note)
+        if not over and canary.stages and canary.start.via == "split":
             splits.show(desk.netlify, _live_branch(desk), canaries.branch_of(canary.start.snapshot), canary.percent)
         return
     if canary.end.outcome == "promoted" and len(history.live_moves(project.ledger)) == canary.end.moves:

@@ -40,6 +40,8 @@ class State:
     decision: Decision
     shown: bool | None
     """Whether the host shows what the ledger says; None where that cannot be asked."""
+    address: str
+    """The candidate's own address, by which anybody may look at it."""
 
 
 def state(project: Project, note: Note) -> State | None:
@@ -70,7 +72,8 @@ def state_of(project: Project, canary: Canary, note: Note) -> State:
     # A canary keeps the stages that it was started with; all else is what the trusted branch says now.
     own = msgspec.structs.replace(policy, stages=canary.start.stages, hours=canary.start.hours)
     decision = decide(own, heard) if canary.stages else Decision("wait", ["the candidate's pages are not built yet"])
-    return State(canary, own, heard, feedback, decision, _shows(desk, canary))
+    address = desk.netlify.settings.address_of(canaries.branch_of(canary.start.snapshot))
+    return State(canary, own, heard, feedback, decision, _shows(desk, canary), address)
 
 
 def rating(seen: State, values: Sequence[int]) -> Ratings:
@@ -124,7 +127,7 @@ def heard_time(desk: Desk) -> Desk:
 
 def _shows(desk: Desk, canary: Canary) -> bool | None:
     """Return whether the host's split test is the one that the ledger says."""
-    if not desk.netlify.settings.token:
+    if not desk.netlify.settings.token or canary.start.via == "link":
         return None
     split = splits.running(desk.netlify)
     shares = split.shares() if split else {}

@@ -160,7 +160,7 @@ def _canary(project: Project) -> Finding | None:
     found = state.state_of(project, canary, lambda _: None)
     says = f"canary {start.number} of {start.snapshot}: "
     if found.shown is False:
-        said = f"the ledger says that {canary.percent} % of the readers see it, and the host shows another share"
+        said = f"the ledger says that {canary.readers} see it, and the host shows another share"
         return wrong("canary", says + said, "publisher canary step")
     if canary.end is not None:
         left = course.unsettled(project) is not None
@@ -168,7 +168,7 @@ def _canary(project: Project) -> Finding | None:
         return note("canary", f"{end}, but its pages are still there", "publisher reconcile") if left else None
     if not canary.stages:
         return wrong("canary", says + "its start was interrupted", "publisher canary step")
-    return fine("canary", says + f"{canary.percent} % of the readers see it")
+    return fine("canary", says + f"{canary.readers} see it")
 
 
 def _public(netlify: Netlify, runs: list[Run]) -> Finding:
