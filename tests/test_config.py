@@ -231,9 +231,24 @@ def test_names_and_tiers_are_checked_with_all_else() -> None:
     text = GOOD + '[engine]\nmode = "reproducable"\nflash_attention = "maybe"\n[tiers.odd]\nsuites = 3\n'
     message = mistakes(text.replace("samples = 1", "sample = 1"))
     assert "engine.mode: 'reproducable' is none of reproducible, fast; did you mean 'reproducible'?" in message
-    assert "engine.flash_attention: 'maybe' is none of auto" in message
+    assert "engine.flash_attention: 'maybe' is none of auto, true, false" in message
     assert "tiers.odd.suites" in message
     assert "tiers.quick.suites.a.sample: unknown key; did you mean 'samples'?" in message
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ('[engine]\nkv_type = "q8_0"\n', "engine.kv_type: q8_0 needs flash_attention = true"),
+        ('[engine]\nkv_type = "q4_0"\nmode = "fast"\nflash_attention = false\n', "needs flash_attention = true"),
+        ('[model]\ngpu_layers = "some"\n', "model.gpu_layers: 'some' is none of all, a whole number"),
+        ('[model]\ncpu_experts = "none"\n', "model.cpu_experts: 'none' is none of auto, a whole number"),
+    ],
+)
+def test_options_of_the_engine_that_cannot_be_are_found_before_a_model_is_fetched(table: str, expected: str) -> None:
+    """Each message says what may be there; a quantized cache needs attention in one step."""
+    text = GOOD + table if table.startswith("[engine]") else GOOD.replace("[model]\n", table)
+    assert expected in mistakes(text)
 
 
 def test_an_escape_that_toml_took_is_explained() -> None:

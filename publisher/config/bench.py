@@ -127,3 +127,11 @@ class EngineConfig(Section, frozen=True, kw_only=True):
     """What several GPUs share of a model: its layers, or the rows of each matrix (CUDA, HIP and SYCL)."""
     timeout: Annotated[float, Meta(gt=0, description="seconds without progress before a run is given up")] = 600.0
     """An engine that makes no token for so long is ended."""
+
+
+def engine_mistakes(engine: EngineConfig) -> list[str]:
+    """Return what is contradictory in the table [engine]."""
+    fused = engine.flash_attention is True or (engine.flash_attention == "auto" and engine.mode == "fast")
+    if engine.kv_type == "f16" or fused:
+        return []
+    return [f"engine.kv_type: {engine.kv_type} needs flash_attention = true, which reproducible mode has not by itself"]

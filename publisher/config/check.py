@@ -79,7 +79,8 @@ def _check_leaf(kind: Any, value: Any, path: str, mistakes: list[str]) -> None:
     except msgspec.ValidationError as error:
         names = _names(kind)
         if isinstance(value, str) and names:
-            mistakes.append(f"{path}: {short(value)} is none of {', '.join(names)}{suggest(value, names)}")
+            words = ", ".join([*names, *_unquoted(kind)])
+            mistakes.append(f"{path}: {short(value)} is none of {words}{suggest(value, names)}")
             return
         # The bounds of an option that may be absent are one level deeper, in its union with None.
         parts = [part for option in typing.get_args(kind) for part in (option, *typing.get_args(option))]
@@ -97,6 +98,14 @@ def _names(kind: Any) -> list[str]:
         return [name for name in typing.get_args(kind) if isinstance(name, str)]
     options = typing.get_args(kind) if typing.get_origin(kind) in {Union, types.UnionType} else ()
     return [name for option in options for name in _names(option)]
+
+
+def _unquoted(kind: Any) -> list[str]:
+    """Return, as words, what a value of this type may be beside texts."""
+    if kind in {bool, int}:
+        return ["true", "false"] if kind is bool else ["a whole number"]
+    options = () if typing.get_origin(kind) is typing.Literal else typing.get_args(kind)
+    return [word for option in options for word in _unquoted(option)]
 
 
 def control_characters(value: Any, path: str = "") -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig
+from publisher.config.bench import EngineConfig, ModelConfig, PromptConfig, SuiteConfig, engine_mistakes
 from publisher.config.canary import CanaryConfig, canary_mistakes
 from publisher.config.check import MOST, check, control_characters
 from publisher.config.gate import GateConfig, gate_mistakes, rule_mistakes
@@ -184,6 +184,7 @@ def _mistakes_between(config: Config) -> list[str]:
     mistakes += metric_mistakes(config.metrics, known)
     mistakes += ledger_mistakes(config.ledger)
     mistakes += canary_mistakes(config.canary)
+    mistakes += engine_mistakes(config.engine)
     mistakes += _mistakes_of_branches(config)
     for name, tier in config.tiers.items():
         unknown = [suite for suite in tier.suites if suite not in known][:MOST]

@@ -125,12 +125,13 @@ def _flash(options: EngineOptions, *, gpu: bool) -> bool:
     """Return whether to use flash attention.
 
     Unless the options decide, reproducible mode never uses it, because it splits sums by the number of threads. Fast
-    mode uses it on GPUs and on processors without AVX-512: on those a small model was a quarter faster with it (two
-    cores of a Zen 3), with AVX-512 it took twice as long.
+    mode uses it on GPUs, for a quantized cache, and on processors without AVX-512: on those a small model was a quarter
+    faster with it (two cores of a Zen 3), with AVX-512 it took twice as long.
     """
     if options.flash_attention != "auto":
         return options.flash_attention
-    return options.mode == "fast" and (gpu or "AVX512 = 1" not in library.system_info())
+    wanted = gpu or options.kv_type != "f16" or "AVX512 = 1" not in library.system_info()
+    return options.mode == "fast" and wanted
 
 
 def _long(options: EngineOptions, model: Model, header: Header, slots: int, context: int) -> bool:
