@@ -86,7 +86,7 @@ from publisher.engine import nvidia
 from publisher.engine.meter import Meter
 nvidia._DRIVERS = (Path("/"),)
 meter = Meter({"0000:c1:00.0": "CUDA0"}, Path("/nowhere"))
-meter.look(); meter.look()
+meter.look(); meter._looked = 0.0; meter.look(); meter.look()
 drivers = [nvidia.driver(), nvidia.driver("0000:c1:00.0"), nvidia.driver("0000:05:00.0")]
 print(json.dumps([nvidia.names(), drivers, meter.figures()]))
 """
@@ -130,3 +130,44 @@ def test_only_the_cards_of_a_run_count(library: Path) -> None:
 def test_a_bus_id_has_one_form(text: str, expected: str) -> None:
     """llama.cpp and NVML write it differently."""
     assert nvidia.pci_id(text) == expected
+
+
+@pytest.mark.parametrize("later", ["", "x", "-7", None])
+def test_a_counter_that_ends_gives_nothing(tmp_path: Path, later: str | None) -> None:
+    """No energy is unknown, not 0: a figure of 0 joules per answer would look like a saving."""
+    meter = Meter(powercap=package(tmp_path, 1_000_000))
+    if later is None:
+        (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
+    else:
+        (tmp_path / "intel-rapl:0" / "energy_uj").write_text(later)
+    assert meter.joules() == {}
+
+
+def test_one_package_of_two_is_no_figure(tmp_path: Path) -> None:
+    """Half the processors' energy is not the machine's."""
+    package(tmp_path, 1_000_000)
+    (tmp_path / "intel-rapl:1").mkdir()
+    meter = Meter(powercap=tmp_path)
+    package(tmp_path, 3_500_000)
+    assert meter.joules() == {}
+
+
+PARTLY = """
+from pathlib import Path
+from publisher.engine import nvidia
+from publisher.engine.meter import Meter
+nvidia._DRIVERS = (Path("/"),)
+print(Meter({"0000:c1:00.0": "CUDA0", "0000:05:00.0": "Vulkan1"}, Path("/nowhere")).joules())
+print(Meter({"0000:c1:00.0": "CUDA0", "": "Vulkan1"}, Path("/nowhere")).joules())
+import sys
+sys.modules["pynvml"] = None
+nvidia._opened.cache_clear()
+print([*nvidia.names(), nvidia.driver(), nvidia.driver("0000:c1:00.0")])
+"""
+
+
+def test_a_card_that_does_not_tell_makes_the_energy_unknown(library: Path) -> None:
+    """The sum over some of a run's cards is none; without NVML's binding there are no cards, and no error."""
+    environment = os.environ | {"LD_LIBRARY_PATH": str(library)}
+    done = subprocess.run([sys.executable, "-c", PARTLY], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.splitlines() == ["{}", "{}", "['', '']"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from publisher.bench.measure import Job, Measurement, measure
@@ -13,10 +14,13 @@ from publisher.config import Budget, PricesConfig, parse
 from publisher.errors import ConfigError, GraderError, PublisherError
 from publisher.files import sha256_hex
 from publisher.gate.baseline import Measured
+from publisher.gate.metrics import _joules
 from publisher.ledger.history import summarize
+from publisher.render.identity import _energy
 from tests.gate_cases import made_record, policy, verdict_on
 from tests.made import GitFolder
 from tests.measuring import STARTED, SUITE, Notes, Parrot
+from tests.test_shapes import gpu
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,3 +159,20 @@ def test_energy_is_per_answer_and_unknown_where_no_counter_is_readable() -> None
     silent = made_record(1, [2, 0], 2, statistics={"decode_tokens": 100.0})
     found = verdict_on(Measured(summarize(silent), silent), [], policy(rule)).rules[0]
     assert (found.outcome, "did not record its joules-per-right-answer" in found.reason) == ("inconclusive", True)
+
+
+def test_energy_is_unknown_where_a_gpu_calculated_and_does_not_tell() -> None:
+    """The processor's share alone would look like a saving; the page says which part is unknown."""
+    figures = {"decode_tokens": 100.0, "energy_cpu_joules": 50.0, "other_load": 0.0}
+    told = made_record(1, [2, 0], 2, statistics=figures)
+    engine = msgspec.structs.replace(told.engine, gpus=[gpu("CUDA0")])
+    mixed = msgspec.structs.replace(told, engine=engine)
+    assert _joules(told) == 0.5
+    assert _joules(mixed) is None
+    both = msgspec.structs.replace(mixed, statistics={**figures, "energy_gpu_joules": 150.0})
+    assert _joules(both) == 2.0
+    assert [_energy(one) for one in (told, mixed, both)] == [
+        "processor 50 J",
+        "processor 50 J, GPU unknown",
+        "processor 50 J, GPU 150 J",
+    ]

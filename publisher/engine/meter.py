@@ -5,6 +5,8 @@ The parent counts it: Linux shows the processor's counter (RAPL) to root alone, 
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from publisher.engine.nvidia import Reading
 
 POWERCAP = Path("/sys/class/powercap")
+_EVERY = 0.9
+"""Seconds between two looks at the GPUs."""
 
 
 class Meter:
@@ -26,12 +30,19 @@ class Meter:
         self._gpus = {nvidia.pci_id(pci): name for pci, name in (gpus or {}).items()}
         # "intel-rapl:0" is a package; "intel-rapl:0:1" is a part of it and would count twice.
         self._packages = [path for path in sorted(powercap.glob("*-rapl:*")) if path.name.count(":") == 1]
-        self._start = {path: value for path in self._packages if (value := _number(path / "energy_uj")) is not None}
+        self._start = {path: _number(path / "energy_uj") for path in self._packages}
         self._gpu_start = nvidia.millijoules(self._gpus)
         self._looks: dict[str, list[Reading]] = {}
+        self._looked = -math.inf
 
     def look(self) -> None:
-        """Take in how the GPUs fare now; call it now and then while the run lasts."""
+        """Take in how the GPUs fare now; call it while the run lasts, as often as you like.
+
+        Once a second is enough: it asks the driver, and means would otherwise follow the moments of the calls.
+        """
+        if time.monotonic() - self._looked < _EVERY:
+            return
+        self._looked = time.monotonic()
         for pci, reading in nvidia.readings(self._gpus).items():
             self._looks.setdefault(self._gpus[pci], []).append(reading)
 
@@ -53,12 +64,15 @@ class Meter:
         return found
 
     def joules(self) -> dict[str, float]:
-        """Return the joules since the start, per kind of device that tells."""
+        """Return the joules since the start, per kind of device all of which tell: a part of them is no figure."""
         found: dict[str, float] = {}
-        if self._start:
-            found["energy_cpu_joules"] = sum(_since(path, start) for path, start in self._start.items()) / 1e6
+        spent = [_since(path, start) for path, start in self._start.items()]
+        known = [one for one in spent if one is not None]
+        if known and len(known) == len(spent):
+            found["energy_cpu_joules"] = sum(known) / 1e6
         now = nvidia.millijoules(self._gpus)
-        if self._gpu_start is not None and now is not None:
+        # A driver that was loaded anew counts from 0 again.
+        if self._gpu_start is not None and now is not None and now >= self._gpu_start:
             found["energy_gpu_joules"] = (now - self._gpu_start) / 1e3
         return found
 
@@ -69,15 +83,22 @@ def _mean(name: str, values: list[float | None]) -> dict[str, float]:
     return {name: round(sum(known) / len(known), 3)} if known else {}
 
 
-def _since(path: Path, start: int) -> int:
-    """Return a package's microjoules since `start`; its counter starts again from 0 after its largest value."""
-    now = _number(path / "energy_uj") or start
-    return now - start if now >= start else now - start + (_number(path / "max_energy_range_uj") or 0)
+def _since(path: Path, start: int | None) -> int | None:
+    """Return a package's microjoules since `start`, None where they are unknown.
+
+    Its counter starts again from 0 after its largest value.
+    """
+    now = _number(path / "energy_uj")
+    if now is None or start is None or now >= start:
+        return None if now is None or start is None else now - start
+    largest = _number(path / "max_energy_range_uj")
+    return now - start + largest if largest is not None and largest >= start else None
 
 
 def _number(path: Path) -> int | None:
-    """Return the number in a file; None where it cannot be read."""
+    """Return the number in a file; None where it cannot be read, or is none that a counter can have."""
     try:
-        return int(path.read_text(encoding="ascii"))
+        number = int(path.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
+    return number if number >= 0 else None

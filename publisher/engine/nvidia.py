@@ -55,16 +55,20 @@ def names() -> tuple[str, ...]:
 def driver(pci: str = "") -> str:
     """Return the version of the driver, of the card with this bus id where one is given; "" where there is none."""
     nvml, cards = _opened()
-    known = [card for card in cards if not pci or card.pci == pci_id(pci)]
-    return str(nvml.nvmlSystemGetDriverVersion()) if known else ""
+    if not any(not pci or card.pci == pci_id(pci) for card in cards):
+        return ""
+    try:
+        return _text(nvml.nvmlSystemGetDriverVersion())
+    except nvml.NVMLError:
+        return ""
 
 
 def millijoules(pci: Collection[str]) -> int | None:
-    """Return what the cards with these bus ids have used since their driver was loaded; None where none tells."""
+    """Return what the cards with these bus ids have used since their driver was loaded; None where not each tells."""
     nvml, cards = _chosen(pci)
     found = [_asked(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, card.handle) for card in cards]
     known = [value for value in found if value is not None]
-    return int(sum(known)) if known else None
+    return int(sum(known)) if known and len(known) == len(set(pci)) else None
 
 
 def readings(pci: Collection[str]) -> dict[str, Reading]:
@@ -105,8 +109,10 @@ def _opened() -> tuple[Any, tuple[_Card, ...]]:
     """Open NVML for good and return its module and the cards; no cards where there is no driver."""
     if not any(path.exists() for path in _DRIVERS):
         return None, ()  # importing the module takes longer than starting an engine
-    import pynvml  # noqa: PLC0415 - for the reason above
-
+    try:
+        import pynvml  # noqa: PLC0415 - for the reason above
+    except ImportError:
+        return None, ()  # an installation without the extra `bench`
     try:
         pynvml.nvmlInit()
         handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]

@@ -55,7 +55,9 @@ def _share(count: int, of: int) -> float | None:
 
 
 def _joules(record: Record) -> float | None:
-    """Return the joules per generated token, of everything that counts them."""
+    """Return the joules per generated token, of everything that counts them; None where the GPUs do not."""
+    if record.engine.gpus and "energy_gpu_joules" not in record.statistics:
+        return None  # what the processor took meanwhile is a small part
     known = [
         record.statistics[name] for name in ("energy_cpu_joules", "energy_gpu_joules") if name in record.statistics
     ]

@@ -88,7 +88,7 @@ def facts(snapshot: Snapshot) -> list[Facts]:
             ("publisher", machine.publisher, 0),
             (say("took"), text.duration(record.duration), 0),
             (say("other programs"), _others(record), 0),
-            (say("energy"), _energy(record.statistics), 0),
+            (say("energy"), _energy(record), 0),
         ],
     }
     shown = [
@@ -126,10 +126,12 @@ def _others(record: Record) -> str:
     )
 
 
-def _energy(figures: Mapping[str, float]) -> str:
+def _energy(record: Record) -> str:
     """Return the energy of a run by kind of device; said to be unknown where nothing counted it."""
-    kinds = {"energy_cpu_joules": say("processor"), "energy_gpu_joules": "GPU"}
+    figures, kinds = record.statistics, {"energy_cpu_joules": say("processor"), "energy_gpu_joules": "GPU"}
     known = [f"{name} {figures[key]:,.0f} J" for key, name in kinds.items() if key in figures]
+    if known and record.engine.gpus and "energy_gpu_joules" not in figures:
+        known.append(f"GPU {say('unknown')}")
     return ", ".join(known) if known else (say("unknown") if "other_load" in figures else "")
 
 
