@@ -90,6 +90,7 @@ def test_pretty_addresses(path: str, status: int, shown: str) -> None:
         ("/q id=:id /n/:id", "/q", "", 404, "404.html"),
         ("/q kind=a /n", "/q", "kind=b", 404, "404.html"),
         ("/old /one\n/old /two", "/old", "", 301, "/one"),
+        ("/old /é☃?a=ü#ñ", "/old", "", 301, "/%C3%A9%E2%98%83?a=%C3%BC#%C3%B1"),
         ("# a comment\n\n/old /new 301 # and another", "/old", "", 301, "/new"),
     ],
 )
@@ -279,6 +280,20 @@ def test_headers_and_redirects_of_a_deploy(visitor: Visitor, source: GitFolder) 
     assert visitor.visit("snapshot-2", "/old").headers["Location"] == "/two"
     assert visitor.visit("snapshot-2", "/older?x=1").headers["Location"] == "/four?x=1"
     assert [visitor.visit("snapshot-2", path).status_code for path in ("/_headers", "/_redirects")] == [404, 404]
+
+
+def test_headers_may_be_in_any_language(visitor: Visitor, source: GitFolder) -> None:
+    """Their values are sent as UTF-8."""
+    change(source, "snapshot-2", {"pages/_headers": "/*\n  X-One: é ☃\n"})
+    visitor.build("snapshot-2")
+    assert visitor.visit("snapshot-2").headers["X-One"].encode("latin-1").decode() == "é ☃"
+
+
+def test_a_path_has_a_bounded_number_of_headers() -> None:
+    """So reading a file of headers takes no longer than the file."""
+    rules, problems = parse_headers("/*\n" + "".join(f"X-{number}: 1\n" for number in range(120)))
+    assert (len(rules[0].values), len(problems)) == (100, 20)
+    assert problems[0] == "_headers, line 102: a path has more than 100 headers"
 
 
 def test_bad_rules_are_in_the_log(visitor: Visitor, source: GitFolder) -> None:

@@ -72,7 +72,10 @@ def test_secret_variable_is_not_told(visitor: Visitor) -> None:
         [{"key": "A", "values": []}],
         [{"key": "A", "values": [{"value": 1}]}],
         [{"key": "A", "values": [{"value": "1", "context": "branch"}]}],
+        [{"key": "A", "values": [{"value": "1", "context": ["all"]}]}],
+        [{"key": "A", "values": [{"value": "1", "context": {}}]}],
         [{"key": "A", "values": [{"value": "1"}], "scopes": ["moon"]}],
+        [variable("A", ("all", "1")), variable("A", ("all", "2"))],
         [variable("A", ("all", "x" * 6000))],
         [variable("B", ("all", "1")), {"key": "", "values": [{"value": "1"}]}],
         {},
@@ -83,6 +86,15 @@ def test_variable_that_makes_no_sense_is_refused(visitor: Visitor, body: object)
     """A bad variable sets nothing, nor do the good ones beside it."""
     assert visitor.api("POST", ENV, json=body).status_code in {400, 422}
     assert visitor.api("GET", ENV).json() == []
+
+
+def test_variable_holds_no_more_values_than_it_may_be_given(visitor: Visitor) -> None:
+    """Values that are added one by one are bounded as those that come together are."""
+    visitor.api("POST", ENV, json=[variable("A", *((f"branch-{number}", "1") for number in range(50)))])
+    one_more = {"value": "1", "context": "branch", "context_parameter": "another"}
+    assert visitor.api("PATCH", f"{ENV}/A", json=one_more).status_code == 422
+    known = {**one_more, "value": "2", "context_parameter": "branch-7"}
+    assert visitor.api("PATCH", f"{ENV}/A", json=known).status_code == 201
 
 
 def test_variable_cannot_take_netlifys_place(visitor: Visitor) -> None:

@@ -93,6 +93,16 @@ def test_rules_come_with_the_generated_toml(visitor: Visitor) -> None:
     assert visitor.visit("canary", "/netlify.toml").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "toml",
+    ["x = " + "[" * 5000, f"x = {'9' * 5000}", f"{'.'.join('a' * 2000)} = 1", "headers = 1\nredirects = {a = 1}", "[x"],
+)
+def test_rules_that_make_no_sense_leave_the_deploy_whole(visitor: Visitor, toml: str) -> None:
+    """They are left out; the host neither fails nor thinks about them for minutes."""
+    assert upload(visitor, {"index.html": "one", "netlify.toml": toml}, branch="canary")["state"] == "ready"
+    assert visitor.visit("canary").text == "one"
+
+
 def test_contexts_of_uploads(visitor: Visitor) -> None:
     """A draft is a preview, one with a branch a branch deploy, and one with neither is published."""
     preview = upload(visitor, {"index.html": "1"}, draft=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from publisher.errors import ConfigError
+from publisher.host.rules.toml import read_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,7 @@ def read_settings(text: str, context: str, branch: str) -> BuildSettings:
 
     Raises ConfigError for a file that is not TOML or has values of another kind.
     """
-    try:
-        document = tomllib.loads(text)
-    except RecursionError as error:
-        raise ConfigError("netlify.toml: it is nested too deeply") from error
-    except ValueError as error:  # of tomllib, and of Python itself for an integer of thousands of digits
-        raise ConfigError(f"netlify.toml: {error}") from error
+    document = read_toml(text)
     contexts = _table(document, "context")
     layers = [_table(document, "build"), _table(contexts, context), _table(contexts, branch)]
     base = _inside(_last(layers, "base"))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from publisher.errors import DeployError
+from publisher.errors import ConfigError, DeployError
 from publisher.host.build.folder import check_name, make_manifest
 from publisher.host.http.api import find_deploy
 from publisher.host.http.handling import (
@@ -24,6 +23,7 @@ from publisher.host.http.handling import (
 )
 from publisher.host.http.views import deploy_view, file_view
 from publisher.host.rules.forms import process_forms
+from publisher.host.rules.toml import read_toml
 from publisher.host.store.blobs import sha1_hex
 from publisher.host.store.records import SCHEMA, Deploy, Entry, Upload
 from publisher.host.store.state import RefusedError, State
@@ -165,9 +165,12 @@ def _entry(state: State, sha1: str) -> Entry:
 def _tables(text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the tables of the `netlify.toml` that the official client makes of `_headers` and `_redirects`."""
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        document = read_toml(text)
+    except ConfigError:
         return [], []
-    tables = [document.get(name, []) for name in ("headers", "redirects")]
-    headers, redirects = ([table for table in found if isinstance(table, dict)] for found in tables)
-    return headers, redirects
+    headers, redirects = document.get("headers"), document.get("redirects")
+    return _dictionaries(headers), _dictionaries(redirects)
+
+
+def _dictionaries(found: object) -> list[dict[str, Any]]:
+    return [table for table in found if isinstance(table, dict)] if isinstance(found, list) else []

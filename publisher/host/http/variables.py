@@ -30,6 +30,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,199}\Z")
 _SCOPES = ("builds", "functions", "runtime", "post-processing")
 _CONTEXTS = frozenset({"all", "dev", "dev-server", "branch-deploy", "deploy-preview", "production", "branch"})
 _MOST_VARIABLES = 200
+_MOST_VALUES = 50
 _MOST_VALUE = 5000
 """Characters of one value; Netlify's own limit."""
 
@@ -73,9 +74,10 @@ async def create_env_vars(host: Host, request: Request) -> Response:
         raise RefusedError(400, "The request body is not a list of variables")
     made = [_variable(host.state, one) for one in given]
     known = {variable.key for variable in host.state.store.site.variables}
-    taken = sorted(known & {variable.key for variable in made})
-    if taken:
-        raise RefusedError(422, f"{taken[0]} is set already")
+    for variable in made:
+        if variable.key in known:
+            raise RefusedError(422, f"{variable.key} is set already")
+        known.add(variable.key)
     _save(host.state, (*host.state.store.site.variables, *made))
     return as_json([_view(variable) for variable in made], 201)
 
@@ -103,6 +105,8 @@ async def set_env_var_value(host: Host, request: Request) -> Response:
     known = _find(host, request)
     made = _value(await _body(host, request))
     others = tuple(one for one in known.values if (one.context, one.parameter) != (made.context, made.parameter))
+    if len(others) >= _MOST_VALUES:
+        raise RefusedError(422, f"{known.key} has {_MOST_VALUES} values already")
     changed = replace(known, values=(*others, made), updated_at=host.state.clock.now())
     _replace(host.state, known, changed)
     return as_json(_view(changed), 201)
@@ -158,8 +162,8 @@ def _variable(state: State, given: object) -> Variable:
     if not isinstance(given, dict) or not isinstance(given.get("key"), str) or not _NAME.match(given["key"]):
         raise RefusedError(422, "A variable's key is a letter and then letters, digits and _")
     values, scopes = given.get("values"), given.get("scopes") or list(_SCOPES)
-    if not isinstance(values, list) or not 0 < len(values) <= 50:
-        raise RefusedError(422, f"{given['key']} needs 1 to 50 values")
+    if not isinstance(values, list) or not 0 < len(values) <= _MOST_VALUES:
+        raise RefusedError(422, f"{given['key']} needs 1 to {_MOST_VALUES} values")
     if not isinstance(scopes, list) or not set(map(str, scopes)) <= {*_SCOPES, "post_processing"}:
         raise RefusedError(422, f"The scopes of {given['key']} are not of {', '.join(_SCOPES)}")
     return Variable(
@@ -178,7 +182,8 @@ def _value(given: object) -> Value:
     parameter = given.get("context_parameter") or ""
     if not isinstance(value, str) or len(value) > _MOST_VALUE or "\x00" in value:
         raise RefusedError(422, f"A value is text of at most {_MOST_VALUE} characters")
-    if context not in _CONTEXTS or not isinstance(parameter, str) or (context == "branch") != bool(parameter):
+    known = isinstance(context, str) and context in _CONTEXTS and isinstance(parameter, str)
+    if not known or (context == "branch") != bool(parameter):
         raise RefusedError(422, "A value's context is none of Netlify's, or has no branch")
     return Value(new_id(), value, context, parameter[:250])
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from publisher.host.store.records import Entry, HeaderRule, Manifest, RedirectRule
 
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A file to send, a place to go, or a reason why there is nothing."""
@@ -92,7 +95,8 @@ def _location(rule: RedirectRule, values: Mapping[str, str], query: str) -> str:
     target, mark, fragment = filled.partition("#")
     if query and "?" not in target and not rule.query:
         target = f"{target}?{query}"
-    return target + mark + fragment
+    # A header of HTTP holds no other characters; an address spells them so.
+    return _NOT_ASCII.sub(lambda found: quote(found[0]), target + mark + fragment)
 
 
 def _fill(target: str, values: Mapping[str, str], *, encode: bool) -> str:

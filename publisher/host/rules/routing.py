@@ -35,6 +35,8 @@ IGNORED_HEADERS = frozenset(
     }
 )
 """The names of the headers that Netlify does not let a site set."""
+_MOST_HEADERS = 100
+"""How many headers one path may be given."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STATUS = re.compile(r"\d{3}!?\Z")
@@ -124,6 +126,8 @@ def _add_header(values: dict[str, str] | None, name: str, value: str) -> None:
         raise _Problem(f"{name!r} is not a header with a value")
     if name.lower() in IGNORED_HEADERS:
         raise _Problem(f"the header {name} cannot be set")
+    if len(values) >= _MOST_HEADERS:
+        raise _Problem(f"a path has more than {_MOST_HEADERS} headers")
     key = next((known for known in values if known.lower() == name.lower()), name)
     values[key] = f"{values[key]}, {value}" if key in values else value
 
