@@ -132,6 +132,24 @@ def test_site_without_forms(tmp_path: Path, source: GitFolder) -> None:
         assert send(visitor, **{"form-name": "feedback", "rating": "1"}).status_code == 404
 
 
+def test_page_that_is_not_utf8_declares_its_forms(visitor: Visitor, source: GitFolder) -> None:
+    """Names are told as a submission of the page would spell them, and the page keeps its own bytes."""
+    page = b'<form netlify name="r\xe9ponse"><input name="pr\xe9nom"></form>'
+    files = {"pages/form.html": "", "make.py": f"open('dist/form.html', 'wb').write({page!r})\n"}
+    toml = '[build]\ncommand = "bash build.sh && python3 make.py"\npublish = "dist"\n'
+    change(source, "live", {**files, "netlify.toml": toml})
+    visitor.build("live")
+    (form,) = visitor.api("GET", f"/sites/{SITE}/forms").json()
+    assert (form["name"], form["fields"][0]["name"]) == ("r\ufffdponse", "pr\ufffdnom")
+    assert b'name="r\xe9ponse"><input type="hidden"' in visitor.visit("live", "/form.html").content
+
+
+def test_page_with_too_many_forms_declares_the_first() -> None:
+    """So a page cannot keep the host busy for longer than reading it takes."""
+    _, found = declare("".join(f'<form netlify name="f{number}"></form>' for number in range(150)), "/")
+    assert [form.name for form in found] == [f"f{number}" for number in range(100)]
+
+
 def test_only_marked_and_named_forms_are_declared() -> None:
     """A form without the mark or without a name stays as it is, and the rest of the page too."""
     page = '<p>é\n<FORM name=a></FORM><form data-netlify="true"></form><form netlify name="b&amp;c" x>\n</form>é'

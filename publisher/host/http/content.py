@@ -94,7 +94,9 @@ class Content:
             return PlainTextResponse(answer.note or "Not Found\n", answer.status, headers)
         headers |= {"cache-control": _CACHE_CONTROL, "content-type": content_type(answer.name)}
         # A site's own values are sent as UTF-8, which the framework has to be told in its encoding.
-        headers |= {name: value.encode().decode("latin-1") for name, value in headers_for(manifest.headers, path).items()}
+        headers |= {
+            name: value.encode().decode("latin-1") for name, value in headers_for(manifest.headers, path).items()
+        }
         headers["etag"] = f'"{answer.entry.sha256}"'
         if answer.status == 200 and _is_known(request, answer.entry):
             headers.pop("content-type")

@@ -23,6 +23,8 @@ _MARKS = ("data-netlify", "netlify")
 _HONEYPOTS = ("data-netlify-honeypot", "netlify-honeypot")
 _FIELDS = frozenset({"input", "select", "textarea"})
 _NO_FIELDS = frozenset({"submit", "button", "reset", "image"})
+_MOST_FORMS = 100
+"""Forms of one page that are declared; the others stay as they are."""
 _MOST_FIELDS = 100
 _PAGE_BYTES = 4 * 1024 * 1024
 
@@ -53,6 +55,11 @@ def declare(page: str, path: str) -> tuple[str, list[DeclaredForm]]:
     return page, reader.forms()
 
 
+def _written(text: str) -> str:
+    """Return text of a page as a form's submission is read: bytes that are not UTF-8 are replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class _Reader(HTMLParser):
     """Collects the marked forms of a page and where their opening tags stand."""
 
@@ -70,13 +77,20 @@ class _Reader(HTMLParser):
     def forms(self) -> list[DeclaredForm]:
         """Return what was found; two forms with one name are one."""
         return [
-            DeclaredForm(name, self._path, tuple(fields.items()), honeypot) for name, honeypot, fields in self._forms
+            DeclaredForm(
+                _written(name),
+                self._path,
+                tuple((_written(field), _written(kind)) for field, kind in fields.items()),
+                _written(honeypot),
+            )
+            for name, honeypot, fields in self._forms
         ]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in reversed(attrs)}
         if tag == "form":
-            self._open = any(name in values and values[name] in {"", "true"} for name in _MARKS) and "name" in values
+            marked = any(name in values and values[name] in {"", "true"} for name in _MARKS) and "name" in values
+            self._open = marked and len(self._forms) < _MOST_FORMS
             if self._open:
                 honeypot = next((values[name] for name in _HONEYPOTS if name in values), "")
                 self._forms.append((values["name"], honeypot, {}))
