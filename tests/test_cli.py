@@ -77,6 +77,14 @@ def test_a_file_that_the_system_refuses_is_one_clear_error(project: Project) -> 
     refused(project.run("verify", "--fresh"), 3, str(strange), "directory")
 
 
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_leads_nowhere(project: Project, closed: str) -> None:
+    """A job that closes stdout is no verdict of the gate: neither a traceback nor exit code 1."""
+    line = f'"$0" log {closed}'
+    done = subprocess.run(["bash", "-c", line, PUBLISHER], cwd=project.folder.path, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_help_loads_nothing_heavy() -> None:
     """Neither git, nor HTTP, nor llama.cpp is imported to print help."""
     heavy = ("git", "requests", "llama_cpp", "numpy", "rich")

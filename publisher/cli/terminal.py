@@ -121,7 +121,11 @@ def append(path: Path, markdown: str) -> None:
 
 
 def prepare() -> None:
-    """Spell out what the terminal's encoding lacks instead of failing on it."""
+    """Spell out what the terminal's encoding lacks instead of failing on it; let a closed stream lead nowhere."""
+    # In the order of their numbers: each takes the lowest that is free, which nothing else may be given.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # `publisher log >&-`
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
