@@ -101,6 +101,16 @@ def test_a_pruned_snapshot_cannot_be_cited(published: Project) -> None:
     assert (done.code, "publisher verify --repair" in done.err) == (2, True), done.err
 
 
+def test_a_snapshot_is_named_as_git_names_its_commit(published: Project) -> None:
+    """HEAD, a tag or a branch of the user's means the snapshot of that commit."""
+    (run,) = published.run("snapshots", "--json").json
+    published.folder.git("tag", "handed-in", run["commit"])
+    by_tag = published.run("cite", "handed-in")
+    assert (by_tag.code, run["snapshot"] in by_tag.out) == (0, True), by_tag.err
+    nowhere = published.run("cite", "handed-in^{tree}")
+    assert (nowhere.code, "names no published snapshot" in nowhere.err) == (2, True)
+
+
 def test_what_was_never_published_cannot_be_cited(repository: GitFolder) -> None:
     """A run without a receipt has no permanent address."""
     record = entered.enter(repository, right=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def find_snapshot(project: Project, wanted: str) -> Run:
-    """Return the snapshot that a branch, a pin, a commit's beginning, a run id or `-N` (N before live) stands for.
+    """Return the snapshot that a branch, a pin, a commit, a run id or `-N` (N before live) stands for.
 
     Raises UsageError where there is none, several, or one whose pages were taken down.
     """
@@ -53,6 +54,10 @@ def find_published(project: Project, wanted: str, *, named: bool = False) -> Run
         return _before_live(project, [run for run in published if run.receipt], int(wanted[1:]))
     pin = history.pins(project.ledger).get(wanted)
     found = [run for run in published if _matches(run, wanted) or (pin is not None and pin.run_id == run.run_id)]
+    if not found:  # a revision that only git knows, such as HEAD or a tag
+        with suppress(UsageError):
+            commit = _commit(project, wanted)
+            found = [run for run in published if run.line.commit == commit]
     return _only(found, wanted, "published snapshot", "publisher snapshots   lists them")
 
 
