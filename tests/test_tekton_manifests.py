@@ -120,6 +120,20 @@ def test_the_overlay_gpu_asks_for_a_gpu(made: Path, tmp_path: Path) -> None:
     assert found["publisher-gate"]["spec"]["steps"][0]["image"] == "$(params.image)"
 
 
+def test_the_overlay_airgapped_reaches_nothing_outside(made: Path, tmp_path: Path) -> None:
+    """Models come from a claim; pods reach private addresses, and those that measure still reach nothing."""
+    path = built(made, "airgapped", tmp_path)
+    found = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(path.read_text())}
+    (run,) = found["TriggerTemplate", "publisher"]["spec"]["resourcetemplates"]
+    assert run["spec"]["workspaces"][-1]["persistentVolumeClaim"]["claimName"] == "publisher-models"
+    inputs = found["Task", "publisher-fetch"]["spec"]["steps"][1]
+    assert {"name": "HF_HUB_OFFLINE", "value": "1"} in inputs["env"]
+    policy = found["NetworkPolicy", "publisher-airgapped"]["spec"]
+    left_out = {"key": "tekton.dev/pipelineTask", "operator": "NotIn", "values": ["bench", "gate"]}
+    assert left_out in policy["podSelector"]["matchExpressions"]
+    assert "0.0.0.0/0" not in path.read_text()
+
+
 def test_every_step_is_confined_and_bounded(made: Path) -> None:
     """Not root, a root file system that cannot be written, no rights to gain; a timeout, requests, a memory limit."""
     for task, step in steps(made):
@@ -151,6 +165,7 @@ def test_secrets_are_files_of_the_steps_that_need_them(made: Path) -> None:
     }
     expected = {
         ("fetch", "fetch"): {"git"},
+        ("fetch", "inputs"): set(),
         ("bench", "bench"): set(),
         ("gate", "gate"): set(),
         ("publish", "clone"): {"git"},
@@ -168,8 +183,9 @@ def test_secrets_are_files_of_the_steps_that_need_them(made: Path) -> None:
 
 
 def test_only_what_may_be_repeated_is_retried(made: Path) -> None:
-    """Telling people and failing the pipeline happen once."""
+    """Telling people and failing the pipeline happen once; every Task has a timeout."""
     spec = objects(made / "base")["Pipeline", "publisher"]["spec"]
+    assert all(task["timeout"] for task in [*spec["tasks"], *spec["finally"]])
     retried = {task["name"] for task in [*spec["tasks"], *spec["finally"]] if task.get("retries")}
     assert retried == {"fetch", "bench", "gate", "publish", "record", "upload"}
 
@@ -207,6 +223,8 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
         ("--address", "https://user:secret@github.com/o/r", "without a login"),
         ("--address", "git@github.com:o/r", "not https"),
         ("--schedule", "* * * *", "five fields"),
+        ("--branch", "$(touch x)", "not a branch's name"),
+        ("--skip", "(", "not a regular expression"),
     ],
 )
 def test_odd_options_are_mistakes(tmp_path: Path, option: str, value: str, words: str) -> None:

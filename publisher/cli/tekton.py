@@ -16,6 +16,7 @@ from publisher.cli.tekton_steps import COMMANDS
 from publisher.cli.terminal import echo, note
 from publisher.errors import UsageError
 from publisher.files import atomic_write
+from publisher.git.values import is_branch_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,9 @@ def render(
     config, _ = project.config(project.repository.resolve("HEAD"))
     if not _CRON.fullmatch(schedule):
         raise UsageError(f"--schedule {schedule[:40]!r} is not five fields of cron", hint='--schedule "23 3 * * *"')
+    trusted = branch or ctx.find_root().obj["policy_ref"] or "main"
+    if not is_branch_name(trusted):
+        raise UsageError(f"--branch {trusted[:80]!r} is not a branch's name", hint="--branch main")
     settings = Settings(
         config=config,
         needs=resources.needs(config, _header(project, config.model, model)),
@@ -81,9 +85,9 @@ def render(
         image=pinned(image, "--image"),
         gpu_image=pinned(gpu_image or image, "--gpu-image"),
         address=_address(project, address),
-        branch=branch or ctx.find_root().obj["policy_ref"] or "main",
+        branch=trusted,
         schedule=schedule,
-        skipped=SKIPPED if skip is None else skip,
+        skipped=SKIPPED if skip is None else _pattern(skip),
     )
     folder = into if into is not None else project.repository.root / FOLDER
     different = _write(folder, rendering.files(settings), check=check)
@@ -104,6 +108,15 @@ def _write(folder: Path, files: Mapping[str, bytes], *, check: bool) -> int:
         if not check:
             atomic_write(path, wanted)
     return different
+
+
+def _pattern(text: str) -> str:
+    """Return a regular expression; UsageError where it is none, because an odd one would stop every event."""
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"--skip {text[:80]!r} is not a regular expression: {error}") from error
+    return text
 
 
 def _scripts() -> dict[str, str]:

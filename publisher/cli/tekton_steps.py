@@ -19,13 +19,13 @@ import msgspec
 
 from publisher import address as addresses
 from publisher.cli import outcomes
-from publisher.cli.terminal import echo, note
+from publisher.cli.shared import open_project
+from publisher.cli.terminal import echo, harmless, note
 from publisher.errors import NetworkError, UsageError
 from publisher.files import atomic_write
 from publisher.git.clone import fetch_branches
 from publisher.git.values import is_branch_name, is_full_hash
 from publisher.publishing import notify as people
-from publisher.publishing.project import Project
 from publisher.secret import Secret
 from publisher.web import Web
 
@@ -48,9 +48,8 @@ _existing = click.Path(path_type=Path, exists=True)
 @click.argument("revision", default="")
 @click.option("--into", required=True, type=click.Path(path_type=Path), help="The folder for the repository.")
 @click.option("--branch", default="main", show_default=True, help="The trusted branch.")
-@click.option("--inputs", is_flag=True, help="Also fetch the model and the suites into $PUBLISHER_CACHE.")
 @click.option("--result", type=click.Path(path_type=Path), help="Write the commit into this file.")
-def fetch(address: str, revision: str, into: Path, branch: str, inputs: bool, result: Path | None) -> None:
+def fetch(address: str, revision: str, into: Path, branch: str, result: Path | None) -> None:
     """Fetch every branch of the repository at ADDRESS, and find commit REVISION (a full hash; default: the branch)."""
     if revision and not is_full_hash(revision):
         raise UsageError("the revision is not the full hash of a commit", hint="git rev-parse HEAD")
@@ -58,26 +57,29 @@ def fetch(address: str, revision: str, into: Path, branch: str, inputs: bool, re
         raise UsageError("the trusted branch does not have the form of a branch's name")
     repository = fetch_branches(address, into, sha256=len(revision) == 64)
     commit = repository.resolve(revision or f"refs/remotes/origin/{branch}")
-    if inputs:
-        project = Project.open(into, os.environ, note=note, policy_ref=branch, as_fetched=True)
-        _fetch_inputs(project, commit)
     if result is not None:
         atomic_write(result, commit.encode())
     echo(commit)
 
 
-def _fetch_inputs(project: Project, commit: str) -> None:
-    """Bring the model and the suites of a commit into the cache, checked, so that measuring needs no network."""
+@click.command("inputs")
+@click.argument("revision", default="HEAD")
+@click.pass_context
+def inputs(ctx: click.Context, revision: str) -> None:
+    """Fetch the model and the suites of commit REVISION into $PUBLISHER_CACHE, so that measuring needs no network."""
     from publisher.bench.inputs import model_file, suites  # noqa: PLC0415 - they need an extra, and --help does not
     from publisher.bench.inputs.kind import Inputs  # noqa: PLC0415 - the same
 
+    project = open_project(ctx)
+    commit = project.repository.resolve(revision)
     config, _ = project.config(commit)
-    inputs = Inputs.of(project.repository, commit, os.environ, note)
-    model_file.resolve(config.model, inputs)
+    found = Inputs.of(project.repository, commit, os.environ, note)
+    model_file.resolve(config.model, found)
     # Suites are those of the trusted branch where a commit is not on it.
     policy = project.policy(commit)
     for name, section in config.suites.items():
-        suites.load(name, section, replace(inputs, commit=policy) if policy else inputs)
+        suites.load(name, section, replace(found, commit=policy) if policy else found)
+    echo(f"fetched: the model {harmless(config.model.name)} and {len(config.suites)} suites")
 
 
 @click.command("results")
@@ -190,4 +192,4 @@ def _reports(folder: Path) -> Sequence[Report]:
     return [outcomes.report_in(path) for path in _files(folder)]
 
 
-COMMANDS = (fetch, results, conclude, notify, upload, trigger)
+COMMANDS = (fetch, inputs, results, conclude, notify, upload, trigger)

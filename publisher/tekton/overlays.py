@@ -58,7 +58,7 @@ def _airgapped() -> list[Manifest]:
     offline = {"name": "HF_HUB_OFFLINE", "value": "1"}
     return [
         _patch("TriggerTemplate", NAME, [{"op": "add", "path": workspaces, "value": models}]),
-        _patch("Task", f"{NAME}-fetch", [{"op": "add", "path": "/spec/steps/0/env/-", "value": offline}]),
+        _patch("Task", f"{NAME}-fetch", [{"op": "add", "path": "/spec/steps/1/env/-", "value": offline}]),
     ]
 
 

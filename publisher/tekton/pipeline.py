@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 COMMIT = "$(tasks.fetch.results.commit)"
 VERDICTS = "$(tasks.gate.results.verdict[*])"
 CODES = "$(tasks.gate.results.code[*])"
+TIMEOUTS = {
+    "fetch": "5h",
+    "bench": "13h",
+    "gate": "2h",
+    "publish": "3h",
+    "record": "3h",
+    "conclude": "10m",
+    "notify": "10m",
+    "upload": "30m",
+}
+"""How long each Task may take, with its start; without one, the cluster's default (an hour) could count."""
 SHARED = [
     *("image", "address", "server", "revision", "branch", "pushed"),
     *("git-secret", "netlify-secret", "notify-secret", "reports-secret", "netlify-api", "report-address"),
@@ -109,6 +120,7 @@ def _task(
 ) -> Manifest:
     """Return a Task of the Pipeline; with `each` it runs once per tier, and `kind` is its Task where not `name`'s."""
     found: dict[str, Any] = {"name": name, "taskRef": {"kind": "Task", "name": f"{NAME}-{kind or name}"}}
+    found["timeout"] = TIMEOUTS[name]
     if after:
         found["runAfter"] = list(after)
     if when:

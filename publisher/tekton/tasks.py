@@ -116,16 +116,24 @@ def _clone(settings: Settings, *, revision: str = "$(params.revision)") -> Manif
 
 
 def _fetch(settings: Settings, params: list[Manifest]) -> Manifest:
-    environment = {**SOURCE, **TRUSTED, **GIT, "ADDRESS": "$(params.address)", "REVISION": "$(params.revision)"}
-    environment |= {"INPUTS": "1"}
+    wanted = {"ADDRESS": "$(params.address)", "REVISION": "$(params.revision)"}
     return task(
         "fetch",
-        "Fetches the repository, and the model and the suites of the commit.",
+        "Fetches the repository, and then, without a secret, the model and the suites that the commit names.",
         params=params,
         results=[result("commit", "The full hash of the commit.")],
         workspaces=[_SOURCE, _MODELS],
         volumes=volumes({"git": True}),
-        steps=[step("fetch", settings.script("fetch"), environment, timeout="2h", secrets=["git"])],
+        steps=[
+            step(
+                "fetch",
+                settings.script("fetch"),
+                {**SOURCE, **TRUSTED, **GIT, **wanted},
+                timeout="15m",
+                secrets=["git"],
+            ),
+            step("inputs", settings.script("inputs"), {**SOURCE, **TRUSTED, **AS_FETCHED}, timeout="4h"),
+        ],
     )
 
 
