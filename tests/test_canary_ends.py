@@ -19,10 +19,11 @@ from publisher.publishing.checkup.examine import findings
 from publisher.publishing.reconcile import reconcile
 from tests.fault_proxy import fault_proxy
 from tests.project import PUBLISHER
-from tests.shelf import CONFIG, Shelf, shelf
+from tests.shelf import BUILD, CONFIG, Shelf, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from publisher.ledger.canaries import Canary
     from tests.project import Done
@@ -118,6 +119,23 @@ def test_nothing_is_left_behind(on: Shelf) -> None:
     assert on.shown(snapshot) == snapshot
 
 
+def test_the_scene_is_kept(on: Shelf) -> None:
+    """Who saw what share for how long, what was heard, by whom it was ended and why: status and audit say it later."""
+    snapshot = start(on)
+    assert cli(on, "canary", "confirm", "/samples/s/#p7-1", "--why", "17 is odd").code == 0
+    assert cli(on, "canary", "abort", "--why", "the tone is off").code == 0
+    said = cli(on, "canary", "status").out
+    end = last(on).end
+    assert end is not None
+    assert f"canary {last(on).start.number} of {snapshot}: aborted {end.time}" in said
+    assert f"shown      10 % from {last(on).stages[0].time} to {end.time}" in said
+    assert "0 answers, 1 confirmed wrong" in said
+    trail = cli(on, "audit").out
+    assert f"canary {last(on).start.number}: 10 % of the readers see it" in trail
+    assert "/samples/s/#p7-1 is wrong" in trail
+    assert "the tone is off" in trail
+
+
 def test_a_promotion_is_not_repeated_after_a_rollback(on: Shelf) -> None:
     """A snapshot that was promoted and then rolled back from stays where it is, however often a step is taken."""
     before = history.live_moves(on.project.ledger)[-1].snapshot
@@ -195,6 +213,18 @@ def test_a_damaged_snapshot_is_shown_to_nobody(on: Shelf) -> None:
     done = cli(on, "canary", "start", receipt.snapshot)
     assert done.code == 3, done.err
     assert entries(on) == before
+
+
+def test_damaged_pages_of_a_candidate_are_built_again(on: Shelf, tmp_path: Path) -> None:
+    """A candidate whose first build does not serve what it lists is built a second time before anybody sees it."""
+    flag = tmp_path / "built-once"
+    damage = f"if [ -f ledger/canary.json ] && [ ! -e {flag} ]; then touch {flag}; echo no > dist/index.html; fi\n"
+    on.folder.commit({"build.sh": BUILD + damage}, "A build that fails once")
+    snapshot = start(on)
+    on.folder.commit({"build.sh": BUILD}, "Mended")
+    assert flag.exists()
+    assert "is damaged and is built again" in "\n".join(on.notes)
+    assert shares(on) == {"live": 90, canaries.branch_of(snapshot): 10}
 
 
 def test_another_split_test_is_left_alone(on: Shelf) -> None:

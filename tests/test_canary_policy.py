@@ -90,6 +90,7 @@ def test_disliked_candidate_is_aborted() -> None:
         ({"confirmed": ["/a"]}, "abort", "1 answer confirmed"),
         ({"confirmed": ["/a", "/a"]}, "abort", "1 answer confirmed"),
         ({"flooded": 900}, "wait", "a person must look"),
+        ({"unread": True}, "wait", "more submissions since it began than are read"),
         ({"candidate": [1] * 60, "stage_hours": 0.0}, "advance", ""),
     ],
 )

@@ -71,6 +71,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
             echo_json(msgspec.to_builtins(known[-1]) if known else None)
         else:
             echo(_line(known[-1]) if known else "there was no canary yet: publisher canary start SNAPSHOT")
+            _show_scene(known[-1] if known else None)
         return
     candidate, live = (state.rating(found, values) for values in (found.heard.candidate, found.heard.live))
     said = found.feedback.of(found.canary.start.run_id)
@@ -181,6 +182,22 @@ def _line(canary: Canary) -> str:
     return one_line(f"canary {start.number} of {start.snapshot}: {canary.readers}, {stage}", 1000)
 
 
+def _show_scene(canary: Canary | None) -> None:
+    """Print who saw a canary that is over, from when to when, and what was heard by then."""
+    if canary is None or canary.end is None:
+        return
+    ends = [*(stage.time for stage in canary.stages[1:]), canary.end.time]
+    for stage, until in zip(canary.stages, ends, strict=False):
+        who = "its link" if canary.start.via == "link" else f"{stage.percent} %"
+        echo("shown      " + one_line(f"{who} from {stage.time} to {until}, by {stage.who or 'nobody by name'}", 300))
+    if canary.end.evidence is not None:
+        heard = canary.end.evidence
+        echo(f"ratings    {_rated(heard.candidate)}; {canary.start.live_snapshot} {_rated(heard.live)}")
+        echo(
+            f"reported   {heard.reported} answers, {len(heard.confirmed)} confirmed wrong; {heard.set_aside} set aside"
+        )
+
+
 def _rated(found: Ratings) -> str:
     if found.mean is None:
         return "not rated"
@@ -207,8 +224,8 @@ def _show_set_aside(feedback: listen.Feedbacks) -> None:
         "of hours with too many": feedback.flooded,
     }
     said = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-    if said or feedback.more:
-        echo(f"set aside  {said or 'none'}{'; there are more than are read' if feedback.more else ''}")
+    if said or feedback.since:
+        echo(f"set aside  {said or 'none'}{'; there are more than are read' if feedback.since else ''}")
 
 
 def _show_decision(decision: Decision) -> None:

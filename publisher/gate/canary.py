@@ -34,6 +34,8 @@ class Heard:
     """Addresses of answers that a person confirmed to be wrong."""
     flooded: int = 0
     """Submissions that were set aside because too many came in one hour."""
+    unread: bool = False
+    """Whether there were more submissions since it began than are read: what drowned them may hide low ratings."""
     p95: float | None = None
     """Seconds per answer of the candidate's run."""
     stage: int = 1
@@ -115,6 +117,8 @@ def _waiting(policy: CanaryConfig, heard: Heard) -> list[str]:
     missing = []
     if heard.flooded:
         missing.append(f"{heard.flooded} submissions came in hours with more than {policy.hourly}: a person must look")
+    if heard.unread:
+        missing.append("there are more submissions since it began than are read: a person must look")
     if len(heard.candidate) < policy.responses:
         missing.append(f"{len(heard.candidate)} of {policy.responses} ratings")
     if heard.stage_hours < policy.hours:

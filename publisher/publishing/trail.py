@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from publisher import schema
 from publisher.errors import StorageError, UsageError
-from publisher.ledger import history
+from publisher.ledger import canaries, history
 from publisher.ledger.forms import check_time
 from publisher.ledger.labels import read_labels
 from publisher.schema import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from publisher.ledger.canaries import Canary
     from publisher.ledger.history import Run
     from publisher.publishing.project import Project
 
@@ -81,12 +82,30 @@ def _events(project: Project) -> Iterator[Event]:
     for move in history.live_moves(project.ledger):
         what = f"{move.snapshot} is live"
         yield Event(move.time, "live", move.run_id, commits.get(move.run_id, ""), move.who, what, move.why)
+    for canary in canaries.canaries(project.ledger):
+        yield from _canary(project, canary, commits)
     for pin in history.pins(project.ledger).values():
         commit = commits.get(pin.run_id, "")
         yield Event(pin.time, "pin", pin.run_id, commit, pin.who, f"{pin.name} shows {pin.snapshot}", "")
     for label in read_labels(project.ledger):
         word = "label" if label.on else "unlabel"
         yield Event(label.time, word, label.run_id, commits.get(label.run_id, ""), label.who, label.name, label.why)
+
+
+def _canary(project: Project, canary: Canary, commits: Mapping[str, str]) -> Iterator[Event]:
+    """Yield who showed a snapshot to whom for how long, what people found in it, and how it ended."""
+    start, run_id = canary.start, canary.start.run_id
+    commit, name = commits.get(run_id, ""), f"canary {canary.start.number}"
+    yield Event(start.time, "canary", run_id, commit, start.who, f"{name} of {start.snapshot} begins", start.why)
+    for stage in canary.stages:
+        who = "who follows its link" if start.via == "link" else f"{stage.percent} % of the readers"
+        yield Event(stage.time, "canary", run_id, commit, stage.who, f"{name}: {who} see it", stage.why)
+    for answer, look in canaries.confirmations(project.ledger, run_id).items():
+        what = f"{answer} is {'wrong' if look.wrong else 'right'}"
+        yield Event(look.time, "confirm", run_id, commit, look.who, what, look.why)
+    if canary.end is not None:
+        end = canary.end
+        yield Event(end.time, "canary", run_id, commit, end.who, f"{name} is {end.outcome}", end.why)
 
 
 def _verdicts(project: Project, runs: Iterable[Run]) -> Iterator[Event]:

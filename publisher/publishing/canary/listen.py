@@ -17,7 +17,7 @@ from publisher.netlify import forms
 from publisher.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from publisher.netlify.client import Netlify
     from publisher.netlify.forms import Submission
@@ -55,27 +55,31 @@ class Feedbacks:
     repeated: int = 0
     flooded: int = 0
     """Submissions of hours in which too many came."""
-    more: bool = False
-    """Whether there was more than is read."""
+    since: str = ""
+    """When the oldest was sent that is read, where there were more; empty where all are read."""
 
     def of(self, run_id: str) -> list[Feedback]:
         """Return what is about one run."""
         return [one for one in self.counted if one.run_id == run_id]
 
 
-def listen(netlify: Netlify, hourly: int) -> Feedbacks:
-    """Return what readers sent, cleaned; nothing where there is no token, no form, or detection is off."""
+def listen(netlify: Netlify, hourly: int, runs: Collection[str]) -> Feedbacks:
+    """Return what readers sent about some runs, cleaned; nothing without a token, a form, or where detection is off."""
     form = forms.find(netlify, FORM) if netlify.settings.token else None
     if form is None:
         return Feedbacks()
     sent, more = forms.submissions(netlify, form)
-    return clean(sent, hourly, more=more)
+    return clean(sent, hourly, runs, more=more)
 
 
-def clean(sent: Sequence[Submission], hourly: int, *, more: bool = False) -> Feedbacks:
-    """Return the submissions that count, and how many do not and why."""
+def clean(sent: Sequence[Submission], hourly: int, runs: Collection[str], *, more: bool = False) -> Feedbacks:
+    """Return the submissions about some runs that count, and how many do not and why.
+
+    What is about other runs is left aside before hours are counted: it must not drown what is about these.
+    """
     read = [_read(one) for one in sent]
-    known = [one for one in read if one is not None]
+    sound = [one for one in read if one is not None]
+    known = [one for one in sound if one.run_id in runs]
     hours = Counter(one.time[:13] for one in known)
     calm = [one for one in known if hours[one.time[:13]] <= hourly]
     seen: set[tuple[str, str, str]] = set()
@@ -86,7 +90,13 @@ def clean(sent: Sequence[Submission], hourly: int, *, more: bool = False) -> Fee
             continue
         seen.add(key)
         counted.append(one)
-    return Feedbacks(counted, len(sent) - len(known), len(calm) - len(counted), len(known) - len(calm), more)
+    return Feedbacks(
+        counted,
+        malformed=len(sent) - len(sound),
+        repeated=len(calm) - len(counted),
+        flooded=len(known) - len(calm),
+        since=_moment(sent[0].created_at or "") if more and sent else "",
+    )
 
 
 def is_answer(text: str) -> bool:

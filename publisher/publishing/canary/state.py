@@ -56,13 +56,14 @@ def state_of(project: Project, canary: Canary, note: Note) -> State:
     run = run_of(project, canary)
     desk = desk_of(project, canary, note)
     policy = policy_of(project, run)
-    feedback = listen.listen(desk.netlify, policy.hourly)
+    feedback = listen.listen(desk.netlify, policy.hourly, {canary.start.run_id, canary.start.live_run_id})
     now = project.now(desk.netlify)
     heard = Heard(
         candidate=listen.rated(project, feedback.counted, canary.start.run_id),
         live=listen.rated(project, feedback.counted, canary.start.live_run_id),
         confirmed=_confirmed(project, canary),
         flooded=feedback.flooded,
+        unread=feedback.since > canary.start.time,
         p95=_p95(project, canary),
         stage=max(1, len(canary.stages)),
         stages=len(canary.start.stages),
