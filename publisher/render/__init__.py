@@ -6,6 +6,8 @@ same bytes, always. `render` also writes them, whole or not at all.
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from publisher.render.site import Site
 from publisher.render.write import DEPLOY, MANIFEST, manifest, write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from gettext import NullTranslations
     from pathlib import Path
 
@@ -72,6 +75,11 @@ def render(source: Source, into: Path, *, strict: bool = True) -> Rendered:
     With `strict`, a dead internal link or anything that the site's policy would block is a ConfigError that lists all
     of them, and `into` is left alone.
     """
+    with _collecting_rarely():
+        return _render(source, into, strict=strict)
+
+
+def _render(source: Source, into: Path, *, strict: bool) -> Rendered:
     snapshot = gather(source)
     with speaking(_catalogue(snapshot)):
         files = _files(snapshot, source)
@@ -83,3 +91,18 @@ def render(source: Source, into: Path, *, strict: bool = True) -> Rendered:
             )
         write(files, into)
         return Rendered(len(files), sha256_hex(files[MANIFEST]), tuple(problems))
+
+
+@contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    """Let the garbage collector look less often meanwhile.
+
+    A site is made of values that are needed until it is written: to look at all of them again and again takes a fifth
+    of the time that 10,000 runs take.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
