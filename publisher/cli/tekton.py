@@ -12,6 +12,7 @@ import click
 from publisher import address as addresses
 from publisher.cli.init import hooks_folder
 from publisher.cli.shared import open_project
+from publisher.cli.tekton_service import service
 from publisher.cli.tekton_steps import COMMANDS
 from publisher.cli.terminal import echo, note
 from publisher.errors import UsageError
@@ -36,7 +37,7 @@ def command() -> None:
     """Write the gate as a Tekton pipeline; the other commands are what its steps call."""
 
 
-for _step in COMMANDS:
+for _step in (*COMMANDS, service):
     command.add_command(_step)
 
 
@@ -49,6 +50,8 @@ for _step in COMMANDS:
 @click.option("--branch", default="", help="The trusted branch (default: --policy-ref, or main).")
 @click.option("--schedule", default="23 3 * * *", show_default=True, help="When it is measured unasked (cron, UTC).")
 @click.option("--skip", default=None, metavar="REGEX", help="Paths whose changes alone start no pipeline (RE2).")
+@click.option("--serve-to", multiple=True, metavar="NAMESPACE", help="May use a served model; may be repeated.")
+@click.option("--serve-from", default="publisher-models", show_default=True, help="The namespace that serves it.")
 @click.option("--model", type=click.Path(path_type=Path), help="The model's GGUF, where the commit does not have it.")
 @click.pass_context
 def render(
@@ -61,6 +64,8 @@ def render(
     branch: str,
     schedule: str,
     skip: str | None,
+    serve_to: tuple[str, ...],
+    serve_from: str,
     model: Path | None,
 ) -> None:
     """Write a kustomize base with the overlays cpu, gpu and airgapped, from the publisher.toml of HEAD.
@@ -69,7 +74,7 @@ def render(
     """
     # They need the extra `tekton`, and --help does not.
     from publisher.tekton import rendering, resources  # noqa: PLC0415
-    from publisher.tekton.settings import SKIPPED, Settings, pinned  # noqa: PLC0415
+    from publisher.tekton.settings import SKIPPED, Settings, namespaces, pinned  # noqa: PLC0415
 
     project = open_project(ctx)
     config, _ = project.config(project.repository.resolve("HEAD"))
@@ -88,6 +93,8 @@ def render(
         branch=trusted,
         schedule=schedule,
         skipped=SKIPPED if skip is None else _pattern(skip),
+        serve_to=namespaces(serve_to),
+        serve_from=namespaces((serve_from,))[0],
     )
     folder = into if into is not None else project.repository.root / FOLDER
     different = _write(folder, rendering.files(settings), check=check)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from publisher.tekton import access, overlays, pipeline, schedule, tasks, triggers
+from publisher.tekton import access, overlays, pipeline, schedule, service, tasks, triggers
 from publisher.tekton.overlays import kustomization
 from publisher.tekton.text import document
 
@@ -26,4 +26,9 @@ def files(settings: Settings) -> dict[str, bytes]:
     found["base/kustomization.yaml"] = document([kustomization(resources=[f"{name}.yaml" for name in sorted(base)])])
     for name, manifests in overlays.files(settings).items():
         found[f"overlays/{name}.yaml"] = document(manifests)
+    shared = service.files(settings)
+    found |= {f"service/{name}.yaml": document(manifests) for name, manifests in shared.items()}
+    if shared:
+        own = kustomization(resources=[f"{name}.yaml" for name in sorted(shared)])
+        found["service/kustomization.yaml"] = document([own])
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from publisher.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from publisher.config import Config
     from publisher.tekton.resources import Needs
@@ -46,6 +46,10 @@ class Settings:
     """The paths whose changes alone start no pipeline, as a regular expression (RE2)."""
     images: Mapping[str, str] = field(default_factory=dict)
     """Further images by purpose, pinned by digest."""
+    serve_to: tuple[str, ...] = ()
+    """The namespaces that may use a served model; without any, nothing of the service is written."""
+    serve_from: str = f"{NAME}-models"
+    """The namespace that serves it, for nothing else."""
 
     def script(self, name: str) -> str:
         """Return the script of a step; UsageError where this installation lacks it."""
@@ -55,6 +59,15 @@ class Settings:
                 hint="pip install --force-reinstall 'snapshot-publisher[tekton]'",
             )
         return self.scripts[name]
+
+
+def namespaces(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of namespaces, each once; UsageError for one that is none."""
+    found = tuple(dict.fromkeys(names))
+    wrong = next((name for name in found if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)), None)
+    if wrong is not None:
+        raise UsageError(f"{wrong[:80]!r} is not the name of a namespace", hint="a-z, 0-9 and -")
+    return found
 
 
 def pinned(image: str, what: str) -> str:
