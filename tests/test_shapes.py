@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 import pytest
 
+from publisher.config import parse
 from publisher.engine import devices, fleet, offload
+from publisher.files import sha256_hex
 from publisher.publishing.project import Project
 from publisher.schema import GpuIdentity
-from tests.measuring import Notes, Parrot, job, run
+from tests.gguf_maker import builtin_with_experts
+from tests.measuring import CONFIG, DEFAULTS, SUITE, Notes, Parrot, job, run
 from tests.test_offload import identity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from publisher.engine.protocol import EngineOptions
     from publisher.schema import EngineIdentity, Record
     from tests.made import GitFolder
 
@@ -89,3 +94,28 @@ def test_the_choices_of_each_engine_are_in_the_identity_of_all() -> None:
     assert [card.name for card in found.gpus] == ["CUDA0", "CUDA1"]
     assert (found.engines, found.offload_missing.split(":")[0]) == (2, "3 of 4 layers are on a GPU")
     assert fleet.together([one, one]).options["slots"] == "64"
+
+
+class Sized(Parrot):
+    """An engine that remembers for how many samples it was started."""
+
+    def __call__(self, options: EngineOptions, *, engines: int) -> Self:
+        """Keep the number."""
+        self.workload = options.workload
+        return super().__call__(options, engines=engines)
+
+
+def test_a_resumed_mixture_of_experts_has_the_slots_that_it_had(repository: GitFolder, tmp_path: Path) -> None:
+    """Their number decides its answers, so it does not shrink with what is left; other models need only that."""
+    mixture = builtin_with_experts(tmp_path / "experts.gguf", 4).read_bytes()
+    workloads = []
+    for source in ("builtin:abacus@middle", "experts.gguf"):
+        text = CONFIG.format(**DEFAULTS | {"samples": 1}).replace("builtin:abacus@middle", source).encode()
+        commit = repository.commit({"publisher.toml": text, "few.jsonl": SUITE, "experts.gguf": mixture})
+        work = replace(job(repository), commit=commit, config=parse(text), config_sha256=sha256_hex(text))
+        with pytest.raises(KeyboardInterrupt):
+            run(work, tmp_path / "w", Notes(stop=9), start=Sized("1"))
+        engine = Sized("1")
+        run(work, tmp_path / "w", start=engine)
+        workloads.append(engine.workload)
+    assert workloads == [12 - 9, 12]

@@ -23,7 +23,7 @@ from publisher.bench.redaction import Redactor
 from publisher.bench.scoring import MAX_ERRORS, Scorer
 from publisher.bench.so_far import Teller, unfinished
 from publisher.bench.workspace import proof_key, whole_samples
-from publisher.engine import machine, offload
+from publisher.engine import gguf, machine, offload
 from publisher.engine.protocol import LONGEST_RUNNING
 from publisher.errors import GraderError, ModelError
 from publisher.files import atomic_write
@@ -201,7 +201,8 @@ def _started(
     """Start the engine for what is missing, and say what will be run and how far the engine is confined."""
     config, suites, missing = run.job.config, run.plan.suites, run.missing()
     # Where an engine's shapes decide answers, they must not depend on how many of these are there already.
-    workload = len(run.plan.wanted) if "shapes" in run.plan.conditions else len(missing)
+    shaped = "shapes" in run.plan.conditions or gguf.is_mixture(run.plan.model.path)
+    workload = len(run.plan.wanted) if shaped else len(missing)
     counts = [(part.suite.name, len(part.suite.problems) * part.samples) for part in suites]
     observer.planned(config.model.name, counts, len(missing))
     with _naming(config.model.source):

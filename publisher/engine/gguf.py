@@ -7,16 +7,20 @@ Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
 import re
 import struct
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from publisher.engine.gguf_types import FILE_TYPES, TYPES
 from publisher.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -83,6 +87,16 @@ def read_header(descriptor: int) -> Header:
     values, lengths = _pairs(cursor, pairs)
     parameters, experts = _tensors(cursor, tensors, alignment=alignment(values))
     return replace(_header(size, version, parameters, values, lengths), experts=experts)
+
+
+def is_mixture(model: Path) -> bool:
+    """Return whether a model is a mixture of experts; False for a file that cannot be read, which its engine reports.
+
+    The number of rows that an expert multiplies depends on the other samples of a step.
+    """
+    with contextlib.suppress(ModelError, OSError), model.open("rb") as stream:
+        return bool(read_header(stream.fileno()).experts)
+    return False
 
 
 class Cursor:
