@@ -109,8 +109,16 @@ def differences(then: Record, now: Record) -> list[str]:
         ("operating system", then.machine.system, now.machine.system),
         ("publisher", then.machine.publisher, now.machine.publisher),
         ("GPUs and drivers", then.conditions.get("gpus", ""), now.conditions.get("gpus", "")),
+        ("batch shapes", _shapes(then), _shapes(now)),
         ("processor", then.machine.cpu, now.machine.cpu),
         ("GPU", then.machine.gpu, now.machine.gpu),
         ("prompt", then.prompt.sha256, now.prompt.sha256),
     ]
     return [f"{what} was {before or 'none'}, is {after or 'none'}" for what, before, after in pairs if before != after]
+
+
+def _shapes(record: Record) -> str:
+    """Return what an engine chose of its batches and placed on GPUs, where that decides answers."""
+    names = ("slots", "threads", "n_ubatch", "tensor_split", "experts_on_cpu")
+    chosen = [f"{name} {record.engine.options[name]}" for name in names if name in record.engine.options]
+    return ", ".join([*chosen, f"{record.engine.gpu_layers_offloaded} layers offloaded"]) if chosen else ""
