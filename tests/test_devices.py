@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from publisher.engine import devices
-from publisher.engine.child.llama import vulkan
+from publisher.engine.child.llama import library, vulkan
 from publisher.engine.protocol import Device, usable
 from publisher.errors import ModelError
 
@@ -89,3 +89,10 @@ def test_a_vulkan_driver_is_found_by_the_bus_of_its_device() -> None:
     assert vulkan.driver_of("llvmpipe", "", [*both, vulkan.Driven("llvmpipe", "", "Mesa 22")]) == "Mesa 22"
     assert vulkan.driver_of("AMD", "0000:c1:00.0", both) == "", "a card that no driver of Vulkan names"
     assert vulkan.driver_of("AMD", "0000:03:00.0", [radv, amdvlk._replace(pci=radv.pci)]) == "", "two for one card"
+
+
+def test_a_devices_name_is_one_short_visible_line() -> None:
+    """It comes from a driver, and goes to terminals, records and pages."""
+    assert library.product("\x1b[31mH200\nerror: forged\u202e") == "\\x1b[31mH200 error: forged\\u202e"
+    assert library.product("NVIDIA  H200 ") == "NVIDIA H200"
+    assert len(library.product("x" * 10_000)) == 256

@@ -66,6 +66,13 @@ def test_offload_that_did_not_happen_is_said(
     assert expected in found if expected else not found
 
 
+def test_a_variable_that_hides_the_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that no device has leaves none, though the driver is fine."""
+    monkeypatch.setenv("GGML_VK_VISIBLE_DEVICES", "0,99")
+    found = offload.explained(identity("all", 0), ["vulkan"], [])
+    assert found.endswith("finds no GPU; does GGML_VK_VISIBLE_DEVICES name one that exists?")
+
+
 def test_a_loaded_driver_makes_a_backend_possible(tmp_path: Path) -> None:
     """NVIDIA's driver means CUDA, AMD's means HIP, a render device means Vulkan; the fastest comes first."""
     assert offload.possible(tmp_path, "Linux") == []

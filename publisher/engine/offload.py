@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from publisher.engine import devices
+from publisher.engine.process import SELECTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,4 +81,6 @@ def _nothing(wanted: str, built: Sequence[str], best: Possible | None) -> str:
     if not built:
         flag = best.flag if best else "-DGGML_VULKAN=on"
         return f"{start}: llama.cpp was built without a GPU backend; {devices.install_command(flag)}"
-    return f"{start}: llama.cpp, built with {', '.join(built)}, finds no GPU; is its driver installed?"
+    hidden = [name for name in SELECTING if name in os.environ]
+    why = f"does {hidden[0]} name one that exists?" if hidden else "is its driver installed?"
+    return f"{start}: llama.cpp, built with {', '.join(built)}, finds no GPU; {why}"

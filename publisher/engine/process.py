@@ -30,14 +30,15 @@ if TYPE_CHECKING:
     from publisher.engine.protocol import Completion, EngineOptions, ModelFacts, SampleRequest
     from publisher.schema import EngineIdentity
 
-KEPT = (
+SELECTING = (
     *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),
     *("CUDA_DEVICE_ORDER", "GPU_DEVICE_ORDINAL", "HSA_OVERRIDE_GFX_VERSION", "GGML_METAL_DEVICES"),
     *("ONEAPI_DEVICE_SELECTOR", "ZE_AFFINITY_MASK", "SYCL_DEVICE_FILTER", "ZES_ENABLE_SYSMAN"),
     *("VK_DRIVER_FILES", "VK_ADD_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_LOADER_DRIVERS_SELECT"),
     *("VK_LOADER_DRIVERS_DISABLE", "MESA_VK_DEVICE_SELECT", "DRI_PRIME"),
-    *("LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "TZ"),
 )
+"""The variables by which users choose among GPUs and their drivers."""
+KEPT = (*SELECTING, "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "TZ")
 """The variables that a child inherits; none of them holds a secret."""
 _SPINS = 2_000
 """How often a thread looks for the others at a barrier before it sleeps: some 0.2 ms on a current processor."""

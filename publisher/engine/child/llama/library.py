@@ -11,12 +11,15 @@ from publisher.engine.child.llama import binding, vulkan
 from publisher.engine.child.llama.binding import function, llama
 from publisher.engine.protocol import GPU_KINDS, Device, usable
 from publisher.errors import ModelError
+from publisher.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from publisher.engine.protocol import EngineOptions
 
+_LONGEST = 256
+"""Characters of a device's name, as in Vulkan."""
 _KINDS = {0: "CPU", 1: "GPU", 2: "IGPU"}
 
 
@@ -102,7 +105,7 @@ def device(handle: int) -> Device:
     pointer = ctypes.POINTER(_Properties)
     function("ggml_backend_dev_get_props", None, ctypes.c_void_p, pointer)(handle, ctypes.byref(found))
     registry = function("ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)(handle)
-    backend, description = _text("ggml_backend_reg_name", registry), _decoded(found.description)
+    backend, description = _text("ggml_backend_reg_name", registry), product(_decoded(found.description))
     pci = _decoded(found.device_id)
     return Device(
         name=_decoded(found.name),
@@ -112,8 +115,13 @@ def device(handle: int) -> Device:
         free=found.free,
         backend=backend,
         pci=pci,
-        driver=vulkan.driver_of(description, pci, vulkan.drivers()) if backend == "Vulkan" else "",
+        driver=vulkan.driver_of(_decoded(found.description), pci, vulkan.drivers()) if backend == "Vulkan" else "",
     )
+
+
+def product(text: str) -> str:
+    """Return the name that a driver gives its device as one short line: it is printed, stored and published."""
+    return " ".join(visible(text[:_LONGEST]).split())
 
 
 def _text(name: str, *arguments: Any) -> str:
