@@ -40,7 +40,7 @@ def test_the_picture_is_a_png_of_the_size_that_pages_promise(files: dict[str, by
 def test_equal_drawings_are_equal_bytes_on_every_machine() -> None:
     """The pinned library, with the vendored fonts and no others, gives the bytes that it gave when this was written."""
     digest = hashlib.sha256(card.picture(DRAWING)).hexdigest()
-    assert digest == "c16e5849c0b1476f6c28c3a0e7a3cc9ceb9e42168481f16723778df304de889d"
+    assert digest == "da1694c5ad2689a00febfa67927c710f836ac681c0a46d6c06551581688712ec"
 
 
 def test_the_picture_says_what_the_run_says(own: Path) -> None:
@@ -90,3 +90,29 @@ def test_a_drawing_that_is_none_names_its_template(own: Path) -> None:
     path.write_text("<p>not a drawing</p>")
     with pytest.raises(ConfigError, match=r"site/templates/preview\.svg"):
         build(source(own))
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        '<image href="{file}" width="100" height="100"/>',
+        "<image xlink:href = 'file://{file}' width='100' height='100'/>",
+        '<image href="&#47;..{file}" width="100" height="100"/>',
+        '<use href="{file}#a"/>',
+    ],
+)
+def test_a_teams_picture_shows_no_file_of_the_machine_that_builds(own: Path, tmp_path: Path, drawn: str) -> None:
+    """Another machine would make other bytes, and a file of this one is nobody's business; pictures inside may be."""
+    (tmp_path / "private.png").write_bytes(build(source(own))["preview.png"])
+    path = own / "site/templates/preview.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="9" height="9">'
+    path.write_text(head + drawn.format(file=tmp_path / "private.png") + "</svg>")
+    with pytest.raises(ConfigError, match=r"preview\.svg refers to something outside of it"):
+        build(source(own))
+
+
+def test_a_teams_picture_of_any_size_is_drawn_in_the_size_that_pages_promise() -> None:
+    """A large one would fill the memory and end the process without a message."""
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="12000" height="6300"><circle r="9"/></svg>'
+    assert struct.unpack(">II", card.picture(drawing.encode())[16:24]) == card.SIZE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ SIZE = (1200, 630)
 """Width and height of the picture in pixels, as social networks and chats want it (Open Graph)."""
 MOST_RUNS = 24
 _FONTS = ("Inter-Regular.ttf", "Inter-SemiBold.ttf")
+# A document type may declare entities, which hide what a reference says.
+_OUTSIDE = re.compile(r"<!DOCTYPE|\bhref\s*=\s*[\"'](?!#|data:)", re.IGNORECASE)
 _LAST_LETTER = 0xFF
 """The vendored fonts have Latin-1: a name in other letters is left to the pages."""
 
@@ -104,15 +107,25 @@ def _trend(snapshot: Snapshot) -> Trend | None:
 
 
 def picture(drawing: bytes) -> bytes:
-    """Return the PNG of the SVG `drawing`, with the vendored fonts only; ConfigError where it is not an SVG image.
+    """Return the PNG of the SVG `drawing`, of SIZE, with the vendored fonts only.
 
-    The library is pinned exactly and neither threads nor fonts of the machine take part: equal drawings give equal
-    bytes.
+    Raises ConfigError where it is not an SVG image, or names a file: the library would draw any image of this machine.
+    The library is pinned exactly and neither threads, fonts nor files of the machine take part: equal drawings give
+    equal bytes.
     """
-    fonts = site_folder() / "vendor/inter"
+    fonts, shown = site_folder() / "vendor/inter", drawing.decode()
+    if found := _OUTSIDE.search(shown):
+        raise ConfigError(
+            f"site/templates/preview.svg refers to something outside of it: {text.line(shown[found.start() :], 60)}",
+            hint="put pictures into it as data:image/png;base64,…",
+        )
     try:
         return resvg_py.svg_to_bytes(
-            svg_string=drawing.decode(), skip_system_fonts=True, font_files=[str(fonts / name) for name in _FONTS]
+            svg_string=shown,
+            skip_system_fonts=True,
+            font_files=[str(fonts / name) for name in _FONTS],
+            width=SIZE[0],
+            height=SIZE[1],
         )
     except ValueError as error:
         raise ConfigError(
