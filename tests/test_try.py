@@ -199,6 +199,26 @@ def test_a_model_of_other_bytes_is_not_run(browser: Browser, small: Path, tmp_pa
 
 @IN_BROWSER
 @pytest.mark.browser
+def test_settings_that_cannot_be_loaded_are_told_wherever_they_are_asked_for(
+    browser: Browser, small: Path, tmp_path: Path
+) -> None:
+    """Choosing a problem says why nothing was chosen, and so does loading the model, with the file and the code."""
+    render(source(small), tmp_path / "dist")
+    (tmp_path / "dist/try/try.json").unlink()
+    choose = (
+        "const one = document.getElementById('try-problem'); one.value = '0'; one.dispatchEvent(new Event('change'))"
+    )
+    with served(tmp_path / "dist") as url:
+        for act in (choose, "document.getElementById('try-load').click()"):
+            browser.open(f"{url}try/", width=390)
+            browser.complaints.clear()
+            browser.value(f"(() => {{ {act} }})()")
+            until(browser, "status", "try.json: 404")
+            assert not [one for one in browser.complaints if "exceptionThrown" in one]
+
+
+@IN_BROWSER
+@pytest.mark.browser
 def test_a_browser_that_cannot_run_it_is_told(browser: Browser, page: str) -> None:
     """Without 64-bit memory the page names what is missing; without JavaScript it says so and shows no controls."""
     old = browser.call(

@@ -83,8 +83,15 @@
     return blob;
   }
 
+  async function configured() {
+    if (settings) { return; }
+    var answer = await fetch(place.dataset.try);
+    if (!answer.ok) { throw new Error(place.dataset.try + ": " + answer.status); }
+    settings = await answer.json();
+  }
+
   async function load() {
-    settings = settings || await (await fetch(place.dataset.try)).json();
+    await configured();
     var weights = await model();
     if (!weights) { return; }
     var library = await import(new URL(settings.library, location.href).href);
@@ -202,13 +209,14 @@
   part("ask").addEventListener("click", function () { ask().catch(failed("broken")); });
   part("stop").addEventListener("click", function () { asking.abort(); });
   if (part("problem")) {
-    part("problem").addEventListener("change", async function () {
-      settings = settings || await (await fetch(place.dataset.try)).json();
-      var key = part("problem").value;
-      chosen = key === "" ? null : settings.problems[Number(key)];
-      part("prompt").value = chosen ? chosen.statement : "";
-      part("template").textContent = chosen ? chosen.template : settings.template;
-      if (chosen) { part("seed").value = chosen.seed; }
+    part("problem").addEventListener("change", function () {
+      configured().then(function () {
+        var key = part("problem").value;
+        chosen = key === "" ? null : settings.problems[Number(key)];
+        part("prompt").value = chosen ? chosen.statement : "";
+        part("template").textContent = chosen ? chosen.template : settings.template;
+        if (chosen) { part("seed").value = chosen.seed; }
+      }).catch(failed("failed"));
     });
   }
 })();
