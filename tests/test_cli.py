@@ -319,6 +319,9 @@ def test_a_dry_run_leaves_no_trace_in_the_ledger(project: Project) -> None:
     """Publishing can be rehearsed without a hook: verdict and exit code are the real ones, nothing is written."""
     done = project.run("publish", "--dry-run")
     assert (done.code, "would be recorded" in done.out) == (0, True)
+    told = project.run("publish", "--dry-run", "--json").json
+    assert (told["news"], told["verdict"]["verdict"], told["receipt"]) == ("dry run", "kept", None)
+    assert told["would"].startswith("would be recorded")
     assert project.folder.git("for-each-ref", "refs/heads/ledger") == ""
     assert project.run("reconcile", "--dry-run").out == ""
 

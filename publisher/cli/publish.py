@@ -23,7 +23,9 @@ from publisher.publishing.report import report_lines
 if TYPE_CHECKING:
     from publisher.publishing.pipeline import Outcome
     from publisher.publishing.project import Project
-    from publisher.schema import Report
+    from publisher.schema import Record, Report, Verdict
+
+_PUBLISHING = "snapshot branch, build hook, verification, live site"
 
 
 @click.command("publish")
@@ -68,7 +70,7 @@ def command(
     tier = tier or convention.tier
     warn_of_changes(project, revision if archive is None else "")
     if dry_run:
-        ctx.exit(_rehearse(project, revision, tier, report_paths))
+        ctx.exit(_rehearse(project, revision, tier, report_paths, as_json=as_json))
     more: dict[str, Any] = {"fresh": fresh, "complete": complete, "archive": archive, "branch": branch}
     with Watch() as watch:
         if tier == AUTO:
@@ -127,7 +129,7 @@ def _show(outcomes: list[Outcome], reports: list[Report]) -> None:
     echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
 
 
-def _rehearse(project: Project, revision: str, tier: str, report_paths: tuple[Path, ...]) -> int:
+def _rehearse(project: Project, revision: str, tier: str, report_paths: tuple[Path, ...], *, as_json: bool) -> int:
     """Measure a commit, say its verdict and what publishing would do, and return the exit code that it would have."""
     project.ledger.sync()
     with Watch() as watch:
@@ -136,12 +138,32 @@ def _rehearse(project: Project, revision: str, tier: str, report_paths: tuple[Pa
         else:
             measured = pipeline.bench(project, revision, tier, watch, until="decided")
             done = [(measured, pipeline.verdict_of(project, measured))]
-    for one, said in done:
-        report = report_of(project, one, said)
+    reports = [report_of(project, one, said) for one, said in done]
+    for (one, _), report in zip(done, reports, strict=True):
         write_reports(report_paths, one, report)
-        echo("\n".join(report_lines(one, report)))
     record, verdict = done[-1]
-    then = "snapshot branch, build hook, verification, live site" if verdict.verdict == "kept" else "no build"
-    echo(f"would be recorded in the ledger; then: {then}")
+    would = _would(project, record, verdict)
+    if as_json:
+        told: list[dict[str, object]] = [
+            {"tier": one.tier, "news": "dry run", "verdict": said, "receipt": None, "report": report}
+            for (one, said), report in zip(done, reports, strict=True)
+        ]
+        tiers = {"tiers": told} if tier == AUTO else {}
+        echo_json(msgspec.to_builtins(told[-1] | tiers | {"would": would}))
+    else:
+        for (one, _), report in zip(done, reports, strict=True):
+            echo("\n".join(report_lines(one, report)))
+        echo(would)
     config, _ = project.config(record.commit.sha)
     return exit_code(verdict, config)
+
+
+def _would(project: Project, record: Record, verdict: Verdict) -> str:
+    """Say what publishing would do with a measured run."""
+    known = next((run for run in project.runs() if run.run_id == record.run_id), None)
+    if known is not None and known.receipt is not None:
+        return f"is published already: {known.receipt.address}"
+    recorded = "is in the ledger already" if known is not None else "would be recorded in the ledger"
+    over = known is not None and (known.is_over or bool(known.line.pruned))
+    publishes = verdict.verdict == "kept" and not over
+    return f"{recorded}; then: {_PUBLISHING if publishes else 'no build'}"
