@@ -35,6 +35,13 @@ def test_an_unknown_revision_is_a_usage_error(repository: GitFolder, revision: s
         repository.opened.resolve(revision)
 
 
+def test_a_repository_without_a_commit_says_so(tmp_path: Path) -> None:
+    """`git log` has nothing to list there, so no hint sends anybody to it."""
+    with pytest.raises(UsageError, match="has no commit yet") as caught:
+        GitFolder.create(tmp_path / "new").opened.resolve("HEAD")
+    assert caught.value.hint.startswith("git add")
+
+
 def test_a_shallow_clone_says_how_to_deepen(repository: GitFolder, tmp_path: Path) -> None:
     """Where history is cut off, the hint says how to fetch the rest."""
     first = repository.git("rev-parse", "HEAD")

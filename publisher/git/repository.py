@@ -90,6 +90,8 @@ class Repository:
             return sha
         if self.is_shallow():
             raise UsageError(f"this shallow clone does not have the commit {revision!r}", hint=_UNSHALLOW)
+        if revision == "HEAD":
+            raise UsageError(f"{self.root} has no commit yet", hint="git add --all; git commit --message …")
         raise UsageError(f"no commit is called {revision!r} in {self.root}", hint="git log --oneline")
 
     def is_shallow(self) -> bool:
