@@ -55,7 +55,7 @@ def stage_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     for branch in ("live", BRANCH):
         repository.git("checkout", "--quiet", "-B", branch)
         if branch == BRANCH:
-            page = CanaryPage(role="candidate", number=1, other="http://bench.localhost")
+            page = CanaryPage(number=1, other="http://bench.localhost")
             (tree / "ledger/canary.json").write_bytes(canonical_json(page))
         shutil.rmtree(repository.path / "pages")
         render(source(tree), repository.path / "pages")

@@ -51,12 +51,12 @@ class FormView:
 
 def offered(snapshot: Snapshot) -> bool:
     """Return whether the pages are a candidate's, which readers are asked about."""
-    return snapshot.canary is not None and snapshot.canary.role == "candidate"
+    return snapshot.canary is not None
 
 
 def view(snapshot: Snapshot) -> CandidateView | None:
     """Return what every page says of the gray release; None in every other deploy."""
-    if snapshot.canary is None or not offered(snapshot):
+    if snapshot.canary is None:
         return None
     return CandidateView(FORM, text.line(snapshot.record.run_id, 120), text.line(snapshot.canary.other, 200))
 

@@ -129,13 +129,9 @@ class Review(Struct, frozen=True, kw_only=True):
 
 
 class CanaryPage(Struct, frozen=True, kw_only=True):
-    """What a deploy of a gray release knows of it: `ledger/canary.json` in the tree that it is rendered from."""
+    """What a candidate's deploy knows of its canary: `ledger/canary.json` in the tree that it is rendered from."""
 
     schema: int = CANARY_SCHEMA
-    role: Literal["candidate", "live"]
-    """`candidate`: its pages say so and take feedback. `live`: a script of its own shows the candidate to some."""
     number: int
     other: str
-    """The address of the other one: what is live, or the candidate's."""
-    percent: int = 0
-    """For `live`: the share of readers who are shown the candidate."""
+    """The address of what is live."""

@@ -30,7 +30,7 @@ def build_candidate(desk: Desk, canary: Canary) -> None:
     """Push, build and verify the candidate's pages; each part only where it is not there yet."""
     start = canary.start
     branch = canaries.branch_of(start.snapshot)
-    page = CanaryPage(role="candidate", number=start.number, other=desk.netlify.settings.main_address())
+    page = CanaryPage(number=start.number, other=desk.netlify.settings.main_address())
     commit = _commit(desk.project, start.commit, page)
     tip = _push(desk.project, f"refs/heads/{branch}", commit)
     title = f"canary {start.number} {start.snapshot}"
