@@ -69,7 +69,6 @@ COMMANDS = {
     "init": "Write the files that a repository needs to be published.",
 }
 INTERRUPTED = 130
-ISSUES = "https://github.com/OWNER/snapshot-publisher/issues"
 TRACEBACK = "PUBLISHER_TRACEBACK"
 """The variable that adds the traceback to an error."""
 EXTRAS = {
@@ -213,7 +212,7 @@ def _explain(error: BaseException) -> int:
     said = " ".join(str(error).split())[:300]
     terminal.show_error(
         f"something that publisher did not expect: {type(error).__name__}{said and f': {said}'}",
-        hint=f"please report it at {ISSUES}, with what {TRACEBACK}=1 adds to this message",
+        hint=f"please report it to publisher's maintainers, with what {TRACEBACK}=1 adds to this message",
     )
     return PublisherError.exit_code
 
