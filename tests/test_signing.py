@@ -112,6 +112,15 @@ def test_the_states_of_commits_are_told_apart(repository: GitFolder, key: Path, 
     assert state(repository, pgp_commit, tmp_path, allowed(key)) in {"unsigned", "bad"}
 
 
+def test_a_log_that_shows_signatures_is_read_alike(repository: GitFolder, key: Path, tmp_path: Path) -> None:
+    """With `log.showSignature` git writes lines for people among ours."""
+    repository.git("config", "log.showSignature", "true")
+    repository.git("config", "gpg.ssh.allowedSignersFile", str(tmp_path / "list"))
+    commit = written(repository)
+    assert state(repository, commit, tmp_path, allowed(key)) == "good"
+    assert [sha for sha, _ in signatures.entries(repository.opened, commit)][-1] == commit
+
+
 @pytest.mark.parametrize("kind", ["missing", "locked", "no key"])
 def test_a_key_that_cannot_sign_is_one_message_and_nothing_is_written(
     stage: Shelf, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

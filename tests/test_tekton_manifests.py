@@ -17,6 +17,7 @@ from publisher.config import parse
 from publisher.tekton import rendering
 from publisher.tekton.resources import Needs, needs
 from publisher.tekton.settings import Settings
+from publisher.tekton.text import plain
 from publisher.tekton.triggers import path_filter, pull_request_filter, push_filter
 from tests.made import GitFolder
 from tests.project import Project, config
@@ -129,7 +130,7 @@ def test_the_overlay_airgapped_reaches_nothing_outside(made: Path, tmp_path: Pat
     inputs = found["Task", "publisher-fetch"]["spec"]["steps"][1]
     assert {"name": "HF_HUB_OFFLINE", "value": "1"} in inputs["env"]
     policy = found["NetworkPolicy", "publisher-airgapped"]["spec"]
-    left_out = {"key": "tekton.dev/pipelineTask", "operator": "NotIn", "values": ["bench", "gate"]}
+    left_out = {"key": "tekton.dev/task", "operator": "NotIn", "values": ["publisher-bench", "publisher-gate"]}
     assert left_out in policy["podSelector"]["matchExpressions"]
     assert "0.0.0.0/0" not in path.read_text()
 
@@ -214,6 +215,12 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (done.code, done.out) == (1, "differs  base/tasks.yaml\n")
 
 
+@pytest.mark.parametrize("text", ["1e3", "0o7", "y", "N", ".5e1", "-07", "12", "no", "1.", "null"])
+def test_text_stays_text_for_every_reader(text: str) -> None:
+    """YAML's readers differ in what is a number or a truth value, and a namespace may be called 1e3 or y."""
+    assert plain({"namespace": text}) == f"namespace: '{text}'\n"
+
+
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
@@ -225,6 +232,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
         ("--schedule", "* * * *", "five fields"),
         ("--branch", "$(touch x)", "not a branch's name"),
         ("--skip", "(", "not a regular expression"),
+        ("--skip", "^(?!small)", "which RE2 cannot"),
     ],
 )
 def test_odd_options_are_mistakes(tmp_path: Path, option: str, value: str, words: str) -> None:

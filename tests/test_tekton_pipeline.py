@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from publisher.host import HostInfo, HostOptions, running
+from publisher.web import Web
 from tests.project import QUICK, Project, config
 from tests.tekton import IMAGE, NOBODY, Cluster, PipelineRun, as_nobody, image_environment, objects
 
@@ -86,6 +88,8 @@ def test_a_kept_commit_is_published(stage: Stage) -> None:
     assert published.results["run-id"] == entry["run_id"] == run.done["gate"][0].results["run-id"]
     assert (published.results["verdict"], published.results["code"]) == ("kept", "0")
     assert float(published.results["score"]) > 40
+    served = Web().request("GET", published.results["manifest-ARTIFACT_URI"], what="the manifest").body
+    assert published.results["manifest-ARTIFACT_DIGEST"] == f"sha256:{hashlib.sha256(served).hexdigest()}"
     assert run.skipped == ["record", "conclude"]
     assert "nobody is told" in run.done["notify"][0].logs
     assert TOKEN not in run.logs

@@ -147,6 +147,9 @@ def test_rights_and_tasks_are_rendered_for_the_named_namespaces_alone(tmp_path: 
     assert files == rendered("team-a", "team-b")
     found = loaded(files)
     assert {one["metadata"]["namespace"] for one in found if one["kind"] == "Role"} == {"models", "team-a", "team-b"}
+    # The quota would keep out every later pod of Tekton, whose own containers name no memory.
+    (assumed,) = [one["spec"]["limits"] for one in found if one["kind"] == "LimitRange"]
+    assert {"default", "defaultRequest"} <= assumed[0].keys()
     for one in found:
         if one["apiVersion"].startswith(("v1", "rbac")):
             kubernetes_validate.validate(one, "1.37", strict=True)
@@ -269,6 +272,26 @@ def test_whatever_fails_everything_goes_back(machine: Machine, name: str, text: 
     machine.set(name, text)
     code, log = machine.run("serve")
     assert (code, machine.objects) == (3, before), log
+
+
+def test_what_could_not_go_back_is_named(machine: Machine) -> None:
+    """A rollback that fails in part does not say that everything is as it was."""
+    machine.plan(SERVICE)
+    machine.set("unreachable", "publisher-model.team-a.")
+    machine.set("fail", "-n team-a delete")
+    code, log = machine.run("serve")
+    assert (code, set(machine.objects)) == (3, {"team-a/service"}), log
+    assert "not everything" in log[-1]["message"]
+    assert any("service/publisher-model is not deleted" in line["message"] for line in log)
+
+
+@pytest.mark.parametrize("patience", ["0", "0s", "3h", "15m --all", ""])
+def test_a_wait_without_an_end_deploys_nothing(machine: Machine, patience: str) -> None:
+    """Past the step's own limit nothing would be rolled back."""
+    machine.plan(SERVICE)
+    code, log = machine.run("serve", PATIENCE=patience)
+    assert (code, machine.objects) == (2, {}), log
+    assert "patience" in log[-1]["message"]
 
 
 def test_somebody_elses_object_is_left_alone(machine: Machine) -> None:

@@ -107,6 +107,7 @@ def test_results_have_their_forms_or_are_empty(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = {one.name: one.read_text() for one in (tmp_path / "results").iterdir()}
     assert (found["verdict"], found["code"], found["run-id"], found["address"]) == ("kept", "0", "", "")
+    assert (found["manifest-ARTIFACT_URI"], found["manifest-ARTIFACT_DIGEST"]) == ("", "")
 
 
 def test_a_hostile_report_is_an_error_of_one_line(tmp_path: Path) -> None:

@@ -49,21 +49,24 @@ keep() { # NAMESPACE KIND: writes down what is there before the first change to 
 }
 
 back() { # at every end but the good one: newest first, back to what was there
-  local namespace kind
+  local namespace kind said='rolled back: everything is as it was before this run'
   [ -z "$FINISHED" ] || return 0
   [ -s "$PLAN/touched" ] || return 0
   trap '' TERM INT # a second signal does not leave it half done
   STEP=rollback
-  tac "$PLAN/touched" | while read -r namespace kind; do
+  while read -r namespace kind; do
     WHERE=$namespace
     if [ -s "$BEFORE/$namespace.$kind.yaml" ]; then
-      told kubectl -n "$namespace" apply -f "$BEFORE/$namespace.$kind.yaml" || say error "not restored"
+      told kubectl -n "$namespace" apply -f "$BEFORE/$namespace.$kind.yaml" && continue
+      say error "$kind/publisher-model is not restored"
     else
-      told kubectl -n "$namespace" delete "$kind/publisher-model" --ignore-not-found || say error "not deleted"
+      told kubectl -n "$namespace" delete "$kind/publisher-model" --ignore-not-found && continue
+      say error "$kind/publisher-model is not deleted"
     fi
-  done
+    said='not everything could be rolled back: the lines above name what is left'
+  done < <(tac "$PLAN/touched")
   WHERE=''
-  say warning "rolled back: everything is as it was before this run"
+  say warning "$said"
 }
 trap back EXIT
 trap 'exit 143' TERM
@@ -94,6 +97,8 @@ probe() { # ADDRESS: healthy, and one token comes
       --output /dev/null --data '{"prompt":"1","n_predict":1}' "$1/completion"
 }
 
+# kubectl takes 0 for no limit, and past the step's own limit nothing would go back.
+[[ $PATIENCE =~ ^[1-9][0-9]{0,3}s$|^[1-9][0-9]?m$ ]] || refuse "patience is not a time such as 15m, 99m at most"
 if [ -s "$COSIGN_KEY" ]; then
   told cosign verify "--key=$COSIGN_KEY" "$IMAGE" || refuse "the image is not signed by the key: nothing was deployed"
 elif [ -n "$IDENTITY" ] && [ -n "$ISSUER" ]; then

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FOLDER = "hooks/tekton"
 LARGEST = 1 << 20
+_NOT_RE2 = re.compile(r"\(\?(<?[=!]|>|#|\(|P=)|\\[1-9Z]|[*+?}]\+")
+"""What Python's regular expressions have and RE2's, which Tekton's filters are, have not."""
 _CRON = re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}")
 
 
@@ -123,6 +125,8 @@ def _pattern(text: str) -> str:
         re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"--skip {text[:80]!r} is not a regular expression: {error}") from error
+    if _NOT_RE2.search(re.sub(r"\\[^1-9Z]", "", text)):
+        raise UsageError(f"--skip {text[:80]!r} looks around, looks back or does not backtrack, which RE2 cannot")
     return text
 
 

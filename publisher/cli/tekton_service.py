@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -111,7 +112,8 @@ def _bring(project: Project, record: Record, folder: Path) -> None:
         )
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", hint="give the workspace models")
-    scratch = folder / f".{target.name}.{os.getpid()}"
+    # Process ids are alike in every pod, and pods share the claim.
+    scratch = folder / f".{target.name}.{secrets.token_hex(8)}"
     try:
         shutil.copyfile(found.path, scratch)
         scratch.replace(target)

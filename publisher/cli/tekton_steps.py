@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 REPORT_TOKEN = "PUBLISHER_REPORT_TOKEN"  # noqa: S105 - the variable's name
 WEBHOOK_SECRET = "PUBLISHER_WEBHOOK_SECRET"  # noqa: S105 - the same
+ARTIFACT = ("manifest-ARTIFACT_URI", "manifest-ARTIFACT_DIGEST")
 MOST_REPORTS = 64
 QUIET = ("Succeeded", "Completed")
 """The states of a pipeline's Tasks in which nothing went wrong."""
@@ -91,8 +92,16 @@ def results(report: Path, outcome: Path | None, into: Path, code: int) -> None:
     """Write what REPORT.json, and OUTCOME.json of `publish --json`, say as results: a file each, "" for what is not."""
     receipt = outcomes.receipt_in(outcome) if outcome is not None else None
     found = dict.fromkeys(outcomes.FORMS, "") | outcomes.values(outcomes.report_in(report), receipt)
-    for name, value in {**found, "code": str(code)}.items():
+    artifact = _artifact(found["permalink"], receipt.manifest_sha256 if receipt is not None else "")
+    for name, value in {**found, **artifact, "code": str(code)}.items():
         atomic_write(into / name, value.encode())
+
+
+def _artifact(permalink: str, digest: str) -> dict[str, str]:
+    """Return where a published manifest is and its digest, by names whose ends tell Tekton Chains to sign for it."""
+    known = bool(permalink) and re.fullmatch(r"[0-9a-f]{64}", digest)
+    values = (f"{permalink}/manifest.json", f"sha256:{digest}") if known else ("", "")
+    return dict(zip(ARTIFACT, values, strict=True))
 
 
 @click.command("conclude")

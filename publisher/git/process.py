@@ -27,6 +27,7 @@ _SETTINGS = {
     "gc.auto": "0",
     "maintenance.auto": "false",
     "push.gpgSign": "false",
+    "log.showSignature": "false",
     "advice.detachedHead": "false",
 }
 _SAFE = tuple(part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}"))

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 LISTENER = f"{NAME}-listener"
 READ = ["get", "list", "watch"]
-MEASURING: Mapping[str, Any] = {"key": "tekton.dev/pipelineTask", "operator": "In", "values": ["bench", "gate"]}
-"""The pods in which what a commit asks for runs."""
+MEASURING: Mapping[str, Any] = {"key": "tekton.dev/task", "operator": "In", "values": [f"{NAME}-bench", f"{NAME}-gate"]}
+"""The pods in which what a commit asks for runs, in a Pipeline or in a TaskRun by itself."""
 STEPS: Mapping[str, Any] = {"key": "tekton.dev/taskRun", "operator": "Exists"}
 """The pods that have steps; the EventListener's may have the same labels as they."""
 NETWORK = "networking.k8s.io/v1"

@@ -30,6 +30,8 @@ GROUPS = {
     "ResourceQuota": "",
     "Service": "",
 }
+ASSUMED = {"type": "Container", "defaultRequest": {"memory": "64Mi"}, "default": {"memory": "512Mi"}}
+"""The memory of a container that names none: Tekton's own do not, and the service's quota keeps such pods out."""
 PLAN = f"{SCRATCH}/service"
 
 
@@ -49,13 +51,14 @@ def _placed(settings: Settings, made: Manifest, namespace: str = "") -> Manifest
 
 
 def _account(settings: Settings) -> list[Manifest]:
-    """Return the account of the Tasks and its rights in the service's own namespace."""
+    """Return the account of the Tasks, its rights in the service's own namespace, and what pods there take at least."""
     pods = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
     rules = [*_rules((*OWN, "ReferenceGrant")), pods]
     made = [
         manifest("v1", "ServiceAccount", ACCOUNT),
         manifest(RBAC, "Role", ACCOUNT, rules=rules),
         manifest(RBAC, "RoleBinding", ACCOUNT, **_bound(settings)),
+        manifest("v1", "LimitRange", ACCOUNT, spec={"limits": [dict(ASSUMED)]}),
     ]
     return [_placed(settings, one) for one in made]
 
@@ -107,7 +110,7 @@ def _serve(settings: Settings) -> Manifest:
         param("cosign-secret", "The Secret whose key cosign.pub checks the image; it may be absent.", f"{NAME}-cosign"),
         param("identity", "Instead of a key: who signed the image, as its certificate says.", ""),
         param("issuer", "Instead of a key: who vouches for that identity, an https address.", ""),
-        param("patience", "How long pods may take to become ready, such as 15m.", "15m"),
+        param("patience", "How long pods may take to become ready, such as 15m; 99m at most.", "15m"),
     ]  # fmt: skip
     environment = {**CLONE, **TRUSTED, **GIT, "ADDRESS": "$(params.address)", "REVISION": ""}
     # What the commit names is fetched in a step without a secret: the clone has all branches by then.

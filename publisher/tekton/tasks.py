@@ -38,6 +38,12 @@ SCORE = result("score", "The headline suite's score in points, with one decimal.
 RUN_ID = result("run-id", "The run's name in the ledger.")
 CODE = result("code", "The verdict's exit code: 0, 1 (rejected) or 4 (inconclusive or held).")
 ADDRESS = result("address", "The snapshot's permanent address; empty where nothing was published.")
+MANIFEST = [
+    result(
+        "manifest-ARTIFACT_URI", "The published manifest, whose digest covers every file, as Tekton Chains reads it."
+    ),
+    result("manifest-ARTIFACT_DIGEST", "Its digest, sha256:…; empty where nothing was published."),
+]
 
 _SOURCE = {"name": "source", "description": "The repository and what was fetched for measuring; no secret is in it."}
 _MODELS = {
@@ -175,7 +181,7 @@ def _publish(settings: Settings, params: list[Manifest]) -> Manifest:
         "publish",
         "Records a measured run, checked against git, and publishes it where it is kept.",
         params=params,
-        results=[VERDICT, SCORE, RUN_ID, CODE, ADDRESS],
+        results=[VERDICT, SCORE, RUN_ID, CODE, ADDRESS, *MANIFEST],
         workspaces=[{**_RUNS, "readOnly": True}],
         volumes=volumes({"git": False, "netlify": False}),
         steps=[

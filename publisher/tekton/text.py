@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import yaml
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from publisher.tekton.settings import Manifest
 
 HEADER = "# Written by `publisher tekton render`: change publisher.toml or the options, not this file.\n"
+
+
+_OTHERWISE = re.compile(r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0o?[0-7]+")
+"""Text that Kubernetes' reader of YAML takes for a number or a truth value, and the library here does not."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -25,7 +30,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = "|" if "\n" in text else "'" if _OTHERWISE.fullmatch(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
