@@ -329,6 +329,21 @@ def test_removing_leaves_nothing(machine: Machine, apis: str) -> None:
     assert log[-1]["message"] == "nothing is left"
 
 
+@pytest.mark.parametrize(
+    ("script", "fails"),
+    [("unserve", "api-resources"), ("unserve", "-n team-a get"), ("unserve", "delete"), ("serve", "view-last-applied")],
+)
+def test_a_cluster_that_does_not_answer_is_an_error_of_its_own(machine: Machine, script: str, fails: str) -> None:
+    """Never 1, which says that the gate rejected; the last line of the log says that something is wrong."""
+    machine.plan(SERVICE)
+    assert machine.run("serve")[0] == 0
+    (machine.folder / "plan" / "touched").unlink()
+    machine.set("fail", fails)
+    code, log = machine.run(script)
+    assert code in {2, 3}, log
+    assert log[-1]["level"] == "error", log
+
+
 @pytest.fixture
 def published() -> Iterator[tuple[Shelf, str, Path]]:
     """Return a shelf, a snapshot on it whose record names the builtin model as it is, and their folder.

@@ -40,7 +40,8 @@ keep() { # NAMESPACE KIND: writes down what is there before the first change to 
   grep -qxF "$1 $2" "$PLAN/touched" && return 0
   ours "$1" "$2" || code=$?
   case "$code" in
-    0) kubectl -n "$1" apply view-last-applied "$2/publisher-model" -o yaml >"$file" ;;
+    0) kubectl -n "$1" apply view-last-applied "$2/publisher-model" -o yaml >"$file" ||
+      refuse "cannot see how $2/publisher-model in $1 was made, so it could not go back" ;;
     1) ;;
     2) refuse "$2/publisher-model in $1 is none that publisher made" ;;
     *) refuse "cannot look at $2/publisher-model in $1" ;;

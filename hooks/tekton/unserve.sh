@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Removes the model service from every namespace that may have it, bindings first, and looks that nothing is left.
+# shellcheck disable=SC2153 # the step's environment has NAMESPACE
 set -euo pipefail
 KINDS=(horizontalpodautoscaler.autoscaling poddisruptionbudget.policy deployment.apps service networkpolicy.networking.k8s.io resourcequota)
 BOUND=(endpointslice.discovery.k8s.io service)
@@ -12,6 +13,13 @@ say() { # LEVEL NAMESPACE MESSAGE
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$RUN" "$2" "${text//[[:cntrl:]]/ }"
 }
 
+ended() { # CODE: 1 would say that the gate rejected
+  case "$1" in 0 | 3) return 0 ;; esac
+  say error "$NAMESPACE" "the cluster did not answer as it should"
+  exit 3
+}
+trap 'ended "$?"' EXIT
+
 remove() { # NAMESPACE KIND: what somebody else made stays
   [ "$(kubectl -n "$1" get "$2/publisher-model" --ignore-not-found -o "$OWNER")" = publisher-model ] || return 0
   say info "$1" "$(kubectl -n "$1" delete "$2/publisher-model" --ignore-not-found 2>&1)"
@@ -23,7 +31,6 @@ case "$gateway" in *referencegrants*) KINDS=(referencegrant.gateway.networking.k
 for namespace in $ALLOWED; do
   for kind in "${BOUND[@]}"; do remove "$namespace" "$kind"; done
 done
-# shellcheck disable=SC2153 # the step's environment has it
 for kind in "${KINDS[@]}"; do remove "$NAMESPACE" "$kind"; done
 
 left=
