@@ -204,6 +204,7 @@ def effects(browser: Browser, site: str, path: str, *, width: int = 1280) -> lis
     found += [f"a request to {address}" for address in browser.requests if not address.startswith((site, "data:"))]
     found += browser.complaints
     wide = browser.value("document.documentElement.scrollWidth")
-    found += [f"{wide} pixels wide"] if wide > width else []
+    # None where the page is being left, which the next question tells.
+    found += [f"{wide} pixels wide"] if (wide or 0) > width else []
     there = browser.value("location.href")
     return [*found, f"it went to {there}"] if there != f"{site}{path}" else found

@@ -108,7 +108,7 @@ def install(order: Order) -> None:
     original = files.atomic_write
     for module in [module for name, module in sys.modules.items() if name.startswith("publisher")]:
         if getattr(module, "atomic_write", None) is original:
-            steps.wrap(module, "atomic_write", lambda path, *_, **__: [f"write {_short(path.name)}"])
+            steps.wrap(module, "atomic_write", _written)
     if order.hurried:
         hurry(Patience, doubt=DOUBT, settle=0.2, retry=0.2)
         hurry(Web, read_timeout=READ_TIMEOUT)
@@ -122,6 +122,11 @@ def hurry(kind: Any, **defaults: Any) -> None:
     known = kind.__init__.__defaults__
     shift = len(names) - len(known)
     kind.__init__.__defaults__ = tuple(defaults.get(names[shift + number], value) for number, value in enumerate(known))
+
+
+def _written(path: Path, *_: object, **__: object) -> list[str]:
+    """Return the step that writing a file is; none where it only shows how far a run is, which time decides."""
+    return [] if path.suffix == ".run" else [f"write {_short(path.name)}"]
 
 
 def _short(name: str) -> str:

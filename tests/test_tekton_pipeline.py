@@ -201,7 +201,7 @@ def test_tiers_are_measured_side_by_side(stage: Stage) -> None:
 def _cancel(process: subprocess.Popen[str]) -> None:
     """End a step as the kubelet ends a pod."""
     try:
-        process.wait(2)
+        process.wait(0.5)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGTERM)
 

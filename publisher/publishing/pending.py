@@ -78,6 +78,7 @@ class Running:
     @contextlib.contextmanager
     def shown(self) -> Iterator[SoFar]:
         """Yield what lets others look at the run that this process is measuring; it is forgotten in the end."""
+        self._paths()  # what a killed process left goes with the next one that measures
         path = self.folder / f"{os.getpid()}.run"
         try:
             yield lambda record, samples: _write(path, record, pack_samples(samples))
