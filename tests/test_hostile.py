@@ -45,7 +45,8 @@ def test_text_in_every_field_stays_inert(browser: Browser, tmp_path: Path, numbe
 @pytest.mark.parametrize("number", [0, 12, 16, 34, 35, 36, 38, 42, 43, 44, 45, 53])
 def test_what_works_would_be_seen(browser: Browser, tmp_path: Path, number: int) -> None:
     """On a page that trusts them and has no policy, the same texts are found out."""
-    raw = f'<!doctype html><title>x</title><main><p title="{PLAIN[number]}">{PLAIN[number]}</p></main>'
+    text = PLAIN[number]
+    raw = f"<!doctype html><title>x</title><main><p title='{text}'>x</p><p title=\"{text}\">{text}</p></main>"
     (tmp_path / "index.html").write_text(raw, "utf-8")
     (tmp_path / "_headers").write_text("/*\n  X-Content-Type-Options: nosniff\n", "utf-8")
     with served(tmp_path) as site:
