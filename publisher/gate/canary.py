@@ -57,7 +57,9 @@ class Decision:
 
 def decide(policy: CanaryConfig, heard: Heard) -> Decision:
     """Return what becomes of a canary: a rule that fails aborts at once, and time and responses decide the rest."""
-    harm = [reason for reason in (_rated(policy, heard), _below(policy, heard), _wrong(policy, heard)) if reason]
+    candidate, live = ratings(heard.candidate, policy.alpha), ratings(heard.live, policy.alpha)
+    found = (_rated(policy, candidate, live), _below(policy, candidate), _wrong(policy, heard))
+    harm = [reason for reason in found if reason]
     harm += _slow(policy, heard)
     if harm:
         return Decision("abort", harm)
@@ -80,9 +82,8 @@ def ratings(values: Sequence[int], alpha: float) -> Ratings:
     return Ratings(count=len(values), mean=mean, low=_rating(low), high=_rating(high))
 
 
-def _rated(policy: CanaryConfig, heard: Heard) -> str:
+def _rated(policy: CanaryConfig, candidate: Ratings, live: Ratings) -> str:
     """Return why the candidate is rated worse than the live snapshot; empty where that is not beyond doubt."""
-    candidate, live = ratings(heard.candidate, policy.alpha), ratings(heard.live, policy.alpha)
     if candidate.high is None or live.low is None or candidate.high >= live.low - policy.worse:
         return ""
     return (
@@ -91,9 +92,8 @@ def _rated(policy: CanaryConfig, heard: Heard) -> str:
     )
 
 
-def _below(policy: CanaryConfig, heard: Heard) -> str:
+def _below(policy: CanaryConfig, candidate: Ratings) -> str:
     """Return why the candidate is rated below the least rating; empty where that is not beyond doubt."""
-    candidate = ratings(heard.candidate, policy.alpha)
     if candidate.high is None or candidate.high >= policy.rating:
         return ""
     return f"rated {candidate.mean:.2f} (at most {candidate.high:.2f}), below {policy.rating:g}"
