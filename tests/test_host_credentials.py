@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["memory_fixture", "source_fixture"]
-USER, PASSWORD = "ada", "canary/secret@1"
-ENCODED = "canary%2Fsecret%401"
+USER, PASSWORD = "ada", "hunter2/secret@1"
+ENCODED = "hunter2%2Fsecret%401"
 
 
 class GitServer(http.server.SimpleHTTPRequestHandler):
@@ -40,7 +40,7 @@ class GitServer(http.server.SimpleHTTPRequestHandler):
             return None
         for arguments in Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                GitServer.seen_in_arguments |= b"canary" in arguments.read_bytes()
+                GitServer.seen_in_arguments |= b"hunter2" in arguments.read_bytes()
             except OSError:
                 continue
         return super().send_head()  # type: ignore[return-value]
@@ -70,7 +70,7 @@ def test_a_login_in_the_address_of_the_repository_is_found_nowhere(tmp_path: Pat
     with (
         git_server(source) as place,
         visiting(tmp_path / "state", f"http://{USER}:{ENCODED}@{place}") as one,
-        visiting(tmp_path / "wrong", f"http://{USER}:canary2@{place}") as two,
+        visiting(tmp_path / "wrong", f"http://{USER}:hunter2b@{place}") as two,
     ):
         built, failed, missing = (one.build(branch) for branch in ("snapshot-2", "snapshot-3", "nowhere"))
         unauthorized = two.build("snapshot-2")
@@ -84,7 +84,7 @@ def test_a_login_in_the_address_of_the_repository_is_found_nowhere(tmp_path: Pat
         assert f"url = http://{place}" in said[1]
     for state in (tmp_path / "state", tmp_path / "wrong"):
         said += [path.read_text("latin-1") for path in state.rglob("*") if path.is_file()]
-    assert not any("canary" in text for text in said)
+    assert not any("hunter2" in text for text in said)
     assert not GitServer.seen_in_arguments
 
 
