@@ -16,6 +16,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from publisher.version import __version__
+
 if TYPE_CHECKING:
     from publisher.api import (
         Ledger,
@@ -45,7 +47,6 @@ __all__ = [
     "ledger",
     "snapshot",
 ]
-__version__ = "0.1.0"
 
 
 class _Package(ModuleType):

@@ -7,7 +7,7 @@ import importlib.metadata
 import tomllib
 from typing import TYPE_CHECKING
 
-from publisher import __version__, forge
+from publisher import forge
 from publisher.bench.measures import class_metrics, classes_of, costs_of, metrics_of, score_of
 from publisher.config import FILE
 from publisher.config.registered import sampling_of as spelled_out
@@ -28,6 +28,7 @@ from publisher.schema import (
     SuiteResult,
 )
 from publisher.stats import pass_at
+from publisher.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from publisher import __version__
 from publisher.cli import terminal
 from publisher.cli.secret_files import from_files
 from publisher.errors import PublisherError, UsageError
 from publisher.secret import Secret
+from publisher.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable

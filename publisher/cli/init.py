@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from publisher import __version__
 from publisher.bench.inputs.kind import remember
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo
@@ -20,6 +19,7 @@ from publisher.errors import UsageError
 from publisher.files import atomic_write
 from publisher.git.working import commit_files
 from publisher.publishing.adoption import adopt, starter
+from publisher.version import __version__
 
 EXECUTABLE = {"hooks/netlify-build"}
 LARGEST = 1 << 20

@@ -7,8 +7,8 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from publisher import __version__
 from publisher.schema import MachineIdentity
+from publisher.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from publisher import __version__, schema
+from publisher import schema
 from publisher.errors import StorageError
 from publisher.files import atomic_write
+from publisher.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path

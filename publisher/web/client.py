@@ -18,10 +18,11 @@ from typing import Any
 import requests
 import urllib3
 
-from publisher import __version__, address
+from publisher import address
 from publisher.address import host_of
 from publisher.errors import NetworkError
 from publisher.secret import Secret
+from publisher.version import __version__
 from publisher.web import deadline
 from publisher.web.pauses import asked_pause, own_pause
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from publisher import __version__
 from publisher.errors import PublisherError, UsageError
 from publisher.git import Repository
+from publisher.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
