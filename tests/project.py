@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from publisher.bench.inputs.builtin_files import BUILTIN
+from tests import forks
 from tests.made import GitFolder
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Project:
         """Run `publisher` here as a user would; without `traceback` there must be none."""
         command = [str(PUBLISHER), "--repo", str(self.folder.path), *arguments]
         variables = {**os.environ, **self.environment, **environment}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=self.seconds)
+        done = forks.run(command, variables, self.seconds)
         assert traceback or "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
