@@ -19,7 +19,7 @@ def mark(score: float = 70.0, shape: Shape = "kept", **more: Any) -> Mark:
         "low": score - 4,
         "high": score + 4,
         "title": f"run {score}",
-        "label": "abcdef0",
+        "started": "abcdef0",
         "href": "https://x--y.z" if shape == "kept" else "",
     }
     return Mark(score, shape=shape, **(value | more))
@@ -135,9 +135,9 @@ def test_an_outlier_does_not_flatten_everything_else(frame: Frame) -> None:
 
 def test_runs_of_one_day_are_told_apart_by_their_commits() -> None:
     """A chart is dated; where all dates are the same, the commits say more."""
-    same = [mark(place, label="1 May 2026", short=f"abc{place}") for place in range(3)]
+    same = [mark(place, started="1 May 2026", short=f"abc{place}") for place in range(3)]
     assert [node.text for node in classes(drawn(same), "name")] == ["abc0", "abc1", "abc2"]
-    other = [*same, mark(3, label="2 May 2026", short="abc3")]
+    other = [*same, mark(3, started="2 May 2026", short="abc3")]
     assert [node.text for node in classes(drawn(other), "name")][-2:] == ["1 May 2026", "2 May 2026"]
 
 

@@ -72,6 +72,7 @@ def test_a_tree_replaces_and_adds_site_files_one_by_one(own: Path) -> None:
         ("templates/404.html", '\n{% include "404.html" %}', "line 2: it includes or calls itself without end"),
         ("templates/404.html", "\n{% macro x() %}{{ x() }}{% endmacro %}{{ x() }}", "calls itself without end"),
         ("templates/404.html", "{{ ''.__class__.__mro__ }}", "line 1: access to attribute '__class__'"),
+        ("templates/404.html", "{{ lipsum(n=99999) }}", "'lipsum' is undefined"),
         ("templates/_chart.html", "{% macro trend(x) %}\n{{ [1][x] }}{% endmacro %}", "line 2"),
     ],
 )

@@ -90,8 +90,8 @@ def test_pages_keep_to_their_budget(tmp_path: Path, files: dict[str, bytes]) -> 
             limit = {".html": 40_000, ".css": 10_000, ".js": 5_000}.get(Path(name).suffix)
             assert limit is None or len(gzip.compress(data)) <= limit, name
     assert "history/all/index.html" in many
-    assert "history/11/index.html" not in many
-    assert b"101 older runs left out" in many["history/10/index.html"]
+    assert "history/8/index.html" not in many
+    assert b"551 older runs left out" in many["history/7/index.html"]
     assert links.check(many) == []
 
 

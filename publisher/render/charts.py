@@ -82,12 +82,14 @@ def trend(
     threshold: float | None,
     best_before: float | None = None,
     events: Sequence[Event] = (),
+    ends: Axis | None = None,
 ) -> Markup:
     """Draw scores over runs, oldest left: the 95 % band, the best kept so far, the threshold and a mark per run.
 
-    `best_before` is the best kept score of the runs that are older than `marks`, where there are such.
+    `best_before` is the best kept score of the runs that are older than `marks`, where there are such, and `ends` the
+    axis, where it is known already.
     """
-    low, high, step = axis.of_scores(marks, threshold, best_before)
+    low, high, step = ends or axis.of_scores(marks, threshold, best_before)
     scale = _Scale(frame, len(marks), low, high)
     base = f"{name}-{frame.name}"
     return markup(
@@ -194,9 +196,12 @@ def _labels(scale: _Scale, marks: Sequence[Mark]) -> list[Element]:
     every = math.ceil(len(marks) / fitting)
     chosen = range((len(marks) - 1) % every, len(marks), every)
     y = scale.frame.height - 8
-    alike = len(marks) > 1 and len({mark.label for mark in marks}) == 1
-    labels = [mark.short if alike and mark.short else mark.label for mark in marks]
-    return [element("text", labels[place], class_="name", x=_inside(scale, place), y=y) for place in chosen]
+    alike = len(marks) > 1 and all(mark.label == marks[0].label for mark in marks)
+    names = (
+        (place, text.line(marks[place].short) if alike and marks[place].short else marks[place].label)
+        for place in chosen
+    )
+    return [element("text", name, class_="name", x=_inside(scale, place), y=y) for place, name in names]
 
 
 def _inside(scale: _Scale, place: int) -> float:
@@ -255,12 +260,15 @@ def _overview(scale: _Scale, places: Sequence[tuple[float, Mark]]) -> list[Eleme
         if mark.own or (mark.shape == "kept" and mark.score > best):
             chosen.append((x, mark))
             best = max(best, mark.score)
-    shapes: dict[str, dict[str, None]] = {}
+    cells: dict[Shape, dict[tuple[float, float], None]] = {}
     for x, mark in places:
         # An unreadable run has no score: it lies on the ground.
         y = scale.y(max(mark.score, scale.low))
-        shapes.setdefault(mark.shape, {})[_speck(_snapped(x), _snapped(y), mark.shape)] = None
-    paths = [element("path", class_=f"mark {shape}", d="".join(shapes[shape])) for shape in sorted(shapes)]
+        cells.setdefault(mark.shape, {})[_snapped(x), _snapped(y)] = None
+    paths = [
+        element("path", class_=f"mark {shape}", d="".join(_speck(x, y, shape) for x, y in cells[shape]))
+        for shape in sorted(cells)
+    ]
     radius = 3.5 if scale.frame is WIDE else 2.5
     dots = [node for x, mark in chosen for node in _mark(scale, x, mark, radius=radius)]
     return paths + dots + _columns(scale, places)

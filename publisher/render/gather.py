@@ -138,9 +138,16 @@ class Snapshot:
 
     def score(self, line: HistoryLine) -> HistoryScore | None:
         """Return a line's score on the headline suite; None where it has none or the suite was another then."""
-        suite = self.headline.suite
-        mine, theirs = self.own.scores.get(suite), line.scores.get(suite)
-        return theirs if mine and theirs and mine.suite == theirs.suite else None
+        # Asked for every run of the history, several times.
+        suite, version = self._measured
+        theirs = line.scores.get(suite)
+        return theirs if theirs and version == theirs.suite else None
+
+    @functools.cached_property
+    def _measured(self) -> tuple[str, str | None]:
+        """The headline suite and the version of it that this run measured; None where its line has no score of it."""
+        mine = self.own.scores.get(self.headline.suite)
+        return self.headline.suite, mine.suite if mine else None
 
     @functools.cached_property
     def older(self) -> list[HistoryLine]:

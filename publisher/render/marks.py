@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
+from publisher.render import text
+
 Shape = Literal["kept", "rejected", "inconclusive", "unreadable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """One run in the chart: its score and interval in points, what became of it, and what to say and link."""
 
     score: float
@@ -17,14 +20,19 @@ class Mark:
     high: float
     shape: Shape
     title: str
-    label: str
-    """The day, written below the chart."""
+    started: str
+    """When it was measured, as its record has it."""
     href: str = ""
     own: bool = False
     short: str = ""
-    """The commit, written below the chart in the place of a day that is the same for all."""
+    """The start of the commit, written below the chart in the place of a day that is the same for all."""
     row: str = ""
     """The run's line in the tables of the history, where it has one."""
+
+    @property
+    def label(self) -> str:
+        """The day, written below the chart: of a few of thousands of marks."""
+        return text.date(self.started)
 
 
 @dataclass(frozen=True, slots=True)

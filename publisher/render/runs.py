@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from publisher.schema import HistoryLine
 
 MOST_CHECKS = 100
+MOST_REJECTED = 3 * ROWS_PER_PAGE
+"""Runs in the list of those that were not kept, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def rejected(snapshot: Snapshot) -> Iterator[Draft]:
         "rejected/",
         say("Rejected"),
         [line for line in snapshot.history.lines if line.verdict not in {"kept", "passed", "unchanged"}],
+        most=MOST_REJECTED,
     )
 
 
@@ -97,13 +100,14 @@ def _listing(
     title: str,
     lines: Sequence[HistoryLine],
     *,
+    most: int = MOST_ROWS,
     chart: ChartView | None = None,
     overview: str = "",
 ) -> Iterator[Draft]:
     """Yield the pages of one list of runs, which come oldest first and are shown newest first."""
-    rows = history_rows(snapshot, lines[::-1][:MOST_ROWS])
+    rows = history_rows(snapshot, lines[::-1][:most])
     chunks = [rows[start : start + ROWS_PER_PAGE] for start in range(0, len(rows), ROWS_PER_PAGE)] or [[]]
-    left_out = text.plural(len(lines) - MOST_ROWS, "older run") if len(lines) > MOST_ROWS else ""
+    left_out = text.plural(len(lines) - most, "older run") if len(lines) > most else ""
     for number, chunk in enumerate(chunks, 1):
         view = RunsView(
             rows=tuple(chunk),

@@ -14,7 +14,7 @@ from publisher.render.lessons import addresses
 from publisher.render.marks import Mark, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from markupsafe import Markup
 
@@ -175,25 +175,38 @@ def mark_of(
     *,
     lesson: str = "",
     row: str = "",
-    titled: bool = True,
 ) -> Mark:
-    """Return a run's mark; `lesson` is the page of a rejected one, `row` its line in the tables.
-
-    One of thousands is neither `titled` nor a link: nobody could hit it.
-    """
+    """Return a run's mark; `lesson` is the page of a rejected one, `row` its line in the tables."""
     short, when = text.line(line.commit[:12]), text.date(line.started)
     if score is None:
         title = say("%(short)s, %(when)s: the run's files cannot be read", short=short, when=when)
-        return Mark(0.0, 0.0, 0.0, "unreadable", title, when, short=short[:7], row=row)
+        return Mark(0.0, 0.0, 0.0, "unreadable", title, line.started, short=short[:7], row=row)
     shape = _SHAPES.get(line.verdict, "inconclusive")
     own = line.run_id == snapshot.record.run_id
-    if not titled:
-        return Mark(score.score, score.low, score.high, shape, "", when, own=own, short=short[:7], row=row)
     figures = f"{text.points(score.score)} ± {text.points(score.stderr)}, 95 % {text.interval(score.low, score.high)}"
     subject = text.line(line.subject, 60)
     title = f"{short}, {when}: {figures}, {named(line.verdict)}{f' ({subject})' if subject else ''}"
     href = permanent(snapshot, line) if line.verdict == "kept" else lesson
-    return Mark(score.score, score.low, score.high, shape, title, when, href, own, short[:7], row)
+    return Mark(score.score, score.low, score.high, shape, title, line.started, href, own, short[:7], row)
+
+
+def specks(snapshot: Snapshot, lines: Iterable[Drawn], rows: Mapping[str, str]) -> Iterator[Mark]:
+    """Yield the marks of thousands of runs, without titles and links: nobody could hit one.
+
+    `rows` has the lines in the tables, by run id.
+    """
+    for line, score in lines:
+        shape: Shape = _SHAPES.get(line.verdict, "inconclusive") if score else "unreadable"
+        points = (score.score, score.low, score.high) if score else (0.0, 0.0, 0.0)
+        yield Mark(
+            *points,
+            shape,
+            "",
+            line.started,
+            own=line.run_id == snapshot.record.run_id,
+            short=line.commit[:7],
+            row=rows.get(line.run_id, ""),
+        )
 
 
 def runs_in_words(drawn: Sequence[Mark]) -> str:
@@ -206,19 +219,24 @@ def runs_in_words(drawn: Sequence[Mark]) -> str:
 
 def references(snapshot: Snapshot) -> list[tuple[str, HistoryLine]]:
     """Return the older snapshots worth a comparison of their own: the previous kept one and the best."""
-    older = snapshot.older
-    if not older:
+    best, older = _best(snapshot), snapshot.older
+    if best is None:
         return []
+    previous = older[-1]
+    if best is previous:
+        return [(say("the previous kept snapshot, also the best before"), previous)]
+    return [(say("the previous kept snapshot"), previous), (say("the best kept snapshot before"), best)]
+
+
+@functools.lru_cache(maxsize=1)
+def _best(snapshot: Snapshot) -> HistoryLine | None:
+    """Return the kept run before this one with the best score."""
 
     def height(line: HistoryLine) -> float:
         score = snapshot.score(line)
         return score.score if score else -math.inf
 
-    best = max(older, key=height)
-    previous = older[-1]
-    if best is previous:
-        return [(say("the previous kept snapshot, also the best before"), previous)]
-    return [(say("the previous kept snapshot"), previous), (say("the best kept snapshot before"), best)]
+    return max(snapshot.older, key=height, default=None)
 
 
 def differences(snapshot: Snapshot) -> list[tuple[str, str, str, str, str]]:

@@ -7,6 +7,7 @@ exception at all that comes out of it is told with template and line.
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -16,6 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher.errors import ConfigError, PublisherError
 from publisher.render import text
+from publisher.render.compiled import Compiled
 from publisher.render.language import named, translated, translated_of
 
 if TYPE_CHECKING:
@@ -54,7 +56,10 @@ class Templates(ImmutableSandboxedEnvironment):
             lstrip_blocks=True,
             keep_trailing_newline=True,
             extensions=["jinja2.ext.i18n"],
+            bytecode_cache=Compiled(Path(__file__), self._own),
         )
+        # It writes as much filler text as it is asked for.
+        del self.globals["lipsum"]
         self.filters["named"] = named
         # `_("…", name=value)` in a template escapes its values, and takes the sentence itself as markup.
         self.install_gettext_callables(translated, translated_of, newstyle=True)  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,10 +12,10 @@ from publisher.render.language import say
 from publisher.render.lessons import addresses
 from publisher.render.marks import Event
 from publisher.render.multiples import panels
-from publisher.render.tables import anchor, drawn, mark_of, runs_in_words
+from publisher.render.tables import anchor, drawn, mark_of, runs_in_words, specks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from markupsafe import Markup
 
@@ -28,7 +29,7 @@ FEWEST_MARKS = 2
 RECENT_MARKS = charts.FULL_DETAIL
 NARROW_MARKS = 24
 ROWS_PER_PAGE = 150
-MOST_ROWS = 1_500
+MOST_ROWS = 7 * ROWS_PER_PAGE
 """Runs in the tables at most, so that a build costs the same however long the history is."""
 WEDGE = 16
 """Pixels that a change of the model needs; where there are more of them, only their number is told."""
@@ -48,6 +49,17 @@ class Drawing:
     band: bool
     """Whether intervals are a band and not a bar per run."""
     dense: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Some runs as each width shows them."""
+
+    marks: Sequence[Mark]
+    events: tuple[Event, ...]
+    best: float | None
+    """The best kept score of older runs; None where there are none."""
+    ends: axis.Axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +92,10 @@ def chart(snapshot: Snapshot, root: str, most: int = RECENT_MARKS, name: str = "
     )
     marks = _marks(snapshot, lines[-most:], root)
     few = marks[-NARROW_MARKS:] if recent else marks
+    shown = _window(snapshot, lines, marks)
     return ChartView(
-        wide=_drawing(snapshot, lines, marks, charts.WIDE, name),
-        narrow=_drawing(snapshot, lines, few, charts.NARROW, name),
+        wide=_drawing(snapshot, shown, charts.WIDE, name),
+        narrow=_drawing(snapshot, _window(snapshot, lines, few) if recent else shown, charts.NARROW, name),
         note=" ".join(notes),
         panels=tuple(panels(snapshot, [line for line, _ in lines[-most:]])) if recent else (),
     )
@@ -93,30 +106,28 @@ def _marks(snapshot: Snapshot, shown: Sequence[Drawn], root: str) -> list[Mark]:
     lessons = {line.run_id: root + path for line, path in addresses(snapshot)}
     dense = len(shown) > charts.FULL_DETAIL
     rows = _rows(snapshot, root) if dense else {}
-    return [
-        mark_of(
-            snapshot,
-            line,
-            score,
-            lesson=lessons.get(line.run_id, ""),
-            row=rows.get(line.run_id, ""),
-            # The chart's description says what the newest one is.
-            titled=not dense or place == len(shown),
-        )
-        for place, (line, score) in enumerate(shown, 1)
+    # A dense chart says in words what its newest run is, and of no other one.
+    untitled = list(specks(snapshot, shown[:-1], rows)) if dense else []
+    return untitled + [
+        mark_of(snapshot, line, score, lesson=lessons.get(line.run_id, ""), row=rows.get(line.run_id, ""))
+        for line, score in shown[len(untitled) :]
     ]
 
 
-def _drawing(
-    snapshot: Snapshot, lines: Sequence[Drawn], marks: Sequence[Mark], frame: charts.Frame, name: str
-) -> Drawing:
-    """Return the chart of `marks`, which are those of the newest of the lines."""
+def _window(snapshot: Snapshot, lines: Sequence[Drawn], marks: Sequence[Mark]) -> _Window:
+    """Return what a chart of `marks`, which are those of the newest of the lines, shows at any width."""
     older = lines[: len(lines) - len(marks)]
     best = max((score.score for line, score in older if score and line.verdict == "kept"), default=None)
-    events = list(_events(snapshot, lines, len(marks)))
+    ends = axis.of_scores(marks, snapshot.threshold, best)
+    return _Window(marks, tuple(_events(snapshot, lines, len(marks))), best, ends)
+
+
+def _drawing(snapshot: Snapshot, shown: _Window, frame: charts.Frame, name: str) -> Drawing:
+    """Return the chart of some runs at one width."""
+    marks, events = shown.marks, shown.events
     models = sum(event.kind == "model" for event in events)
     if crowded := models > frame.width // WEDGE:
-        events = [event for event in events if event.kind != "model"]
+        events = tuple(event for event in events if event.kind != "model")
     limit = snapshot.threshold
     parts = [
         say(
@@ -125,7 +136,7 @@ def _drawing(
             marks=runs_in_words(marks),
             dates=_dates(marks),
         ),
-        _scale(marks, limit, best),
+        _scale(shown, limit),
         say("The model changed %(models)s times, too often to be marked.", models=text.count(models))
         if crowded
         else "",
@@ -140,8 +151,9 @@ def _drawing(
             title=marks[-1].title,
         ),
         threshold=limit,
-        best_before=best,
+        best_before=shown.best,
         events=events,
+        ends=shown.ends,
     )
     return Drawing(
         picture=picture,
@@ -160,12 +172,12 @@ def _dates(marks: Sequence[Mark]) -> str:
     return f", {say('%(first)s to %(last)s', first=first, last=last)}" if first != last else f", {last}"
 
 
-def _scale(marks: Sequence[Mark], threshold: float | None, best: float | None) -> str:
+def _scale(shown: _Window, threshold: float | None) -> str:
     """Say which part of 0 to 100 the axis shows, and what lies outside it; empty where it shows everything."""
-    low, high, step = axis.of_scores(marks, threshold, best)
+    low, high, _ = shown.ends
     if (low, high) == (0, 100):
         return ""
-    sides = axis.beyond(axis.Axis(low, high, step), marks, threshold)
+    sides = axis.beyond(shown.ends, shown.marks, threshold)
     beyond = f"; {', '.join(axis.beyond_words(side, threshold) for side in sides)}" if sides else ""
     return say(
         "The axis runs from %(low)s to %(high)s of 100 points%(beyond)s.",
@@ -196,9 +208,18 @@ def numbered(path: str, number: int) -> str:
 def _events(snapshot: Snapshot, lines: Sequence[Drawn], most: int) -> Iterator[Event]:
     """Yield what happened between the newest `most` of the lines, by their places among these."""
     start = len(lines) - most
-    yield from _suite_changes(snapshot, lines, start)
-    kept = [(place, line) for place, (line, _) in enumerate(lines) if line.verdict == "kept" and line.model]
-    for (_, before), (place, line) in itertools.pairwise(kept[-most - 1 :]):
+    for place, others in _suite_changes(snapshot):
+        if place >= start:
+            title = say(
+                "A new version of %(suite)s from here on: %(runs)s before it left out",
+                suite=snapshot.headline.suite,
+                runs=text.plural(others, "run"),
+            )
+            yield Event("suite", place - start, title)
+    numbered = ((place, lines[place][0]) for place in reversed(range(len(lines))))
+    kept = ((place, line) for place, line in numbered if line.verdict == "kept" and line.model)
+    newest = list(itertools.islice(kept, most + 1))
+    for (_, before), (place, line) in itertools.pairwise(reversed(newest)):
         if before.model != line.model and place >= start:
             title = say(
                 "Another model file from %(commit)s on (%(started)s)",
@@ -223,21 +244,19 @@ def _events(snapshot: Snapshot, lines: Sequence[Drawn], most: int) -> Iterator[E
             yield Event("rollback", places[back.previous], title, places.get(back.run_id, -1))
 
 
-def _suite_changes(snapshot: Snapshot, lines: Sequence[Drawn], start: int) -> Iterator[Event]:
-    """Yield where runs of another version of the suite, which the chart does not draw, lie before a run."""
-    places: Mapping[str, int] = {line.run_id: place for place, (line, score) in enumerate(lines) if score}
-    suite, others = snapshot.headline.suite, 0
+@functools.lru_cache(maxsize=1)
+def _suite_changes(snapshot: Snapshot) -> list[tuple[int, int]]:
+    """Return the places of runs before which the chart leaves out runs of another suite version, and how many."""
+    places = {line.run_id: place for place, (line, score) in enumerate(drawn(snapshot)) if score}
+    suite, others, found = snapshot.headline.suite, 0, []
     for line in snapshot.history.lines:
         if line.tier != snapshot.record.tier or suite not in line.scores:
             continue
-        if line.run_id not in places:
+        place = places.get(line.run_id)
+        if place is None:
             others += line.verdict not in {"unchanged", "passed"}
             continue
-        if others and places[line.run_id] >= start:
-            title = say(
-                "A new version of %(suite)s from here on: %(runs)s before it left out",
-                suite=suite,
-                runs=text.plural(others, "run"),
-            )
-            yield Event("suite", places[line.run_id] - start, title)
+        if others:
+            found.append((place, others))
         others = 0
+    return found

@@ -37,10 +37,10 @@ CHECKS = (
     "narrow",
     "keyboard",
     "noscript",
-    "pictures",
-    "attacks",
     "try",
+    "attacks",
     "lighthouse",
+    "pictures",
 )
 
 
@@ -86,7 +86,6 @@ def _rows(host: sites.Host, wanted: set[str], pictures: Path, runs: int) -> Iter
             "narrow": looker.narrow,
             "keyboard": looker.keyboard,
             "noscript": looker.without_scripts,
-            "pictures": looker.pictures,
         }
         for name, look in looks.items():
             if name in wanted:
@@ -99,6 +98,9 @@ def _rows(host: sites.Host, wanted: set[str], pictures: Path, runs: int) -> Iter
         with packed(given_port(host.site)) as port:
             starts = [site.start.replace(f":{given_port(host.site)}/", f":{port}/") for site in crawled]
             yield from tools.lighthouse([start + path for start in starts for path in MEASURED], runs)
+    if "pictures" in wanted:
+        with chromium() as browser:
+            yield Looker(browser, pictures, tools.axe()).pictures(kinds)
 
 
 def _links(crawled: list[Crawled]) -> Row:
