@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from publisher.config import AnyRule, BestRatio, MaxDrop, Relative, Threshold
@@ -83,3 +84,13 @@ def test_a_suite_that_was_not_measured_is_inconclusive() -> None:
 def test_a_policy_without_rules_keeps_everything() -> None:
     """No rule, no rejection."""
     assert judged(0.0).verdict == "kept"
+
+
+def test_a_missing_offload_stands_in_the_verdict() -> None:
+    """In a first run's, too, which is compared with none; it is written down, and decides nothing."""
+    said = "no layer is on a GPU, though all were asked for"
+    own = record()
+    own = msgspec.structs.replace(own, engine=msgspec.structs.replace(own.engine, offload_missing=said))
+    verdict = decide(Measured(line("1-a-full", 80.0), own), [], policy(), records={}, decided="now")
+    assert verdict.verdict == "kept"
+    assert [(rule.rule, rule.effect, rule.reason) for rule in verdict.rules] == [("offload", "note", said)]

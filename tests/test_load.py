@@ -87,3 +87,9 @@ def test_what_the_user_sets_of_waiting_stays(monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.setenv(name, value)
     found = child_environment()
     assert {one: found[one] for one in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if one in found} == {name: value}
+
+
+def test_an_empty_wait_policy_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline that passes a variable on without a value does not let threads spin."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")
+    assert "GOMP_SPINCOUNT" in child_environment()

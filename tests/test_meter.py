@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -171,3 +172,34 @@ def test_a_card_that_does_not_tell_makes_the_energy_unknown(library: Path) -> No
     environment = os.environ | {"LD_LIBRARY_PATH": str(library)}
     done = subprocess.run([sys.executable, "-c", PARTLY], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines() == ["{}", "{}", "['', '']"]
+
+
+HANGS = """
+import time
+from pathlib import Path
+from publisher.engine import nvidia
+from publisher.engine.meter import Meter
+nvidia._DRIVERS, nvidia.DEADLINE = (Path("/"),), 0.2
+begun = time.monotonic()
+meter = Meter({"0000:c1:00.0": "CUDA0"}, Path("/nowhere"))
+meter.look()
+print([meter.figures(), *nvidia.names(), nvidia.driver()], time.monotonic() - begun < 5)
+"""
+
+
+@pytest.mark.parametrize("call", ["nvmlInitWithFlags", "nvmlDeviceGetTotalEnergyConsumption"])
+def test_a_driver_that_does_not_answer_makes_everything_unknown(library: Path, tmp_path: Path, call: str) -> None:
+    """The one deadline is waited for once, nothing is made up, and the process ends while the call still hangs."""
+    source = (library / "nvml.c").read_text().replace("#include <string.h>", "#include <string.h>\n#include <unistd.h>")
+    (tmp_path / "nvml.c").write_text(re.sub(rf"(int {call}\([^)]*\) {{)", r"\1 sleep(600);", source))
+    compiled = tmp_path / "libnvidia-ml.so.1"
+    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-o", str(compiled), str(tmp_path / "nvml.c")], check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"LD_LIBRARY_PATH": str(tmp_path)},
+        timeout=60,
+    )
+    assert done.stdout == "[{}, ''] True\n", done.stdout + done.stderr

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from publisher.bench.measure import Job, Measurement, measure
-from publisher.bench.measures import costs_of
+from publisher.bench.measures import costs_of, unpriced
 from publisher.bench.own_metrics import numbers
 from publisher.config import Budget, PricesConfig, parse
 from publisher.errors import ConfigError, GraderError, PublisherError
@@ -132,12 +132,38 @@ def test_costs_follow_from_time_energy_and_prices() -> None:
     """An answer of 10 tokens costs ten times the price per token; without prices nothing is said."""
     result = made_record(1, [2, 0], 2).results[0]
     statistics = {"decode_tokens": 1000.0, "seconds": 100.0, "energy_cpu_joules": 3.6e6}
-    priced = costs_of(result, statistics, PricesConfig(hour=36.0, kwh=0.5))
+    priced = costs_of(result, statistics, PricesConfig(hour=36.0, kwh=0.5), gpus=False)
     per_token = (1.0 + 0.5) / 1000
     assert priced.metrics["cost-per-answer"].value == pytest.approx(per_token * result.tokens / 4)
     assert priced.metrics["cost-per-right-answer"].value == pytest.approx(per_token * result.tokens / 2)
     assert priced.metrics["cost-per-answer"].unit == "EUR"
-    assert costs_of(result, statistics, None) is result
+    assert costs_of(result, statistics, None, gpus=False) is result
+
+
+@pytest.mark.parametrize(
+    ("energy", "gpus", "known"),
+    [
+        ({}, False, False),
+        ({"energy_cpu_joules": 1.0}, False, True),
+        ({"energy_cpu_joules": 1.0}, True, False),
+        ({"energy_gpu_joules": 1.0}, True, False),
+        ({"energy_cpu_joules": 1.0, "energy_gpu_joules": 1.0}, True, True),
+    ],
+)
+def test_unknown_energy_is_not_free(energy: dict[str, float], gpus: bool, known: bool) -> None:
+    """Where energy has a price, costs are unknown unless every device tells; where it has none, time alone counts."""
+    result = made_record(1, [2, 0], 2).results[0]
+    statistics = {"decode_tokens": 1000.0, "seconds": 100.0, **energy}
+    priced = costs_of(result, statistics, PricesConfig(hour=36.0, kwh=0.5), gpus=gpus)
+    assert ("cost-per-answer" in priced.metrics) == known
+    assert "cost-per-answer" in costs_of(result, statistics, PricesConfig(hour=36.0), gpus=gpus).metrics
+
+
+def test_a_run_says_why_it_has_no_costs() -> None:
+    """A price of energy on a machine that does not tell its energy is a note of the run."""
+    record = made_record(1, [2, 0], 2)
+    assert "no costs: energy has a price" in unpriced(record, PricesConfig(hour=36.0, kwh=0.5))
+    assert unpriced(record, PricesConfig(hour=36.0)) == ""
 
 
 def test_time_to_first_token_and_per_token_are_recorded(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from publisher.bench.forecast import Forecast
 from publisher.bench.generate import generated, options_of, prove, requests_for, worded
 from publisher.bench.journal import Journal, journal_path
 from publisher.bench.looks import Tracker, rounds, shares
+from publisher.bench.measures import unpriced
 from publisher.bench.own_metrics import OwnMetrics
 from publisher.bench.plan import Job, Plan, plan
 from publisher.bench.prompt_check import remarks
@@ -167,6 +168,8 @@ def measure(
         samples = [run.done[wanted.key] for wanted in planned.wanted if stop.counts(wanted.key)]
         published = _published(samples, planned, workspace)
         record = record_of(samples, samples_digest(published), stop.early(samples), final=True)
+        if no_costs := unpriced(record, job.config.prices):
+            observer.note(no_costs)
     if published is not samples:
         atomic_write(whole_samples(workspace, record.run_id), pack_samples(samples), mode=0o600)
     return Measurement(record, samples, published, path)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from publisher.bench.inputs.problems import Problem
     from publisher.bench.plan import PlannedSuite
     from publisher.config import PricesConfig
-    from publisher.schema import Sample, SuiteResult
+    from publisher.schema import Record, Sample, SuiteResult
     from publisher.stats import Estimate
 
     Moments = dict[str, tuple[int, float, float]]
@@ -78,16 +78,22 @@ def class_metrics(named: Sequence[classes.Named]) -> dict[str, MetricValue]:
     }
 
 
-def costs_of(result: SuiteResult, statistics: Mapping[str, float], prices: PricesConfig | None) -> SuiteResult:
+def costs_of(
+    result: SuiteResult, statistics: Mapping[str, float], prices: PricesConfig | None, *, gpus: bool
+) -> SuiteResult:
     """Return a result with what its answers cost: the price of time and energy per token, times their length.
 
-    So a reused answer costs what it would have cost here. Nothing without prices, or where nothing was generated.
+    So a reused answer costs what it would have cost here. Nothing without prices, where nothing was generated, or where
+    energy has a price and not every device tells what it took: a part of the costs is no figure.
     """
     tokens = statistics.get("decode_tokens", 0.0)
     if prices is None or tokens <= 0:
         return result
-    joules = sum(statistics.get(name, 0.0) for name in ("energy_cpu_joules", "energy_gpu_joules"))
-    total = prices.hour * statistics.get("seconds", 0.0) / 3600 + prices.kwh * joules / 3.6e6
+    taken = [statistics.get(name) for name in ("energy_cpu_joules", *(["energy_gpu_joules"] if gpus else []))]
+    known = [joules for joules in taken if joules is not None]
+    if prices.kwh and len(known) < len(taken):
+        return result
+    total = prices.hour * statistics.get("seconds", 0.0) / 3600 + prices.kwh * sum(known) / 3.6e6
     answers = {"cost-per-answer": result.counts.scored, "cost-per-right-answer": result.counts.right}
     costs = {
         name: MetricValue(value=total / tokens * result.tokens / count, unit=prices.currency, better="lower")
@@ -95,6 +101,13 @@ def costs_of(result: SuiteResult, statistics: Mapping[str, float], prices: Price
         if count
     }
     return msgspec.structs.replace(result, metrics=result.metrics | costs)
+
+
+def unpriced(record: Record, prices: PricesConfig | None) -> str:
+    """Return why a run has no costs although energy has a price; "" where it has them."""
+    if prices is None or not prices.kwh or any("cost-per-answer" in result.metrics for result in record.results):
+        return ""
+    return "no costs: energy has a price in [prices], and not every device of this machine tells what it took"
 
 
 def product(sample: Sample, factors: Sequence[str]) -> float:

@@ -100,6 +100,7 @@ def recheck(job: Job, record: Record, samples: Iterable[Sample]) -> Rechecked:
             ),
             record.statistics,
             job.config.prices,
+            gpus=bool(record.engine.gpus),
         )
         for part in planned
         if any(one.suite == part.suite.name for one in scored)

@@ -92,6 +92,7 @@ def build_record(
                 ),
                 statistics,
                 config.prices,
+                gpus=bool(engine.gpus),
             )
             for part in plan.suites
             if any(one.suite == part.suite.name for one in samples)

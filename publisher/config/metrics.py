@@ -65,7 +65,7 @@ class PricesConfig(Section, frozen=True, kw_only=True):
     """How it is shown."""
     hour: Annotated[float, Meta(ge=0, le=1e6, description="per hour that the engine runs")] = 0.0
     """The price of an hour of the engine."""
-    kwh: Annotated[float, Meta(ge=0, le=1e6, description="per kilowatt hour, where energy is measured")] = 0.0
+    kwh: Annotated[float, Meta(ge=0, le=1e6, description="per kilowatt hour: no costs where energy is unknown")] = 0.0
     """The price of energy."""
 
 

@@ -1,18 +1,28 @@
 """NVIDIA's GPUs as their driver's own library (NVML) knows them; none where there is no driver.
 
 NVML is opened once per process: opening it takes longer than everything that is asked of it. Its order of the cards is
-not llama.cpp's, so a card is known by its PCI bus id.
+not llama.cpp's, so a card is known by its PCI bus id. A card that fell off its bus can leave a call without an answer
+for ever, so every call has a deadline; after one that was missed, nothing is asked any more and nothing is known.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+import threading
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+DEADLINE = 20.0
+"""Seconds that the driver may take to answer: it wakes sleeping cards one after the other."""
+_late = threading.Event()
+"""Set once the driver has missed its deadline."""
 
 _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 """One of these exists where a driver is loaded: on Linux, and on Linux inside Windows."""
@@ -38,6 +48,39 @@ class _Card(NamedTuple):
     pci: str
 
 
+def _bounded(unknown: Any) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
+    """Return what makes a function return `unknown` where the driver misses its deadline, and from then on.
+
+    The call stays behind in a thread that does not keep the process alive.
+    """
+
+    def decorate(function: Callable[_P, _T]) -> Callable[_P, _T]:
+        @functools.wraps(function)
+        def asked(*arguments: _P.args, **more: _P.kwargs) -> _T:
+            default: _T = unknown
+            if _late.is_set():
+                return default
+            answer: Future[_T] = Future()
+
+            def ask() -> None:
+                try:
+                    answer.set_result(function(*arguments, **more))
+                except BaseException as error:  # noqa: BLE001 - the caller raises it
+                    answer.set_exception(error)
+
+            # A pool's threads would be waited for at the end of the process.
+            threading.Thread(target=ask, name="nvml", daemon=True).start()
+            try:
+                return answer.result(DEADLINE)
+            except TimeoutError:
+                _late.set()
+                return default
+
+        return asked
+
+    return decorate
+
+
 def pci_id(text: str) -> str:
     """Return a PCI bus id in one form: NVML writes eight digits of the domain, and capitals; "" for what is none."""
     found = _PCI.fullmatch(text.strip())
@@ -47,11 +90,13 @@ def pci_id(text: str) -> str:
     return f"{domain:04x}:{bus:02x}:{device:02x}.{function:x}"
 
 
+@_bounded(())
 def names() -> tuple[str, ...]:
     """Return the GPUs' product names, in NVML's order."""
     return tuple(card.name for card in _opened()[1])
 
 
+@_bounded("")
 def driver(pci: str = "") -> str:
     """Return the version of the driver, of the card with this bus id where one is given; "" where there is none."""
     nvml, cards = _opened()
@@ -63,6 +108,7 @@ def driver(pci: str = "") -> str:
         return ""
 
 
+@_bounded(None)
 def millijoules(pci: Collection[str]) -> int | None:
     """Return what the cards with these bus ids have used since their driver was loaded; None where not each tells."""
     nvml, cards = _chosen(pci)
@@ -71,6 +117,7 @@ def millijoules(pci: Collection[str]) -> int | None:
     return int(sum(known)) if known and len(known) == len(set(pci)) else None
 
 
+@_bounded({})
 def readings(pci: Collection[str]) -> dict[str, Reading]:
     """Return what the cards with these bus ids say of themselves now, by bus id."""
     nvml, cards = _chosen(pci)

@@ -315,7 +315,7 @@ def child_environment(*, forced_tiling: bool = False) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "__GL_SHADER_DISK_CACHE": "0",
     }
-    if "OMP_WAIT_POLICY" not in environment:  # what the user has set stays
+    if not environment.get("OMP_WAIT_POLICY"):  # what the user has set stays; an empty one sets nothing
         environment.setdefault("GOMP_SPINCOUNT", str(_SPINS))
     if forced_tiling:
         # ggml tiles large products only from 8 rows on; a row's bits must not depend on the number of rows.

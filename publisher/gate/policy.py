@@ -46,6 +46,7 @@ def decide(
     elif early is None:
         word, same, held = _settled(word, run, earlier, config, records)
         results += held
+    results += _offload(run.record, config.headline)
     return Verdict(
         run_id=run.line.run_id,
         verdict=word,
@@ -94,6 +95,13 @@ def _settled(
         for part in changed
     ]
     return ("held", "", held) if held else (word, "", [])
+
+
+def _offload(record: Record, headline: str) -> list[RuleResult]:
+    """Return a note where fewer layers were on a GPU than were asked for: it decides nothing, but times and text."""
+    missing = record.engine.offload_missing
+    words = RuleResult(rule="offload", suite=headline, outcome="inconclusive", effect="note", reason=missing)
+    return [words] if missing else []
 
 
 def _measured_the_same(own: HistoryLine, other: HistoryLine) -> bool:

@@ -130,8 +130,8 @@ def _energy(record: Record) -> str:
     """Return the energy of a run by kind of device; said to be unknown where nothing counted it."""
     figures, kinds = record.statistics, {"energy_cpu_joules": say("processor"), "energy_gpu_joules": "GPU"}
     known = [f"{name} {figures[key]:,.0f} J" for key, name in kinds.items() if key in figures]
-    if known and record.engine.gpus and "energy_gpu_joules" not in figures:
-        known.append(f"GPU {say('unknown')}")
+    used = ["energy_cpu_joules", *(["energy_gpu_joules"] if record.engine.gpus else [])]
+    known += [f"{kinds[key]} {say('unknown')}" for key in used if known and key not in figures]
     return ", ".join(known) if known else (say("unknown") if "other_load" in figures else "")
 
 
