@@ -7,12 +7,13 @@ tests may change it. A secret's folder belongs to the user of the one step that 
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,13 @@ def objects(folder: Path) -> dict[tuple[str, str], Object]:
 def replaced(text: str, values: Mapping[str, str]) -> str:
     """Return a text with Tekton's references replaced once: what a value holds is not looked at again."""
     return _REFERENCE.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def listed(text: str, values: Mapping[str, Any]) -> list[str]:
+    """Return the texts that one stands for: the elements of an array, where it is a reference to one."""
+    match = _REFERENCE.fullmatch(text)
+    whole = values.get(match[1].removesuffix("[*]")) if match else None
+    return whole if isinstance(whole, list) else [replaced(text, values)]
 
 
 def expanded(text: str, environment: Mapping[str, str]) -> str:
@@ -125,7 +133,7 @@ class Cluster:
         found = {one: (pod / "results" / one).read_text() for one in wanted if (pod / "results" / one).is_file()}
         return Done(code, {} if code else found, logs)
 
-    def _step(self, step: Object, task: Object, pod: Path, values: Mapping[str, str]) -> tuple[int, str]:
+    def _step(self, step: Object, task: Object, pod: Path, values: Mapping[str, Any]) -> tuple[int, str]:
         mounted = {"/scratch": pod / "scratch", "/tekton/results": pod / "results"}
         volumes = {one["name"]: one for one in task["volumes"]}
         for mount in step["volumeMounts"]:
@@ -146,11 +154,12 @@ class Cluster:
                 for one in (place, *place.iterdir()):
                     os.chown(one, NOBODY, NOBODY)
         self.users[step["name"]], self.seen[step["name"]] = NOBODY if apart else os.geteuid(), environment
+        arguments = [word for text in step.get("args", []) for word in listed(text, values)]
         script = pod / f"{step['name']}.sh"
         script.write_text(step["script"])
         script.chmod(0o755)
         process = subprocess.Popen(
-            [*apart, str(script), *step.get("args", [])],
+            [*apart, str(script), *arguments],
             cwd=mounted["/scratch"],
             env=environment,
             stdout=subprocess.PIPE,
@@ -208,7 +217,8 @@ class PipelineRun:
         values |= {f"params.{key}": value for key, value in params.items()}
         values["context.pipelineRun.name"] = "publisher-x7k2p"
         for task in spec["tasks"]:
-            if not self._wanted(task, values):
+            # Tekton skips a Task that takes a result of one that was skipped.
+            if self._lacking(task) or not self._wanted(task, values):
                 self.skipped.append(task["name"])
                 continue
             if not self._run(task, values):
@@ -219,27 +229,32 @@ class PipelineRun:
             if self._wanted(task, values):
                 self._run(task, values)
 
+    def _lacking(self, task: Object) -> bool:
+        return any(f"$(tasks.{name}.results" in json.dumps(task["params"]) for name in self.skipped)
+
     def _wanted(self, task: Object, values: Mapping[str, Any]) -> bool:
         for when in task.get("when", []):
-            others = [other for text in when["values"] for other in self._list(text, values)]
+            others = [other for text in when["values"] for other in listed(text, values)]
             inside = replaced(when["input"], values) in others
             if inside != (when["operator"] == "in"):
                 return False
         return True
 
-    def _list(self, text: str, values: Mapping[str, Any]) -> Iterable[str]:
-        match = _REFERENCE.fullmatch(text)
-        whole = values.get(match[1].removesuffix("[*]")) if match else None
-        return whole if isinstance(whole, list) else [replaced(text, values)]
-
     def _run(self, task: Object, values: dict[str, Any]) -> bool:
         plain = {key: value for key, value in values.items() if isinstance(value, str)}
-        given = {one["name"]: replaced(one["value"], plain) for one in task["params"]}
+        given: dict[str, Any] = {}
+        for one in task["params"]:
+            whole = one["value"] if isinstance(one["value"], str) else None
+            given[one["name"]] = (
+                replaced(whole, plain)
+                if whole is not None
+                else [word for text in one["value"] for word in listed(text, values)]
+            )
         places = {}
         for one in task["workspaces"]:
             if one["workspace"] == "work":
                 places[one["name"]] = self._folder(one["subPath"])
-        tiers = [self._list(one["value"], values) for one in task.get("matrix", {}).get("params", [])]
+        tiers = [listed(one["value"], values) for one in task.get("matrix", {}).get("params", [])]
         runs = []
         for more in [{"tier": tier} for tier in tiers[0]] if tiers else [{}]:
             for _ in range(1 + task.get("retries", 0)):

@@ -90,7 +90,7 @@ def test_a_kept_commit_is_published(stage: Stage) -> None:
     assert float(published.results["score"]) > 40
     served = Web().request("GET", published.results["manifest-ARTIFACT_URI"], what="the manifest").body
     assert published.results["manifest-ARTIFACT_DIGEST"] == f"sha256:{hashlib.sha256(served).hexdigest()}"
-    assert run.skipped == ["record", "conclude"]
+    assert run.skipped == ["record", "conclude", "conclude-recorded"]
     assert "nobody is told" in run.done["notify"][0].logs
     assert TOKEN not in run.logs
     assert stage.info.token not in run.logs
@@ -123,12 +123,12 @@ def test_a_rejected_commit_is_recorded_and_fails_the_last_task(stage: Stage) -> 
     run = stage.start(commit, pushed="main")
     assert run.status == "Failed"
     assert [one.code for one in run.done["gate"]] == [0], run.logs
-    assert run.skipped == ["publish"]
+    assert run.skipped == ["publish", "conclude", "conclude-published"]
     (recorded,) = run.done["record"]
     assert (recorded.results["verdict"], recorded.results["address"]) == ("rejected", "")
-    (last,) = run.done["conclude"]
-    assert (last.code, "was rejected: " in last.logs) == (1, True)
-    assert run.tries["conclude"] == 1
+    (last,) = run.done["conclude-recorded"]
+    assert (last.code, "the gate rejected it: " in last.logs) == (1, True)
+    assert run.tries["conclude-recorded"] == 1
     entry = stage.project.log()[-1]
     assert (entry["commit"], entry["verdict"], entry["address"]) == (commit, "rejected", "")
 
@@ -139,9 +139,37 @@ def test_a_pull_request_is_measured_and_not_recorded(stage: Stage) -> None:
     before = len(stage.project.log())
     run = stage.start(stage.project.folder.git("rev-parse", "HEAD"), publish="no")
     assert run.done["gate"][0].results["verdict"] == "rejected", run.logs
-    assert {"publish", "record"} <= set(run.skipped)
+    assert run.skipped == ["publish", "record"]
+    assert [one.code for one in run.done["conclude"]] == [1]
     assert not any("NETLIFY_BUILD_HOOK_FILE" in seen for seen in stage.cluster.seen.values())
     assert len(stage.project.log()) == before
+
+
+def test_a_run_that_publish_rejects_fails_the_pipeline(stage: Stage) -> None:
+    """The gate knows no baseline and keeps it; by the time it is published, another run is in the ledger."""
+    lenient = config("builtin:abacus@early").replace("min = 40.0", "min = 10.0")
+    commit = stage.push({"publisher.toml": lenient}, "Worse, and compared alone")
+    origin = ["git", "--git-dir", str(stage.path / "origin.git"), "update-ref"]
+    (tip,) = stage.project.folder.git("ls-remote", "origin", "refs/heads/ledger").split()[:1]
+    subprocess.run([*origin, "-d", "refs/heads/ledger"], check=True)
+
+    def grown(step: str, process: subprocess.Popen[str]) -> None:
+        if step == "clone":
+            os.killpg(process.pid, signal.SIGSTOP)
+            subprocess.run([*origin, "refs/heads/ledger", tip], check=True)
+            os.killpg(process.pid, signal.SIGCONT)
+
+    stage.cluster.watch = grown
+    try:
+        run = stage.start(commit)
+    finally:
+        stage.cluster.watch = None
+    assert [one.results["verdict"] for one in run.done["gate"]] == ["kept"], run.logs
+    assert [(one.results["verdict"], one.results["address"]) for one in run.done["publish"]] == [("rejected", "")]
+    (last,) = run.done["conclude-published"]
+    assert (run.status, last.code, "rejected, unlike the gate" in last.logs) == ("Failed", 1, True), last.logs
+    entry = stage.project.log()[-1]
+    assert (entry["commit"], entry["verdict"], entry["address"]) == (commit, "rejected", "")
 
 
 def test_a_missing_secret_is_one_message_and_nothing_half_done(stage: Stage) -> None:

@@ -183,8 +183,31 @@ def test_a_hostile_name_is_told_to_nobody(server: Server, tmp_path: Path, name: 
     assert (done.returncode, server.requests) == (2, [])
 
 
-def test_the_last_task_says_why(tmp_path: Path) -> None:
-    """It fails, and names the run that was rejected."""
+FULL, OTHER = "20261120T201133Z-0123456789ab-full", "20261120T201133Z-0123456789ab-quick"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("1 recorded runs", 1, "the gate rejected it: "),
+        (f"1 recorded 1 runs {FULL}", 1, "the gate rejected it: "),
+        (f"0 recorded 0 runs {FULL}", 0, ""),
+        (f"4 recorded 4 runs {FULL}", 0, ""),
+        (f"0 recorded 1 runs {FULL}", 1, f"{FULL}: the ledger has it as rejected"),
+        (f"0 recorded 4 runs {FULL}", 4, f"{FULL}: the ledger has it as inconclusive"),
+        (f"1 recorded 0 runs {FULL}", 0, f"{FULL}: the ledger has it as kept"),
+        (f"0 4 recorded 0 1 runs {FULL} {OTHER}", 1, f"{OTHER}: the ledger has it as rejected"),
+    ],
+)
+def test_the_last_task_says_why(tmp_path: Path, words: str, code: int, said: str) -> None:
+    """A rejected run fails it, and one that was recorded otherwise than the gate had said; what is recorded counts."""
     report(tmp_path / "runs", "rejected")
-    done = run("conclude", tmp_path / "runs")
-    assert (done.returncode, "was rejected: " in done.stderr) == (1, True), done.stderr
+    done = run("conclude", tmp_path / "runs", *words.split())
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+
+
+@pytest.mark.parametrize("words", ["", "1", "2 recorded runs", f"0 recorded 0 1 runs {FULL}", "0 recorded 0 runs $(x)"])
+def test_the_last_task_believes_no_other_words(tmp_path: Path, words: str) -> None:
+    """Codes that no verdict has, and names without the form of a run's, are a mistake."""
+    report(tmp_path / "runs", "kept")
+    assert run("conclude", tmp_path / "runs", *words.split()).returncode == 2

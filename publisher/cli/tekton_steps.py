@@ -40,6 +40,9 @@ ARTIFACT = ("manifest-ARTIFACT_URI", "manifest-ARTIFACT_DIGEST")
 MOST_REPORTS = 64
 QUIET = ("Succeeded", "Completed")
 """The states of a pipeline's Tasks in which nothing went wrong."""
+REJECTED = 1
+ENDS = {0: "kept or unchanged", REJECTED: "rejected", 4: "inconclusive or held"}
+"""What the exit code of a verdict says."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 _existing = click.Path(path_type=Path, exists=True)
 
@@ -106,15 +109,36 @@ def _artifact(permalink: str, digest: str) -> dict[str, str]:
 
 @click.command("conclude")
 @click.argument("reports", type=_existing)
+@click.argument("words", nargs=-1)
 @click.pass_context
-def conclude(ctx: click.Context, reports: Path) -> None:
-    """Say why the gate rejected what the reports in folder REPORTS tell of, and exit with 1."""
+def conclude(ctx: click.Context, reports: Path, words: tuple[str, ...]) -> None:
+    """Say what went wrong in a pipeline, and exit with the code of it; with 0 where nothing did.
+
+    WORDS are the exit codes of the gate's verdicts, `recorded`, those of the recorded verdicts, `runs`, and the names
+    of the recorded runs. What was recorded counts: it was computed last. 1 says that a run was rejected, 4 that one is
+    inconclusive or held although the gate had said otherwise. REPORTS is the folder with the gate's reports.
+    """
+    gate, recorded, runs = _parts(words)
     for report in _reports(reports):
         verdict = report.verdict
         if verdict.verdict == "rejected":
             failed = [f"{rule.rule}: {rule.reason}" for rule in verdict.rules if rule.outcome == "fail"]
-            note(f"{report.run.run_id} was rejected: {'; '.join(failed)}")
-    ctx.exit(1)
+            note(f"{report.run.run_id}: the gate rejected it: {'; '.join(failed)}")
+    moved = [(run, code) for before, code, run in zip(gate, recorded, runs, strict=False) if before != code]
+    for run, code in moved:
+        note(f"{run}: the ledger has it as {ENDS[code]}, unlike the gate: other runs were recorded in between")
+    rejected = REJECTED in (recorded or gate)
+    ctx.exit(REJECTED if rejected else max((code for _, code in moved), default=0))
+
+
+def _parts(words: Sequence[str]) -> tuple[list[int], list[int], list[str]]:
+    """Return the gate's codes, the recorded ones and the names of those runs; UsageError for other words."""
+    found = re.fullmatch(r"((?:[014] )*)recorded ((?:[014] )*)runs ((?:\S+ )*)", "".join(f"{word} " for word in words))
+    gate, recorded, runs = (part.split() for part in found.groups()) if found else ([], [], [])
+    named = all(outcomes.FORMS["run-id"].fullmatch(run) for run in runs)
+    if not gate or not named or len(runs) != len(recorded) or len(recorded) not in {0, len(gate)}:
+        raise UsageError("the words are not CODE… recorded CODE… runs NAME…, one of each per tier")
+    return [int(code) for code in gate], [int(code) for code in recorded], runs
 
 
 @click.command("notify")
@@ -131,7 +155,7 @@ def notify(reports: Path, run: str, status: str) -> None:
         echo("nobody is told: nothing went wrong")
         return
     title = f"pipeline {run}: {'rejected' if rejected else 'failed'}"
-    lines = [f"{report.run.run_id}: {report.verdict.verdict}" for report in found]
+    lines = [f"{report.run.run_id}: the gate said {report.verdict.verdict}" for report in found]
     body = "\n".join([f"the state of its tasks is {status}", *lines])
     message = people.Message("rejected" if rejected else "failed", run, title, body)
     targets = os.environ.get(people.VARIABLE, "").split()

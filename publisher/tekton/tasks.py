@@ -86,6 +86,9 @@ def parameters(settings: Settings) -> dict[str, Manifest]:
         param("why", "The reason, which the ledger keeps."),
         param("run", "The PipelineRun's name."),
         param("status", "What became of the pipeline's Tasks."),
+        param("gate", "The exit codes of the gate's verdicts, one per tier.", []),
+        param("recorded", "Those of the verdicts that were recorded; none where nothing is.", []),
+        param("runs", "The names of the recorded runs.", []),
     ]
     return {one["name"]: one for one in found}
 
@@ -108,7 +111,7 @@ def files(settings: Settings) -> Mapping[str, Sequence[Manifest]]:
             ),
             _verify(settings, named("address server branch snapshot git-secret netlify-api")),
             _rollback(settings, named("address server branch snapshot why git-secret netlify-secret netlify-api")),
-            _conclude(settings, named("")),
+            _conclude(settings, named("gate recorded runs")),
             _notify(settings, named("run status notify-secret")),
             _upload(settings, named("run report-address reports-secret")),
         ]
@@ -224,11 +227,20 @@ def _rollback(settings: Settings, params: list[Manifest]) -> Manifest:
 def _conclude(settings: Settings, params: list[Manifest]) -> Manifest:
     return task(
         "conclude",
-        "Fails the pipeline whose run the gate rejected, and says why.",
+        "Fails the pipeline whose run was rejected, or was not recorded as the gate had said, and says why.",
         params=params,
         workspaces=[{**_RUNS, "readOnly": True}],
         volumes=volumes({}),
-        steps=[step("conclude", settings.script("conclude"), RUNS, timeout="5m")],
+        steps=[
+            step(
+                "conclude",
+                settings.script("conclude"),
+                RUNS,
+                timeout="5m",
+                # No variable holds an array; these are digits and names of fixed form, and no shell parses them.
+                arguments=["$(params.gate[*])", "recorded", "$(params.recorded[*])", "runs", "$(params.runs[*])"],
+            )
+        ],
     )
 
 
