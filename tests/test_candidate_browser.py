@@ -15,7 +15,7 @@ from publisher.schema import CanaryPage
 from publisher.verify import verify
 from tests.chromium import Browser, chromium
 from tests.host_fixtures import SITE, Visitor, make_repository, visiting
-from tests.trees import snapshot_tree, source
+from tests.trees import CONFIG, snapshot_tree, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium (tests/install-system-packages)"),
 ]
 BRANCH = "canary-0123456789ab"
+ASKING = "snapshot-0123456789ab"
+"""The branch of a snapshot whose own pages ask for a rating."""
 BUILD = "mkdir dist; cp -r pages/. dist/; printf '%s' \"$BRANCH\" > dist/which.txt\n"
 
 
@@ -52,8 +54,9 @@ def stage_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("gray")
     repository = make_repository(folder / "source")
     tree = snapshot_tree(folder / "tree", runs=3, problems=8)
-    for branch in ("live", BRANCH):
+    for branch in ("live", ASKING, BRANCH):
         repository.git("checkout", "--quiet", "-B", branch)
+        (tree / "publisher.toml").write_bytes(CONFIG + (b"[site]\nfeedback = true\n" if branch == ASKING else b""))
         if branch == BRANCH:
             page = CanaryPage(number=1, other="http://bench.localhost")
             (tree / "ledger/canary.json").write_bytes(canonical_json(page))
@@ -62,7 +65,7 @@ def stage_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         repository.commit({"build.sh": BUILD}, branch)
         repository.git("checkout", "--quiet", "--force", "main")
     with visiting(folder / "state", repository) as visitor, chromium() as browser:
-        for branch in ("live", BRANCH):
+        for branch in ("live", ASKING, BRANCH):
             assert visitor.build(branch)["state"] == "ready"
         yield Stage(browser, visitor)
 
@@ -94,6 +97,28 @@ def test_the_form_works_without_javascript(stage: Stage) -> None:
     assert (data["rating"], data["comment"]) == ("4", "clear, but <b>long</b>")
     assert data["run"].endswith("-full")
     assert stage.browser.complaints == []
+
+
+def test_a_snapshots_own_form_works_without_javascript(stage: Stage) -> None:
+    """With `[site] feedback` a reader of a snapshot's own address rates it, and the site is verified as any other."""
+    address = f"http://{ASKING}--{SITE}.localhost:{stage.visitor.info.port}"
+    stage.browser.complaints.clear()
+    stage.browser.open(f"{address}/samples/words/", width=375, scripts=False)
+    assert stage.browser.value("document.querySelector('.candidate').textContent.trim()") == "Rate this snapshot"
+    stage.browser.loaded = False
+    stage.browser.value("document.querySelector('.candidate a').click()")
+    wait(stage.browser)
+    stage.browser.loaded = False
+    stage.browser.value(
+        "document.querySelector('input[name=rating][value=\"2\"]').checked = true;"
+        "document.querySelector('form.feedback button').click()"
+    )
+    wait(stage.browser)
+    assert "Back to the snapshot" in stage.browser.value("document.querySelector('main').textContent")
+    data = stage.sent()[0]
+    assert (data["rating"], data["run"]) == ("2", stage.visitor.visit(ASKING, "/snapshot.json").json()["run_id"])
+    assert stage.browser.complaints == []
+    assert verify(address, record_sha256=record_digest(stage, ASKING), commit="").damaged == 0
 
 
 def test_an_answer_is_reported_where_it_stands(stage: Stage) -> None:
@@ -139,9 +164,9 @@ def test_what_the_host_changes_is_not_in_the_manifest(stage: Stage) -> None:
     assert 'name="form-name" value="feedback"' in page
 
 
-def record_digest(stage: Stage) -> str:
-    """Return the digest of the record that the candidate's pages name."""
-    found: str = stage.visitor.visit(BRANCH, "/snapshot.json").json()["record_sha256"]
+def record_digest(stage: Stage, branch: str = BRANCH) -> str:
+    """Return the digest of the record that a branch's pages name."""
+    found: str = stage.visitor.visit(branch, "/snapshot.json").json()["record_sha256"]
     return found
 
 

@@ -101,6 +101,11 @@ class SiteConfig(Section, frozen=True, kw_only=True):
 
     With `yes` a larger model has the page as well, and the reader chooses its file from their own disk.
     """
+    feedback: bool = False
+    """Whether every snapshot's pages ask for a rating; a canary then compares the candidate's with the live one's.
+
+    The forms are Netlify's: Netlify → Forms → Enable form detection. It counts from the next snapshot on.
+    """
 
 
 class NetlifyConfig(Section, frozen=True, kw_only=True):

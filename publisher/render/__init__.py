@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from publisher.errors import ConfigError
 from publisher.files import sha256_hex
-from publisher.render import candidate, feeds, links
+from publisher.render import feedback, feeds, links
 from publisher.render.gather import Source, gather
 from publisher.render.language import catalogue, speaking
 from publisher.render.material import site_folder
@@ -61,7 +61,7 @@ def _catalogue(snapshot: Snapshot) -> NullTranslations:
 def _files(snapshot: Snapshot, source: Source) -> Files:
     """Return the same, each file with the whole texts of answers made when it is asked for."""
     files = Site(snapshot).render()
-    processed = candidate.PROCESSED if candidate.offered(snapshot) else frozenset()
+    processed = feedback.PROCESSED if feedback.offered(snapshot) else frozenset()
     ready = {
         MANIFEST: manifest(files, feeds.headers(snapshot, files), processed),
         DEPLOY: feeds.deploy_json(snapshot, source),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.files import canonical_json
-from publisher.render import candidate, text, trying
+from publisher.render import feedback, text, trying
 from publisher.render.gather import prefixed
 from publisher.render.instances import FILE
 from publisher.render.svg import number
@@ -156,9 +156,9 @@ def _entry(snapshot: Snapshot, line: HistoryLine) -> Entry:
 def policy(snapshot: Snapshot) -> str:
     """Return the content security policy that pages carry themselves, so that it also holds on a mirror.
 
-    Forms may be sent, to the site itself, only where readers are asked about a candidate.
+    Forms may be sent, to the site itself, only where readers are asked what they think.
     """
-    forms = "'self'" if candidate.offered(snapshot) else "'none'"
+    forms = "'self'" if feedback.offered(snapshot) else "'none'"
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
         f"connect-src 'self'; base-uri 'none'; form-action {forms}; require-trusted-types-for 'script'"

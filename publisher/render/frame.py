@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher import forge
-from publisher.render import candidate, text
+from publisher.render import feedback, text
 from publisher.render.card import PREVIEW, SIZE
 from publisher.render.tables import permanent
 
 if TYPE_CHECKING:
-    from publisher.render.candidate import CandidateView
+    from publisher.render.feedback import FeedbackView
     from publisher.render.gather import Snapshot
     from publisher.render.parts import Link
 
@@ -60,8 +60,8 @@ class SiteView:
     more: tuple[Link, ...]
     data: tuple[str, ...]
     preview: Preview
-    candidate: CandidateView | None
-    """What is said where readers are asked about a candidate; None on every other site."""
+    feedback: FeedbackView | None
+    """What is said where readers are asked what they think; None on every other site."""
 
 
 def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...]) -> SiteView:
@@ -86,7 +86,7 @@ def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...])
         more=more,
         data=DATA,
         preview=Preview(PREVIEW, *SIZE),
-        candidate=candidate.view(snapshot),
+        feedback=feedback.view(snapshot),
     )
 
 

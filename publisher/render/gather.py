@@ -108,8 +108,13 @@ class Snapshot:
     """What the site is made of, by path: `templates/…`, `assets/…`, `content/…`, `static/…`, `strings/…`."""
     own_site: frozenset[str]
     """The paths among them that the team's own `site/` brought."""
-    lang: str
-    """The language of the pages, as `publisher.toml` has it."""
+    options: SiteConfig
+    """What the commit's `publisher.toml` says of the pages."""
+
+    @property
+    def lang(self) -> str:
+        """The language of the pages."""
+        return self.options.lang
 
     @functools.cached_property
     def headline(self) -> SuiteResult:
@@ -207,13 +212,13 @@ def gather(source: Source) -> Snapshot:
         trial=trial(source.tree, record.model, record.prompt),
         site=site,
         own_site=own_site,
-        lang=_language(source.tree / FILE),
+        options=_options(source.tree / FILE),
     )
 
 
-def _language(path: Path) -> str:
-    """Return the language that the commit's configuration asks for; English where it has none."""
-    return parse_site(_read(path)).lang if path.is_file() else SiteConfig().lang
+def _options(path: Path) -> SiteConfig:
+    """Return `[site]` of the commit's configuration; the defaults where it has none."""
+    return parse_site(_read(path)) if path.is_file() else SiteConfig()
 
 
 def _canary(folder: Path) -> CanaryPage | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import answers, candidate, card, compare, find, home, lessons, pairs, runs, suites, trying
+from publisher.render import answers, card, compare, feedback, find, home, lessons, pairs, runs, suites, trying
 from publisher.render.language import phrase, say, translated
 from publisher.render.parts import Draft, Link
 
@@ -54,7 +54,7 @@ PAGES = (
     Kind("rejected", "rejected/", "rejected.html", runs.rejected, phrase("Rejected")),
     Kind("rejected", "rejected/", "lesson.html", lessons.pages),
     Kind("try", trying.FOLDER, "try.html", trying.pages, phrase("Try it"), trying.offered),
-    Kind("feedback", candidate.FOLDER, "feedback.html", candidate.pages, shown=candidate.offered),
+    Kind("feedback", feedback.FOLDER, "feedback.html", feedback.pages, shown=feedback.offered),
     Kind("card", card.FOLDER, "card.html", card.pages),
     Kind("", "404.html", "404.html", _not_found),
 )
