@@ -62,6 +62,22 @@ def test_a_flood_about_other_runs_drowns_nothing() -> None:
     assert ([one.rating for one in found.counted], found.flooded) == ([2], 0)
 
 
+def test_a_flood_about_the_live_snapshot_leaves_the_candidate_alone() -> None:
+    """Both have forms; a flood about one is set aside, and what is said of the other in the same hour counts."""
+    flood = [sent(number, run=OTHER) for number in range(61)]
+    found = listen.clean([*flood, sent(rating="2")], 60, {RUN, OTHER})
+    assert ([(one.run_id, one.rating) for one in found.counted], found.flooded) == ([(RUN, 2)], 61)
+
+
+@pytest.mark.parametrize("data", [{}, {"run": OTHER}, {"rating": "9"}])
+def test_what_was_sent_before_it_began_is_left_out(data: dict[str, Any]) -> None:
+    """A snapshot's own form takes ratings at any time; a gray release hears those of its own time, of both alike."""
+    found = listen.clean([sent(**data)], 60, {RUN, OTHER}, began="2026-11-21T10:00:01Z")
+    assert (found.counted, found.malformed) == ([], 0)
+    same = listen.clean([sent(**data)], 60, {RUN, OTHER}, began="2026-11-21T10:00:00Z")
+    assert len(same.counted) + same.malformed == 1
+
+
 def test_a_flood_of_an_hour_is_set_aside_with_that_hour() -> None:
     """More than the policy's submissions in one hour do not count, and those of other hours do."""
     flood = [sent(number, rating="1") for number in range(61)]

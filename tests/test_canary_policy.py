@@ -79,6 +79,42 @@ def test_disliked_candidate_is_aborted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("differences", "outcome"),
+    [
+        ([-1.0] * 7, "advance"),
+        ([-1.0] * 8, "abort"),
+        ([-0.5] * 60, "advance"),
+        ([-4.0] * 10 + [0.0] * 10, "abort"),
+        ([-4.0, 0.0] * 30, "advance"),
+        ([1.0] * 60, "advance"),
+    ],
+)
+def test_blind_comparisons_need_few_reviewers(differences: list[float], outcome: str) -> None:
+    """Eight of eight are beyond doubt more than half; half of them are not, and exactly the margin is not lower."""
+    found = decide(POLICY, Heard(**GOOD, differences=differences))
+    assert found.outcome == outcome
+    assert outcome == "advance" or "reviewers who compared blind rated it lower by more than 0.5" in found.reasons[0]
+
+
+def test_equal_candidate_is_rarely_aborted_by_all_rules_together() -> None:
+    """Means and blind comparisons share alpha: a candidate that is liked as much is aborted in fewer canaries."""
+    chance = random.Random(9)  # noqa: S311 - to be repeated, no secret
+    policy, aborted, shares = CanaryConfig(worse=0.0, responses=0), 0, [0.1, 0.1, 0.2, 0.3, 0.3]
+    for _ in range(100):
+        candidate, live = (sample(chance, shares, 80) for _ in range(2))
+        above = [float(one - other) for one, other in zip(candidate, live, strict=True)]
+        looks = (Heard(candidate=candidate[:n], live=live[:n], differences=above[:n]) for n in range(5, 81, 15))
+        aborted += any(decide(policy, heard).outcome == "abort" for heard in looks)
+    assert aborted <= 5
+
+
+def test_a_candidate_that_was_compared_with_nothing_advances_and_says_so() -> None:
+    """Without a rating of the live snapshot the margin says nothing, which the ledger keeps as a reason."""
+    assert "compared with nothing" in decide(POLICY, Heard(**GOOD)).reasons[1]
+    assert len(decide(POLICY, Heard(**GOOD, live=[4])).reasons) == 1
+
+
+@pytest.mark.parametrize(
     ("change", "outcome", "word"),
     [
         ({}, "advance", "nothing speaks against it"),

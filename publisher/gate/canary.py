@@ -3,6 +3,10 @@
 Every hour the question is asked again, so the bounds of `gate/bounded.py` are used, which hold at every moment at once:
 a candidate that is rated as well as the live snapshot is aborted by its ratings with probability alpha at most, however
 long the canary lasts.
+
+Two rules share alpha. One compares mean ratings, whoever gave them. The other counts the reviewers who rated both
+snapshots without knowing which is which: where more than half of all such reviewers rate the candidate lower by more
+than the policy allows, it is aborted. A reviewer who is strict is strict with both, so that takes fewer people.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 LOWEST, HIGHEST = 1, 5
 """The ends of a rating."""
+_BOUNDS = 3
+"""Among these alpha is shared: the candidate's ratings from above, the live ones from below, and the comparisons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,8 @@ class Heard:
     candidate: Sequence[int] = ()
     """Ratings from 1 to 5, in the order in which they arrived."""
     live: Sequence[int] = ()
+    differences: Sequence[float] = ()
+    """Of each reviewer who compared blind: by how much the candidate was rated above the live snapshot, on average."""
     confirmed: Sequence[str] = ()
     """Addresses of answers that a person confirmed to be wrong."""
     flooded: int = 0
@@ -58,7 +66,12 @@ class Decision:
 def decide(policy: CanaryConfig, heard: Heard) -> Decision:
     """Return what becomes of a canary: a rule that fails aborts at once, and time and responses decide the rest."""
     candidate, live = ratings(heard.candidate, policy.alpha), ratings(heard.live, policy.alpha)
-    found = (_rated(policy, candidate, live), _below(policy, candidate), _wrong(policy, heard))
+    found = (
+        _rated(policy, candidate, live),
+        _compared(policy, heard.differences),
+        _below(policy, candidate),
+        _wrong(policy, heard),
+    )
     harm = [reason for reason in found if reason]
     harm += _slow(policy, heard)
     if harm:
@@ -68,17 +81,19 @@ def decide(policy: CanaryConfig, heard: Heard) -> Decision:
     waiting = _waiting(policy, heard)
     if waiting:
         return Decision("wait", waiting)
-    done = f"stage {heard.stage} of {heard.stages} has lasted {heard.stage_hours:.1f} h and nothing speaks against it"
-    return Decision("promote" if heard.stage >= heard.stages else "advance", [done])
+    done = [f"stage {heard.stage} of {heard.stages} has lasted {heard.stage_hours:.1f} h and nothing speaks against it"]
+    if not (heard.live or heard.differences):
+        done.append("nobody rated the live snapshot, so the candidate was compared with nothing")
+    return Decision("promote" if heard.stage >= heard.stages else "advance", done)
 
 
 def ratings(values: Sequence[int], alpha: float) -> Ratings:
-    """Return the mean of ratings with bounds that hold at every moment at once, each at half of alpha."""
+    """Return the mean of ratings with bounds that hold at every moment at once, each at a third of alpha."""
     if not values:
         return Ratings(count=0)
     shares = [_share(value) for value in values]
     mean = LOWEST + (HIGHEST - LOWEST) * math.fsum(shares) / len(shares)
-    low, high = bounded.lower(shares, alpha / 2), bounded.upper(shares, alpha / 2)
+    low, high = bounded.lower(shares, alpha / _BOUNDS), bounded.upper(shares, alpha / _BOUNDS)
     return Ratings(count=len(values), mean=mean, low=_rating(low), high=_rating(high))
 
 
@@ -90,6 +105,19 @@ def _rated(policy: CanaryConfig, candidate: Ratings, live: Ratings) -> str:
         f"rated {candidate.mean:.2f} (at most {candidate.high:.2f}), the live snapshot {live.mean:.2f} "
         f"(at least {live.low:.2f}): worse by more than {policy.worse:g}"
     )
+
+
+def _compared(policy: CanaryConfig, differences: Sequence[float]) -> str:
+    """Return why most reviewers would rate the candidate lower; empty where that is not beyond doubt.
+
+    Under the null hypothesis that a candidate is rated as the live snapshot is, each sign is as likely: at most half of
+    all reviewers rate it lower. Only whether they do is counted, so one who uses the ends of the scale weighs no more.
+    """
+    lower = [difference < -policy.worse for difference in differences]
+    if bounded.lower([float(one) for one in lower], policy.alpha / _BOUNDS) <= 1 / 2:
+        return ""
+    by = f"by more than {policy.worse:g}" if policy.worse else "at all"
+    return f"{sum(lower)} of {len(lower)} reviewers who compared blind rated it lower {by}: beyond doubt more than half"
 
 
 def _below(policy: CanaryConfig, candidate: Ratings) -> str:

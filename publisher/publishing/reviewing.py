@@ -19,7 +19,7 @@ from publisher.ledger import canaries
 from publisher.schema import Review
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from publisher.ledger.history import Run
@@ -201,17 +201,32 @@ def told(reviews: Sequence[Review]) -> Told:
 
 def preference(own: Iterable[Review], other: Iterable[Review]) -> Preference:
     """Return how one run's answers were rated beside another's to the same problem, blind and by the same reviewer."""
-    theirs = {(one.reviewer, one.suite, one.problem): one.rating for one in other if one.blind}
-    pairs = [
-        (one.rating, theirs[one.reviewer, one.suite, one.problem])
-        for one in own
-        if one.blind and (one.reviewer, one.suite, one.problem) in theirs
+    above = [mine.rating - theirs.rating for mine, theirs in _compared(own, other)]
+    return Preference(sum(one > 0 for one in above), sum(one == 0 for one in above), sum(one < 0 for one in above))
+
+
+def differences(own: Iterable[Review], other: Iterable[Review]) -> list[float]:
+    """Return how much higher each reviewer rated one run's answers than another's, blind: the mean over problems.
+
+    In the order in which the reviewers rated last. One value per reviewer: their answers are not independent.
+    """
+    by_reviewer: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for mine, theirs in _compared(own, other):
+        by_reviewer[mine.reviewer].append((max(mine.time, theirs.time), mine.rating - theirs.rating))
+    said = [
+        (max(time for time, _ in words), sum(above for _, above in words) / len(words))
+        for words in by_reviewer.values()
     ]
-    return Preference(
-        sum(mine > rating for mine, rating in pairs),
-        sum(mine == rating for mine, rating in pairs),
-        sum(mine < rating for mine, rating in pairs),
-    )
+    return [above for _, above in sorted(said)]
+
+
+def _compared(own: Iterable[Review], other: Iterable[Review]) -> Iterator[tuple[Review, Review]]:
+    """Yield the reviews of two runs by the same reviewer of the same problem, where both answers were rated blind."""
+    theirs = {(one.reviewer, one.suite, one.problem): one for one in other if one.blind}
+    for mine in own:
+        found = theirs.get((mine.reviewer, mine.suite, mine.problem))
+        if mine.blind and found is not None:
+            yield mine, found
 
 
 def check_reviewer(name: str) -> str:

@@ -1,7 +1,8 @@
 """What readers sent and reviewers said, bounded and cleaned: it is hostile, and much of it can be nobody's opinion.
 
 Netlify's own notes beside a submission (address, browser, referring page) are never read. Repeats of a comment and
-hours with more submissions than `[canary] hourly` are set aside, and said.
+hours with more submissions about one snapshot than `[canary] hourly` are set aside, and said. What was sent before the
+gray release began counts for neither snapshot: both are rated by the readers of the same days.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from publisher.ledger import canaries
 from publisher.netlify import forms
 from publisher.visible import visible
 
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
     from publisher.netlify.client import Netlify
     from publisher.netlify.forms import Submission
-    from publisher.publishing.project import Project
+    from publisher.schema import Review
 
 FORM = "feedback"
+NOT_ASKED = "NETLIFY_AUTH_TOKEN is not set, so nothing that readers send is read"
+NO_FORM = (
+    "the site has no feedback form: Netlify → Forms → Enable form detection, then abort and start the canary again"
+)
 LONGEST = 2_000
 """Characters of a comment that are kept."""
 _ANSWER = re.compile(r"/[A-Za-z0-9._~/-]{1,200}(?:#[A-Za-z0-9._~-]{1,100})?\Z")
@@ -57,31 +61,42 @@ class Feedbacks:
     """Submissions of hours in which too many came."""
     since: str = ""
     """When the oldest was sent that is read, where there were more; empty where all are read."""
+    deaf: str = ""
+    """Why readers cannot be heard at all; empty where they can."""
 
     def of(self, run_id: str) -> list[Feedback]:
         """Return what is about one run."""
         return [one for one in self.counted if one.run_id == run_id]
 
 
-def listen(netlify: Netlify, hourly: int, runs: Collection[str]) -> Feedbacks:
-    """Return what readers sent about some runs, cleaned; nothing without a token, a form, or where detection is off."""
-    form = forms.find(netlify, FORM) if netlify.settings.token else None
+def listen(netlify: Netlify, hourly: int, runs: Collection[str], *, began: str) -> Feedbacks:
+    """Return what readers sent about some runs since a gray release `began`, cleaned.
+
+    Nothing without a token, or where the site has no form: then it is said why.
+    """
+    if not netlify.settings.token:
+        return Feedbacks(deaf=NOT_ASKED)
+    form = forms.find(netlify, FORM)
     if form is None:
-        return Feedbacks()
+        return Feedbacks(deaf=NO_FORM)
     sent, more = forms.submissions(netlify, form)
-    return clean(sent, hourly, runs, more=more)
+    return clean(sent, hourly, runs, began=began, more=more)
 
 
-def clean(sent: Sequence[Submission], hourly: int, runs: Collection[str], *, more: bool = False) -> Feedbacks:
+def clean(
+    sent: Sequence[Submission], hourly: int, runs: Collection[str], *, began: str = "", more: bool = False
+) -> Feedbacks:
     """Return the submissions about some runs that count, and how many do not and why.
 
-    What is about other runs is left aside before hours are counted: it must not drown what is about these.
+    What is about other runs, and of other times, is left aside before hours are counted, and each run has hours of its
+    own: a flood about one snapshot must not drown what is said of the other.
     """
-    read = [_read(one) for one in sent]
+    recent = [one for one in sent if not (moment := _moment(one.created_at or "")) or moment >= began]
+    read = [_read(one) for one in recent]
     sound = [one for one in read if one is not None]
     known = [one for one in sound if one.run_id in runs]
-    hours = Counter(one.time[:13] for one in known)
-    calm = [one for one in known if hours[one.time[:13]] <= hourly]
+    hours = Counter((one.run_id, one.time[:13]) for one in known)
+    calm = [one for one in known if hours[one.run_id, one.time[:13]] <= hourly]
     seen: set[tuple[str, str, str]] = set()
     counted = []
     for one in calm:
@@ -92,7 +107,7 @@ def clean(sent: Sequence[Submission], hourly: int, runs: Collection[str], *, mor
         counted.append(one)
     return Feedbacks(
         counted,
-        malformed=len(sent) - len(sound),
+        malformed=len(recent) - len(sound),
         repeated=len(calm) - len(counted),
         flooded=len(known) - len(calm),
         since=_moment(sent[0].created_at or "") if more and sent else "",
@@ -109,14 +124,14 @@ def reported(feedbacks: Sequence[Feedback]) -> Counter[str]:
     return Counter(one.answer for one in feedbacks if one.answer)
 
 
-def rated(project: Project, feedbacks: Sequence[Feedback], run_id: str) -> list[int]:
+def rated(feedbacks: Sequence[Feedback], reviews: Sequence[Review], run_id: str) -> list[int]:
     """Return the ratings of a run, by readers and reviewers, in the order in which they arrived.
 
     A reviewer has one word per run: the mean of the answers that they rated, to the nearest whole rating.
     """
     said = [(one.time, one.rating) for one in feedbacks if one.run_id == run_id and one.rating]
     by_reviewer: dict[str, list[tuple[str, int]]] = {}
-    for review in canaries.reviews(project.ledger, run_id):
+    for review in reviews:
         by_reviewer.setdefault(review.reviewer, []).append((review.time, review.rating))
     said += [
         (max(time for time, _ in words), round(sum(rating for _, rating in words) / len(words)))

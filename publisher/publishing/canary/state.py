@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from publisher.errors import NetworkError, UsageError
+from publisher.config import FILE, parse_site
+from publisher.errors import NetworkError, PublisherError, UsageError
 from publisher.gate.canary import Decision, Heard, decide, ratings
 from publisher.ledger import canaries
 from publisher.netlify import splits
+from publisher.publishing import reviewing
 from publisher.publishing.canary import listen
 from publisher.publishing.deliver import Desk
+from publisher.publishing.project import LARGEST_CONFIG
 from publisher.schema import CanaryEvidence
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from publisher.ledger.canaries import Canary
     from publisher.ledger.history import Run
     from publisher.publishing.project import Project
-    from publisher.schema import Ratings
+    from publisher.schema import Ratings, Review
 
     Note = Callable[[str], None]
 
@@ -42,6 +45,8 @@ class State:
     """Whether the host shows what the ledger says; None where that cannot be asked."""
     address: str
     """The candidate's own address, by which anybody may look at it."""
+    reviews: tuple[list[Review], list[Review]]
+    """What reviewers said of the candidate and of the live snapshot."""
 
 
 def state(project: Project, note: Note) -> State | None:
@@ -56,11 +61,17 @@ def state_of(project: Project, canary: Canary, note: Note) -> State:
     run = run_of(project, canary)
     desk = desk_of(project, canary, note)
     policy = policy_of(project, run)
-    feedback = listen.listen(desk.netlify, policy.hourly, {canary.start.run_id, canary.start.live_run_id})
+    feedback = listen.listen(
+        desk.netlify, policy.hourly, {canary.start.run_id, canary.start.live_run_id}, began=canary.start.time
+    )
     now = project.now(desk.netlify)
+    reviews, beside = (
+        canaries.reviews(project.ledger, run_id) for run_id in (canary.start.run_id, canary.start.live_run_id)
+    )
     heard = Heard(
-        candidate=listen.rated(project, feedback.counted, canary.start.run_id),
-        live=listen.rated(project, feedback.counted, canary.start.live_run_id),
+        candidate=listen.rated(feedback.counted, reviews, canary.start.run_id),
+        live=listen.rated(feedback.counted, beside, canary.start.live_run_id),
+        differences=reviewing.differences(reviews, beside),
         confirmed=_confirmed(project, canary),
         flooded=feedback.flooded,
         unread=feedback.since > canary.start.time,
@@ -74,7 +85,7 @@ def state_of(project: Project, canary: Canary, note: Note) -> State:
     own = msgspec.structs.replace(policy, stages=canary.start.stages, hours=canary.start.hours)
     decision = decide(own, heard) if canary.stages else Decision("wait", ["the candidate's pages are not built yet"])
     address = desk.netlify.settings.address_of(canaries.branch_of(canary.start.snapshot))
-    return State(canary, own, heard, feedback, decision, _shows(desk, canary), address)
+    return State(canary, own, heard, feedback, decision, _shows(desk, canary), address, (reviews, beside))
 
 
 def rating(seen: State, values: Sequence[int]) -> Ratings:
@@ -94,6 +105,17 @@ def evidence(seen: State) -> CanaryEvidence:
         set_aside=seen.feedback.malformed + seen.feedback.repeated + seen.feedback.flooded,
         reasons=seen.decision.reasons,
     )
+
+
+def asks(project: Project, canary: Canary) -> bool:
+    """Return whether the live snapshot's own pages ask for a rating, as far as its commit can be read here."""
+    run = project.run(canary.start.live_run_id)
+    with contextlib.suppress(PublisherError):
+        if run is not None:
+            project.repository.fetch_commit(project.ledger.remote, run.line.commit)
+            data = project.repository.read(run.line.commit, FILE, limit=LARGEST_CONFIG)
+            return data is not None and parse_site(data).feedback
+    return False
 
 
 def policy_of(project: Project, run: Run) -> CanaryConfig:
