@@ -95,7 +95,7 @@ class Browser:
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.loaded = False
         self.call("Page.navigate", url=url)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not self.loaded:
             assert time.monotonic() < until, f"{url} did not load"
             self._read()
@@ -133,6 +133,6 @@ def chromium() -> Iterator[Browser]:
             yield Browser(reading, writing)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)
             os.close(writing)
             os.close(reading)

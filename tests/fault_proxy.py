@@ -98,7 +98,7 @@ def fault_proxy(target_port: int) -> Iterator[Proxy]:  # noqa: C901 - one handle
                 self.forward(body, fault)
 
         def fetch(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-            link = http.client.HTTPConnection("127.0.0.1", target_port, timeout=30)
+            link = http.client.HTTPConnection("127.0.0.1", target_port, timeout=120)
             headers = {key: value for key, value in self.headers.items() if key.lower() != "connection"}
             link.request(self.command, self.path, body, headers)
             response = link.getresponse()

@@ -87,7 +87,7 @@ class Visitor:
     def wait(self, deploy_id: str, *states: str) -> dict[str, Any]:
         """Wait until a deploy is ready or failed, or in one of the given states."""
         wanted = states or ("ready", "error")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             found = self.deploy(deploy_id)
             if found["state"] in wanted:

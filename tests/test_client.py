@@ -17,7 +17,7 @@ def netlify(url: str) -> Netlify:
         "NETLIFY_AUTH_TOKEN": "canary-token",
         "NETLIFY_BUILD_HOOK": f"{url}/build_hooks/0123456789abcdef01234567",
     }
-    return Netlify(Settings.of("demo", environment), Web(attempts=2, read_timeout=1.0))
+    return Netlify(Settings.of("demo", environment), Web(attempts=2, read_timeout=20.0))
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ class Stage:
 
 
 @contextmanager
-def stage(tmp_path: Path, build: str = BUILD, *, token: bool = True) -> Iterator[Stage]:
-    """Serve a repository with one snapshot branch."""
+def stage(tmp_path: Path, build: str = BUILD, *, token: bool = True, fault: str = "") -> Iterator[Stage]:
+    """Serve a repository with one snapshot branch to a client that is patient, but where answers are to hang."""
     folder = GitFolder.create(tmp_path / "work")
     folder.commit(
         {"netlify.toml": build, "site/page.html": PAGE, "site/manifest.json": MANIFEST, "site/snapshot.json": SNAPSHOT}
@@ -79,7 +79,7 @@ def stage(tmp_path: Path, build: str = BUILD, *, token: bool = True) -> Iterator
             "NETLIFY_AUTH_TOKEN": info.token if token else "",
             "NETLIFY_BUILD_HOOK": info.hook_url.replace(str(info.port), str(proxy.port)),
         }
-        netlify = Netlify(Settings.of("demo", environment), Web(read_timeout=1.0))
+        netlify = Netlify(Settings.of("demo", environment), Web(read_timeout=1.0 if fault == "hang" else 20.0))
         wanted = deploys.WantedDeploy("snapshot-1", folder.git("rev-parse", "HEAD"), "run-1", "title", 60.0)
         project = replace(Project.open(folder.path, environment), patience=HURRIED)
         yield Stage(netlify, proxy, folder, wanted, project)
@@ -95,7 +95,7 @@ def test_a_deploy_is_asked_for_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_spoiled_hook_call_still_ends_with_one_deploy(tmp_path: Path, fault: str) -> None:
     """Whatever happens to the call or its answer, there is one ready deploy, if need be after running again."""
-    with stage(tmp_path) as on:
+    with stage(tmp_path, fault=fault) as on:
         on.proxy.faults.append(("POST /build_hooks", fault))
         try:
             first = on.ensure()
@@ -107,7 +107,7 @@ def test_a_spoiled_hook_call_still_ends_with_one_deploy(tmp_path: Path, fault: s
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_spoiled_look_still_ends_with_one_deploy(tmp_path: Path, fault: str) -> None:
     """A list of deploys that cannot be believed never leads to a second build."""
-    with stage(tmp_path) as on:
+    with stage(tmp_path, fault=fault) as on:
         first = on.ensure()
         on.proxy.faults.append(("GET /api", fault))
         try:
@@ -144,7 +144,7 @@ def test_a_stuck_build_is_cancelled_and_tried_again(tmp_path: Path) -> None:
         ' mkdir dist && echo 1 > dist/index.html"\npublish = "dist"\n'
     )
     with stage(tmp_path, build) as on:
-        on.wanted = replace(on.wanted, timeout=2.0)
+        on.wanted = replace(on.wanted, timeout=4.0)
         assert on.ensure().deploy_id in on.ready()
 
 

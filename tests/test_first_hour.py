@@ -106,7 +106,7 @@ def test_a_page_of_ones_own_takes_at_most_five_commands(newcomer: Newcomer, host
     assert "mine-" in page
     assert newcomer.run("git status --porcelain").stdout == ""
     hosts[0].send_signal(signal.SIGINT)
-    _, err = hosts[0].communicate(timeout=30)
+    _, err = hosts[0].communicate(timeout=120)
     assert (hosts[0].returncode, "error" in err) == (0, False), err
 
 
@@ -138,7 +138,7 @@ def test_serve_stops_with_exit_code_0(
     connection = newcomer.path / "work" / ".git" / "publisher" / "host" / "connection.json"
     assert connection.is_file()
     hosts[0].send_signal(number)
-    _, err = hosts[0].communicate(timeout=30)
+    _, err = hosts[0].communicate(timeout=120)
     assert (hosts[0].returncode, "error" in err) == (0, False), err
     assert not connection.exists()
 

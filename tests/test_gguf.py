@@ -103,10 +103,10 @@ def test_a_broken_file_is_refused_with_its_reason(data: bytes, message: str) -> 
 def test_an_absurd_array_costs_nothing() -> None:
     """A file of 43 bytes that announces 2^63 entries is rejected at once."""
     data = b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + text("a") + struct.pack("<IIQ", 9, 8, 1 << 63)
-    before = time.perf_counter()
+    before = time.process_time()
     with pytest.raises(ModelError):
         read(data + bytes(40))
-    assert time.perf_counter() - before < 0.1
+    assert time.process_time() - before < 0.1
 
 
 def test_a_key_that_occurs_twice_is_refused() -> None:

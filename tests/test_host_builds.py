@@ -181,26 +181,33 @@ def test_log_is_bounded(tmp_path: Path, source: GitFolder) -> None:
     assert "last\n" in log
 
 
+def waits(folder: Path) -> str:
+    """Return what writes a file as soon as it is told, if it still runs then."""
+    return f"while [ ! -e {folder}/go ]; do sleep 0.05; done; touch {folder}/late"
+
+
 def test_build_has_a_time_limit(tmp_path: Path, source: GitFolder) -> None:
     """A build that takes too long fails, and what it started is killed with it."""
-    change(source, "snapshot-2", {"build.sh": f"(sleep 2; touch {tmp_path}/late) & sleep 60"})
+    change(source, "snapshot-2", {"build.sh": f"({waits(tmp_path)}) & sleep 60"})
     with visiting(tmp_path / "state", source, build_seconds=0.3) as visitor:
         deploy = visitor.build("snapshot-2")
         assert deploy["error_message"].startswith("Build exceeded maximum allowed runtime")
-        time.sleep(2.2)
+        (tmp_path / "go").touch()
+        time.sleep(0.5)
     assert not (tmp_path / "late").exists()
 
 
 def test_cancel_kills_the_whole_build(visitor: Visitor, source: GitFolder, tmp_path: Path) -> None:
     """Cancelling a running build kills everything that it started and says `Canceled build`."""
-    change(source, "snapshot-2", {"build.sh": f"(sleep 1; touch {tmp_path}/late) & touch {tmp_path}/begun; sleep 60"})
+    change(source, "snapshot-2", {"build.sh": f"({waits(tmp_path)}) & touch {tmp_path}/begun; sleep 60"})
     visitor.hook("snapshot-2")
     deploy_id = visitor.deploys()[0]["id"]
     while not (tmp_path / "begun").exists():
         time.sleep(0.02)
     answer = visitor.api("POST", f"/deploys/{deploy_id}/cancel")
     assert (answer.status_code, answer.json()["error_message"]) == (201, "Canceled build")
-    time.sleep(1.2)
+    (tmp_path / "go").touch()
+    time.sleep(0.5)
     assert not (tmp_path / "late").exists()
     assert visitor.deploy(deploy_id)["state"] == "error"
 

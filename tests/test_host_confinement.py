@@ -34,15 +34,23 @@ serve(HostOptions(state=Path(sys.argv[1]), repository=sys.argv[2], site="bench",
 
 def until(path: Path) -> None:
     """Wait until a file is there."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not path.exists():
         assert time.monotonic() < deadline, path
         time.sleep(0.02)
 
 
 def lingering(folder: Path) -> str:
-    """Return a build that leaves a process in a session of its own, orphaned, which writes a file a second later."""
-    return f"mkdir dist; touch dist/a; (setsid bash -c 'touch {folder}/begun; sleep 1; touch {folder}/late' &)\n"
+    """Return a build that leaves a process in a session of its own, orphaned, which writes a file when it is told."""
+    told = f"while [ ! -e {folder}/go ]; do sleep 0.05; done; touch {folder}/late"
+    return f"mkdir dist; touch dist/a; (setsid bash -c 'touch {folder}/begun; {told}' &)\n"
+
+
+def lives(folder: Path, name: str = "late") -> bool:
+    """Tell what a build left behind to write a file, and return whether there was anybody to do so."""
+    (folder / "go").touch()
+    time.sleep(0.5)
+    return (folder / name).exists()
 
 
 # -- nothing of a build outlives it -----------------------------------------------------------------------------------
@@ -54,8 +62,7 @@ def test_a_process_that_left_its_session_ends_with_the_build(
     """A daemon that a build leaves behind is dead before the folder is published."""
     change(source, "snapshot-2", {"build.sh": lingering(tmp_path) + f"while [ ! -e {tmp_path}/begun ]; do :; done"})
     assert visitor.build("snapshot-2")["state"] == "ready"
-    time.sleep(1.2)
-    assert not (tmp_path / "late").exists()
+    assert not lives(tmp_path)
 
 
 def test_a_failed_build_leaves_nothing_behind(visitor: Visitor, source: GitFolder, tmp_path: Path) -> None:
@@ -63,8 +70,7 @@ def test_a_failed_build_leaves_nothing_behind(visitor: Visitor, source: GitFolde
     script = lingering(tmp_path) + f"while [ ! -e {tmp_path}/begun ]; do :; done; exit 9"
     change(source, "snapshot-2", {"build.sh": script})
     assert "non-zero exit code: 9" in visitor.build("snapshot-2")["error_message"]
-    time.sleep(1.2)
-    assert not (tmp_path / "late").exists()
+    assert not lives(tmp_path)
 
 
 @pytest.fixture
@@ -83,13 +89,13 @@ def test_a_killed_host_takes_its_builds_with_it(
 ) -> None:
     """When the host is killed outright, the build and its daemons end too: nobody else would end them."""
     process, _, hook = separate
-    change(source, "snapshot-2", {"build.sh": lingering(tmp_path) + f"sleep 1; touch {tmp_path}/later"})
+    later = f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; touch {tmp_path}/later"
+    change(source, "snapshot-2", {"build.sh": lingering(tmp_path) + later})
     requests.post(hook, params={"trigger_branch": "snapshot-2"}, timeout=20)
     until(tmp_path / "begun")
     process.kill()
-    time.sleep(1.4)
-    assert not (tmp_path / "late").exists()
-    assert not (tmp_path / "later").exists()
+    assert not lives(tmp_path)
+    assert not lives(tmp_path, "later")
 
 
 def test_the_memory_of_a_host_cannot_be_read(separate: tuple[subprocess.Popen[str], str, str]) -> None:
@@ -177,7 +183,8 @@ def test_a_build_cannot_write_to_the_objects_of_the_repository(visitor: Visitor,
 @needs_bubblewrap
 def test_a_confined_build_can_be_cancelled(tmp_path: Path, source: GitFolder) -> None:
     """Cancelling ends everything behind the walls as well."""
-    change(source, "snapshot-2", {"build.sh": 'touch "$HOME/begun"; (setsid sleep 1; touch "$HOME/late") & sleep 60'})
+    waits = 'touch "$HOME/begun"; while [ ! -e "$HOME/go" ]; do setsid sleep 0.05; done; touch "$HOME/late"'
+    change(source, "snapshot-2", {"build.sh": f"({waits}) & sleep 60"})
     with visiting(tmp_path / "state", source, confine=True) as visitor:
         visitor.hook("snapshot-2")
         home = next(iter((tmp_path / "state" / "home").glob("*")), None)
@@ -185,8 +192,7 @@ def test_a_confined_build_can_be_cancelled(tmp_path: Path, source: GitFolder) ->
             time.sleep(0.02)
             home = next(iter((tmp_path / "state" / "home").glob("*")), None)
         visitor.api("POST", f"/deploys/{visitor.deploys()[0]['id']}/cancel")
-        time.sleep(1.2)
-        assert not (home / "late").exists()
+        assert not lives(home)
         assert visitor.build("snapshot-1")["state"] == "ready"
 
 

@@ -62,12 +62,14 @@ def test_a_retention_that_fails_does_not_keep_builds_running(tmp_path: Path, sou
     (log / "in the way").mkdir(parents=True)
     site = tmp_path / "state" / "site.json"
     site.write_text(re.sub(r'"clock":[0-9.]+', '"clock":99999999.0', site.read_text()))
-    change(source, "snapshot-2", {"build.sh": f"touch {tmp_path}/begun; sleep 1; touch {tmp_path}/late"})
+    waits = f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+    change(source, "snapshot-2", {"build.sh": f"touch {tmp_path}/begun; {waits}; touch {tmp_path}/late"})
     with visiting(tmp_path / "state", source) as again:
         again.hook("snapshot-2")
         while not (tmp_path / "begun").exists():
             time.sleep(0.02)
-    time.sleep(1.2)
+    (tmp_path / "go").touch()
+    time.sleep(0.5)
     assert not (tmp_path / "late").exists()
 
 

@@ -266,7 +266,7 @@ def test_an_entry_whose_push_lost_its_answer_is_ours(repository: GitFolder, orig
 def test_a_push_that_takes_too_long_is_looked_after(repository: GitFolder, origin: GitFolder) -> None:
     """A remote that takes the push and then does not end is left after a time, and the entry counts."""
     hook(origin, "post-receive", "sleep 4 >/dev/null 2>&1")
-    ledger, _ = opened(repository, "origin", Patience(network=1))
+    ledger, _ = opened(repository, "origin", Patience(network=2))
     assert ledger.append({"place": b"mine"}, "m\n", unless=lambda: ledger.read("place") is not None)
 
 

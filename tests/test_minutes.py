@@ -38,7 +38,7 @@ class Slow(Parrot):
     def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Answer the first request."""
         yield from super().generate(requests[:1])
-        assert self.stopped.wait(20), "nobody stopped it"
+        assert self.stopped.wait(120), "nobody stopped it"
         raise ModelError("the engine was ended")
 
     def stop(self) -> None:
@@ -69,7 +69,7 @@ class Stuck(Slow):
     def generate(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
         """Finish none of them."""
         yield from Parrot.generate(self, requests[:0])
-        assert self.stopped.wait(20), "nobody stopped it"
+        assert self.stopped.wait(120), "nobody stopped it"
         raise ModelError("the engine was ended")
 
 

@@ -207,8 +207,8 @@ def test_another_client_that_drips_is_left_behind(tmp_path: Path) -> None:
 
     def client() -> str:
         for number in range(8):
-            time.sleep(0.05)
             (tmp_path / str(number)).write_bytes(bytes(100_000))
+            time.sleep(0.05)
         return "fetched"
 
     assert watched(tmp_path, Progress("fetching m", print), Pace(grace=0.2), client, every=0.02) == "fetched"

@@ -34,13 +34,23 @@ RIGHT = cast("Sample", SimpleNamespace(outcome="right"))
 def test_a_long_answer_does_not_look_like_a_hang(capfd: pytest.CaptureFixture[str]) -> None:
     """Plain lines come while no sample has finished: first of the model's loading, then with growing tokens."""
     tokens = iter(range(1000, 100_000, 1000))
+    text = ""
+
+    def wait_for(number: int, words: str) -> None:
+        nonlocal text
+        until = time.monotonic() + 60
+        while text.count(words) < number:
+            assert time.monotonic() < until, text
+            time.sleep(0.02)
+            text += capfd.readouterr().err
+
     with Watch(every=0.05) as watch:
         watch.planned("m", [("s", 1)], 1)
-        time.sleep(0.2)
+        wait_for(1, "loading m, ")
         watch.generating(lambda: {"decode_tokens": float(next(tokens)), "seconds": 1.0, LONGEST_RUNNING: 7.0})
-        time.sleep(0.3)
+        wait_for(2, "\n0/1 samples; ")
         watch.generated()
-        told = capfd.readouterr().err.splitlines()
+        told = (text + capfd.readouterr().err).splitlines()
         time.sleep(0.2)
     assert told[0] == "m: 1 samples of s (1)"
     assert any(line.startswith("loading m, ") for line in told)

@@ -85,10 +85,10 @@ def test_a_template_that_fails_or_attacks_is_one_error(chat: str, message: str) 
 def test_a_template_that_loops_is_stopped() -> None:
     """Nested loops below Jinja's own limit end with the time that is allowed."""
     loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
-    before = time.perf_counter()
+    before = time.process_time()
     with pytest.raises(ModelError, match=r"within 0\.3 seconds"):
         Prompts(loop, system="", template="{problem}", seconds=0.3)
-    assert time.perf_counter() - before < 3
+    assert time.process_time() - before < 3
 
 
 def test_a_template_that_eats_memory_is_stopped() -> None:
