@@ -55,7 +55,14 @@ printf '{"schema":1,"run_id":"%s","branch":"snapshot-%s","snapshot":"%s","commit
 printf '{"schema":1,"files":{"index.html":{"sha256":"%s","size":%s},"snapshot.json":{"sha256":"%s","size":%s}}}' \\
   "$(digest dist/index.html)" "$(stat -c %s dist/index.html)" \\
   "$(digest dist/snapshot.json)" "$(stat -c %s dist/snapshot.json)" > dist/manifest.json
-if [ -f ledger/canary.json ]; then
+if [ -f ledger/split.json ]; then cp ledger/split.json dist/split.json; fi
+if grep -qs '"over": *true' ledger/canary.json; then
+  rm dist/index.html
+  printf '{"schema":1,"files":{"snapshot.json":{"sha256":"%s","size":%s}}}' \\
+    "$(digest dist/snapshot.json)" "$(stat -c %s dist/snapshot.json)" > dist/manifest.json
+  other=$(grep -o '"other": *"[^"]*"' ledger/canary.json | cut -d'"' -f4)
+  echo "/* $other/:splat 302" > dist/_redirects
+elif [ -f ledger/canary.json ]; then
   echo '<form name="feedback" data-netlify="true"><input name="rating"></form>' > dist/feedback.html
 fi
 printf '{"schema":1,"deploy_id":"%s"}' "$DEPLOY_ID" > dist/deploy.json

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from publisher.ledger import canaries, history
-from publisher.netlify import splits
+from publisher.netlify import deploys, splits
 from publisher.publishing import prune
 from publisher.publishing.canary import course
 from publisher.publishing.checkup.examine import findings
@@ -400,16 +400,28 @@ def test_steps_at_once_are_one_stage(on: Shelf) -> None:
     assert sorted(shares(on).values()) == [50, 50]
 
 
-def test_a_site_without_split_tests_has_no_canary(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Where split tests are not to be had, the start says so and ends what it began."""
+def test_a_site_without_split_tests_splits_by_a_script(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where split tests are not to be had, a script does it, and an abort restores the live snapshot's own deploy."""
     with shelf(tmp_path_factory.mktemp("none"), split_tests=False) as on:
         on.publish(more=POLICY)
         snapshot = candidate(on)
         done = cli(on, "canary", "start", snapshot)
-        assert done.code == 2, done.err
-        assert "split tests" in done.err
-        assert "--link" in done.err
-        assert (outcome(on), is_gone(on, snapshot)) == ("aborted", True)
+        assert done.code == 0, done.err
+        assert "a script of the live deploy splits the readers" in done.err
+        first, second = canaries.canaries(on.project.ledger)
+        assert (first.end is not None, second.start.via) == (True, "script")
+        main = on.netlify.settings.main_address()
+        assert deploys.fetch_json(on.netlify, f"{main}/split.json")["percent"] == 10
+        own = on.project.runs()[0].receipt
+        published = on.netlify.site().published_deploy
+        assert own is not None
+        assert published is not None
+        assert published.id != own.deploy_id
+        assert cli(on, "canary", "abort", "--why", "enough").code == 0
+        published = on.netlify.site().published_deploy
+        assert published is not None
+        assert (published.id, outcome(on)) == (own.deploy_id, "aborted")
+        assert deploys.fetch_json(on.netlify, f"{main}/split.json") == {}
         done = cli(on, "canary", "start", snapshot, "--link")
         assert done.code == 0, done.err
         assert on.shown(canaries.branch_of(snapshot)) == snapshot
@@ -421,8 +433,6 @@ def test_a_link_needs_no_token(tmp_path_factory: pytest.TempPathFactory) -> None
         first = on.publish(more=POLICY.replace("responses = 0", "responses = 1")).snapshot
         snapshot = on.deploy(more=POLICY.replace("responses = 0", "responses = 1")).snapshot
         token = on.user.environment.pop("NETLIFY_AUTH_TOKEN")
-        done = cli(on, "canary", "start", snapshot)
-        assert (done.code, "--link" in done.err) == (2, True), done.err
         done = cli(on, "canary", "start", snapshot, "--link", "--percent", "10")
         assert done.code == 2, done.err
         done = cli(on, "canary", "start", snapshot, "--link")

@@ -23,20 +23,34 @@ def command() -> None:
 @click.option("--percent", type=click.IntRange(1, 100), help="The share of readers, as the only stage.")
 @click.option("--stages", metavar="1,10,50,100", help="The shares, one stage after the other (default: [canary]).")
 @click.option("--every", metavar="24h", help="How long a stage lasts at least, in hours or days (default: [canary]).")
-@click.option("--link", is_flag=True, help="To who follows its own address only: needs no token, no split test.")
+@click.option("--script", is_flag=True, help="By a script of the live deploy: needs no token, no split test.")
+@click.option("--link", is_flag=True, help="To readers who follow its own address only.")
 @click.option("--why", default="", metavar="TEXT", help="The reason, which the ledger keeps.")
 @click.pass_context
 def start(
-    ctx: click.Context, snapshot: str, percent: int | None, stages: str | None, every: str | None, link: bool, why: str
+    ctx: click.Context,
+    snapshot: str,
+    percent: int | None,
+    stages: str | None,
+    every: str | None,
+    script: bool,
+    link: bool,
+    why: str,
 ) -> None:
-    """Show SNAPSHOT to a share of the readers of the main address; everybody else stays with what is live."""
+    """Show SNAPSHOT to a share of the readers of the main address; everybody else stays with what is live.
+
+    A split test of Netlify's does that where there is a token and the site has them, otherwise a script.
+    """
+    if link and script:
+        raise UsageError("--link and --script are two ways", hint="leave one of them out")
     if link and (percent or stages):
         raise UsageError("--link has no shares: who follows the link sees it", hint="leave --percent and --stages out")
     if percent and stages:
         raise UsageError("--percent is one stage, --stages are several", hint="leave one of them out")
     shares = [percent] if percent else _stages(stages) if stages else []
     hours = _hours(every) if every else None
-    canary = course.start(open_project(ctx), snapshot, stages=shares, hours=hours, why=why, note=note, link=link)
+    way: course.Way | None = "link" if link else "script" if script else None
+    canary = course.start(open_project(ctx), snapshot, stages=shares, hours=hours, why=why, note=note, way=way)
     echo(canary_status.line(canary))
 
 

@@ -4,6 +4,7 @@ The calls for one deploy are numbered in one folder of the ledger:
 
     the deploy of a snapshot   runs/<run_id>/request-N.json, answer-N.json
     a build of `live`          calls/live/<number of the move>-<commit>/request-N.json, answer-N.json
+    a live deploy that splits  calls/live/canary-<number>-<part>/request-N.json, answer-N.json
     a pin                      calls/pins/<name>-<number of the pin>/request-N.json, answer-N.json
     a gray release             calls/canary/<number>-<part>/request-N.json, answer-N.json
 
@@ -48,6 +49,14 @@ def pin_folder(name: str, number: int) -> str:
 def canary_folder(number: int, part: str) -> str:
     """Return the folder of the calls that build a part of the `number`-th gray release."""
     return f"calls/canary/{number:06d}-{part}"
+
+
+def split_folder(number: int, part: str) -> str:
+    """Return the folder of the calls that build `live` for the `number`-th gray release: a stage, or `end`.
+
+    It is one of `live`'s, since these are production deploys.
+    """
+    return f"calls/live/canary-{number:06d}-{part}"
 
 
 def read_calls(ledger: Ledger, folder: str) -> list[Call]:

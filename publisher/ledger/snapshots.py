@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LIVE = "refs/heads/live"
 FOLDER = "ledger"
+SPLIT = f"{FOLDER}/split.json"
+"""What the live deploy has besides the snapshot's files while its script splits the readers of a canary."""
 COMPARED = "compared"
 """The folder below it with the answers of the runs that stand beside the snapshot's in its report."""
 LESSONS = "lessons"
@@ -304,6 +306,22 @@ def shown_by(repository: Repository, commit: str) -> str:
     return shown.sha if shown.tree == made.tree else commit
 
 
+def snapshot_of(repository: Repository, commit: str) -> str:
+    """Return the snapshot commit that a commit on `live` shows, also where that splits the readers of a canary.
+
+    Such a commit has the snapshot as its one parent, and the same tree but for one file.
+    """
+    shown = shown_by(repository, commit)
+    made = repository.commit(shown)
+    named = trailers(made.message).get("Snapshot-commit")
+    if named is None or made.parents != (named,):
+        return shown
+    try:
+        return named if set(repository.changes(named, shown)) == {SPLIT} else shown
+    except GitError:
+        return shown  # a shallow clone does not have it
+
+
 def remaining(ledger: Ledger, branches: Iterable[str]) -> set[str]:
     """Return those of some snapshot branches that are still there: on the remote, or here if there is none."""
     if ledger.remote:
@@ -347,4 +365,4 @@ def live_at(ledger: Ledger) -> str | None:
 def live_commit(ledger: Ledger) -> str | None:
     """Return the snapshot commit that `live` shows, None before the first."""
     there = live_at(ledger)
-    return shown_by(ledger.repository, there) if there else None
+    return snapshot_of(ledger.repository, there) if there else None

@@ -48,6 +48,10 @@ class WantedDeploy:
     """Where the result is to be seen, if that is not the branch's own address but the site's main one."""
     damaged: frozenset[str] = frozenset()
     """The ids of deploys that will not do, because what they serve is damaged."""
+    shown: str = ""
+    """The commit that `snapshot.json` has to name there, where two commits show the same run."""
+    require: Callable[[], None] | None = None
+    """Raises an error once nobody wants this deploy any more; called now and then while it is awaited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +124,12 @@ def look(netlify: Netlify, wanted: WantedDeploy) -> Look:
 def _look_at_address(netlify: Netlify, wanted: WantedDeploy) -> Look:
     """Look at an address for the snapshot: all that can be done without a token."""
     address = wanted.address or netlify.settings.address_of(wanted.branch)
-    run_id = shown_run(netlify, address)
+    run_id, commit = identity(netlify, address)
     if not run_id:
         return Look()
-    deploy_id = str(_fetch_json(netlify, f"{address}/deploy.json").get("deploy_id") or "")
+    deploy_id = str(fetch_json(netlify, f"{address}/deploy.json").get("deploy_id") or "")
     ids = (deploy_id,) if deploy_id else ()
-    if run_id != wanted.run_id or deploy_id in wanted.damaged:
+    if run_id != wanted.run_id or deploy_id in wanted.damaged or (wanted.shown and commit != wanted.shown):
         return Look(ids=ids)
     permalink = netlify.settings.address_of(deploy_id) if deploy_id else address
     return Look(Deployed(deploy_id, permalink, "hook"), ids=ids)
@@ -149,7 +153,7 @@ def wait(netlify: Netlify, wanted: WantedDeploy, before: Look, appear: float, no
     started = time.monotonic()
     older = set(before.ids) - ({before.under_way.id} if before.under_way else set())
     first_seen: dict[str, float] = {}
-    pause, state = _POLL_FIRST, ""
+    asked, pause, state = started, _POLL_FIRST, ""
     while True:
         found = look(netlify, wanted)
         if found.deployed:
@@ -167,6 +171,9 @@ def wait(netlify: Netlify, wanted: WantedDeploy, before: Look, appear: float, no
             if found.under_way.state != state:
                 state = found.under_way.state
                 note(f"{wanted.branch}: {state}")
+        if wanted.require is not None and now - asked > _POLL_LONGEST:
+            wanted.require()
+            asked = now
         time.sleep(pause)
         pause = min(_POLL_LONGEST, pause * 1.3)
 
@@ -281,10 +288,16 @@ def _restore(netlify: Netlify, deploy_id: str) -> None:
 
 def shown_run(netlify: Netlify, address: str) -> str:
     """Return the id of the run that an address shows, empty where it shows none."""
-    return str(_fetch_json(netlify, f"{address}/snapshot.json").get("run_id") or "")
+    return identity(netlify, address)[0]
 
 
-def _fetch_json(netlify: Netlify, url: str) -> dict[str, Any]:
+def identity(netlify: Netlify, address: str) -> tuple[str, str]:
+    """Return the run that an address shows and the commit that it was rendered from; empty where it says none."""
+    found = fetch_json(netlify, f"{address}/snapshot.json")
+    return str(found.get("run_id") or ""), str(found.get("snapshot") or "")
+
+
+def fetch_json(netlify: Netlify, url: str) -> dict[str, Any]:
     """Return the JSON object at a public address, empty where there is none yet."""
     answer = netlify.web.request("GET", url, what="the deployed site", limit=32 << 20)
     netlify.clock.hear(answer.headers)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TRIES = 3
 """How often a change whose answer was lost, or that the API failed at, is tried in all: each looks first."""
 _REFUSED = frozenset({400, 401, 402, 403, 404, 405, 422})
-_CONFLICT, _TOO_MANY = 409, 429
+_UNAUTHORIZED, _CONFLICT, _TOO_MANY = 401, 409, 429
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -92,6 +92,11 @@ def end(netlify: Netlify, candidate: str) -> bool:
 def is_refusal(error: NetworkError) -> bool:
     """Return whether an error says that this site or this token has no split tests."""
     return error.status in _REFUSED
+
+
+def has_none(error: NetworkError) -> bool:
+    """Return whether an error says that this site has no split tests; 401 is about the token alone."""
+    return is_refusal(error) and error.status != _UNAUTHORIZED
 
 
 def _is_final(error: NetworkError) -> bool:

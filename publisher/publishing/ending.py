@@ -1,6 +1,6 @@
 """The end of a gray release: written down once, then every reader is brought back and its own pages are deleted.
 
-`live` and `takedown` use this too, so nothing here moves the live site.
+`live` and `takedown` use this too, so nothing here moves the live site to another snapshot.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from publisher.errors import NetworkError, RemoteRejectedError
 from publisher.ledger import canaries, history, snapshots
 from publisher.netlify import splits
 from publisher.publishing import removal
+from publisher.publishing.canary import branch, script
 from publisher.schema import CanaryEnd
 
 if TYPE_CHECKING:
@@ -107,10 +108,29 @@ def lost(run: Run | None) -> str:
 
 def close(project: Project, netlify: Netlify, canary: Canary, note: Note) -> None:
     """Bring every reader back to what is live, then delete the pages that only the gray release had."""
-    start = canary.start
-    if netlify.settings.token and splits.end(netlify, canaries.branch_of(start.snapshot)):
+    start, kept = canary.start, ""
+    if start.via == "script":
+        if is_cleared(project, canary):
+            return
+        script.bring_back(project, netlify, canary, note)
+        kept = _led_back(project, netlify, canary, note)
+    elif netlify.settings.token and splits.end(netlify, canaries.branch_of(start.snapshot)):
         note(f"canary {start.number} of {start.snapshot}: every reader sees what is live")
-    clear(project, netlify, start.snapshot, start.commit, note)
+    clear(project, netlify, start.snapshot, start.commit, note, kept=kept)
+
+
+def _led_back(project: Project, netlify: Netlify, canary: Canary, note: Note) -> str:
+    """Make a candidate's own pages lead to what is live, and return that deploy; nothing where the branch is not ours.
+
+    With a split test readers come back by themselves; a script has moved them to another address.
+    """
+    tip = _tip(project, canaries.branch_of(canary.start.snapshot))
+    if tip is None:
+        return ""
+    project.repository.fetch_commit(project.ledger.remote, tip)
+    if not is_ours(project.repository, tip, canary.start.commit):
+        return ""
+    return branch.lead_back(script.desk_of(project, netlify, canary, note), canary)
 
 
 def is_cleared(project: Project, canary: Canary) -> bool:
@@ -118,30 +138,31 @@ def is_cleared(project: Project, canary: Canary) -> bool:
     return _tip(project, canaries.branch_of(canary.start.snapshot)) is None
 
 
-def clear(project: Project, netlify: Netlify, snapshot: str, commit: str, note: Note) -> None:
+def clear(project: Project, netlify: Netlify, snapshot: str, commit: str, note: Note, *, kept: str = "") -> None:
     """Delete the candidate's own deploys and last its branch, by which a half-finished deletion is seen.
 
-    Somebody else's branch of that name stays, and so does that of a gray release that is running.
+    The deploy `kept`, which shows nothing, stays to lead its readers back. Somebody else's branch of that name stays,
+    and so does that of a gray release that is running.
     """
-    branch = canaries.branch_of(snapshot)
-    tip = _tip(project, branch)
+    name = canaries.branch_of(snapshot)
+    tip = _tip(project, name)
     if tip is None:
         return
     project.repository.fetch_commit(project.ledger.remote, tip)
     if not is_ours(project.repository, tip, commit):
         return
-    found = netlify.deploys(branch=branch) if netlify.settings.token else []
+    found = netlify.deploys(branch=name) if netlify.settings.token else []
     # Asked after the deploys were listed: what a new gray release builds is not among them then.
     project.ledger.sync()
     now = canaries.running(project.ledger)
     if now is not None and now.start.snapshot == snapshot:
         return
     for deploy in found:
-        if deploy.branch == branch:
+        if deploy.branch == name and deploy.id != kept:
             removal.remove(netlify, deploy)
-    if not netlify.settings.token:
-        note(f"its pages stay at {netlify.settings.address_of(branch)}: deleting deploys needs NETLIFY_AUTH_TOKEN")
-    _delete(project, branch, tip, note)
+    if not (netlify.settings.token or kept):
+        note(f"its pages stay at {netlify.settings.address_of(name)}: deleting deploys needs NETLIFY_AUTH_TOKEN")
+    _delete(project, name, tip, note)
 
 
 def is_ours(repository: Repository, tip: str, snapshot: str) -> bool:

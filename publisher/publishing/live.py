@@ -89,7 +89,7 @@ def _move_ref(desk: Desk, receipt: Receipt, *, by_hand: bool) -> bool:
     ledger = desk.project.ledger
     for _ in range(ATTEMPTS):
         there = snapshots.live_at(ledger)
-        shown = snapshots.shown_by(ledger.repository, there) if there else None
+        shown = snapshots.snapshot_of(ledger.repository, there) if there else None
         # Asked after `live` was read: whoever moves it in between makes the push below fail.
         if not (by_hand or _is_due(desk, receipt)):
             return False

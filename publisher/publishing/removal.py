@@ -100,7 +100,7 @@ def shows(project: Project, commit: str, snapshot: str) -> bool:
     if commit == snapshot:
         return True
     try:
-        return snapshots.shown_by(project.repository, commit) == snapshot
+        return snapshots.snapshot_of(project.repository, commit) == snapshot
     except GitError:
         return False  # a commit that is not here is none that a snapshot was shown by
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from publisher.errors import ConfigError
 from publisher.files import sha256_hex
-from publisher.render import feedback, feeds, links
+from publisher.render import feedback, feeds, links, split
 from publisher.render.gather import Source, gather
 from publisher.render.language import catalogue, speaking
 from publisher.render.material import site_folder
 from publisher.render.site import Site
+from publisher.render.whole import Files
 from publisher.render.write import DEPLOY, MANIFEST, manifest, write
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from publisher.render.gather import Snapshot
-    from publisher.render.whole import Files
 
 __all__ = ["Rendered", "Source", "build", "render", "site_folder"]
 
@@ -60,10 +60,14 @@ def _catalogue(snapshot: Snapshot) -> NullTranslations:
 
 def _files(snapshot: Snapshot, source: Source) -> Files:
     """Return the same, each file with the whole texts of answers made when it is asked for."""
-    files = Site(snapshot).render()
+    if snapshot.canary is not None and snapshot.canary.over:
+        files, rules = Files(split.over(snapshot), {}), dict[str, dict[str, str]]()
+    else:
+        files = Site(snapshot).render()
+        rules = feeds.headers(snapshot, files)
     processed = feedback.PROCESSED if feedback.offered(snapshot) else frozenset()
     ready = {
-        MANIFEST: manifest(files, feeds.headers(snapshot, files), processed),
+        MANIFEST: manifest(files, rules, processed),
         DEPLOY: feeds.deploy_json(snapshot, source),
     }
     return files.with_files(ready)

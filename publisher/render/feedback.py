@@ -37,7 +37,7 @@ class FeedbackView:
     form: str
     run: str
     live: str
-    """On the pages of a candidate, the address of what is live; empty on a snapshot's own."""
+    """On the pages of a candidate, where what is live is shown and stays shown; empty on a snapshot's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ def view(snapshot: Snapshot) -> FeedbackView | None:
     """Return what every page says to readers who are asked; None where they are not."""
     if not offered(snapshot):
         return None
-    live = text.line(snapshot.canary.other, 200) if snapshot.canary else ""
+    page = snapshot.canary
+    live = f"{text.address(page.other)}/{'?canary=off' if page.script else ''}" if page else ""
     return FeedbackView(FORM, text.line(snapshot.record.run_id, 120), live)
 
 

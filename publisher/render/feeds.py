@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.files import canonical_json
-from publisher.render import feedback, text, trying
+from publisher.render import feedback, split, text, trying
 from publisher.render.gather import prefixed
 from publisher.render.instances import FILE
 from publisher.render.svg import number
@@ -215,4 +215,5 @@ def headers_file(rules: Mapping[str, Mapping[str, str]]) -> bytes:
 
 def redirects(snapshot: Snapshot) -> bytes:
     """Return `_redirects`: `/permalink/…` leads from wherever this snapshot is shown to its permanent address."""
-    return f"/permalink {snapshot.pin}/ 302\n/permalink/* {snapshot.pin}/:splat 302\n".encode()
+    rules = f"/permalink {snapshot.pin}/ 302\n/permalink/* {snapshot.pin}/:splat 302\n"
+    return (rules + split.redirects(snapshot)).encode()

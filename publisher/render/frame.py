@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher import forge
-from publisher.render import feedback, text
+from publisher.render import feedback, split, text
 from publisher.render.card import PREVIEW, SIZE
 from publisher.render.tables import permanent
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from publisher.render.feedback import FeedbackView
     from publisher.render.gather import Snapshot
     from publisher.render.parts import Link
+    from publisher.render.split import SplitView
 
 DATA = (
     "snapshot.json",
@@ -62,6 +63,8 @@ class SiteView:
     preview: Preview
     feedback: FeedbackView | None
     """What is said where readers are asked what they think; None on every other site."""
+    split: SplitView | None
+    """What the script is told that splits readers; None on every other site."""
 
 
 def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...]) -> SiteView:
@@ -87,6 +90,7 @@ def site_view(snapshot: Snapshot, nav: tuple[Link, ...], more: tuple[Link, ...])
         data=DATA,
         preview=Preview(PREVIEW, *SIZE),
         feedback=feedback.view(snapshot),
+        split=split.view(snapshot),
     )
 
 

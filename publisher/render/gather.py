@@ -31,6 +31,7 @@ from publisher.schema import (
     Record,
     Report,
     Sample,
+    SplitPage,
     SuiteIdentity,
     SuiteResult,
     Verdict,
@@ -49,6 +50,7 @@ LESSONS = "lessons"
 LARGEST_LESSON = 1 << 20
 OUTLINES = "outlines.json"
 CANARY = "canary.json"
+SPLIT = "split.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}\Z")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -104,6 +106,8 @@ class Snapshot:
     """What a trial of the model in a browser needs; None where the site has no page for it."""
     canary: CanaryPage | None
     """The gray release that this deploy is part of; None in a snapshot's own."""
+    split: SplitPage | None
+    """The gray release whose readers this deploy splits; None in a snapshot's own."""
     site: Mapping[str, bytes]
     """What the site is made of, by path: `templates/…`, `assets/…`, `content/…`, `static/…`, `strings/…`."""
     own_site: frozenset[str]
@@ -209,6 +213,7 @@ def gather(source: Source) -> Snapshot:
         main=main,
         pin=prefixed(main, branch),
         canary=_canary(folder),
+        split=_split(folder),
         trial=trial(source.tree, record.model, record.prompt),
         site=site,
         own_site=own_site,
@@ -225,6 +230,12 @@ def _canary(folder: Path) -> CanaryPage | None:
     """Return what the tree says of a gray release; None where it is a snapshot's own."""
     path = folder / CANARY
     return schema.decode(_read(path), CanaryPage, f"{FOLDER}/{CANARY}") if path.is_file() else None
+
+
+def _split(folder: Path) -> SplitPage | None:
+    """Return what the tree says of readers that are split; None where it is a snapshot's own."""
+    path = folder / SPLIT
+    return schema.decode(_read(path), SplitPage, f"{FOLDER}/{SPLIT}") if path.is_file() else None
 
 
 def _report(folder: Path, record: Record) -> Report | None:

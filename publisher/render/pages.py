@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publisher.render import answers, card, compare, feedback, find, home, lessons, pairs, runs, suites, trying
+from publisher.render import answers, card, compare, feedback, find, home, lessons, pairs, runs, split, suites, trying
 from publisher.render.language import phrase, say, translated
 from publisher.render.parts import Draft, Link
 
@@ -55,6 +55,7 @@ PAGES = (
     Kind("rejected", "rejected/", "lesson.html", lessons.pages),
     Kind("try", trying.FOLDER, "try.html", trying.pages, phrase("Try it"), trying.offered),
     Kind("feedback", feedback.FOLDER, "feedback.html", feedback.pages, shown=feedback.offered),
+    Kind("canary", split.FOLDER, "canary.html", split.pages, shown=split.offered),
     Kind("card", card.FOLDER, "card.html", card.pages),
     Kind("", "404.html", "404.html", _not_found),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.errors import ConfigError
-from publisher.render import answers, card, crawlers, feeds, find, machines, pairs, text, trying
+from publisher.render import answers, card, crawlers, feeds, find, machines, pairs, split, text, trying
 from publisher.render.assets import fingerprinted
 from publisher.render.frame import site_view
 from publisher.render.language import speaking
@@ -77,6 +77,7 @@ class Site:
         outputs.add(find.files(self.snapshot), "what a search reads")
         outputs.add(pairs.files(self.snapshot), "the outcomes of older runs")
         outputs.add(answers.texts(self.snapshot), "the answers")
+        outputs.add(split.files(self.snapshot), "what a split is")
         outputs.add(trying.files(self.snapshot), "a file of the page /try/")
         for path, data in _part(self.snapshot, "static/").items():
             outputs.add({path: data}, f"site/static/{path}")
@@ -120,7 +121,8 @@ def _part(snapshot: Snapshot, prefix: str) -> dict[str, bytes]:
 
 def _assets(snapshot: Snapshot) -> dict[str, bytes]:
     """Return the style, scripts and pictures of the site, without scripts of a page that it does not have."""
-    unused = () if trying.offered(snapshot) else trying.SCRIPTS
+    unused = set() if trying.offered(snapshot) else set(trying.SCRIPTS)
+    unused |= set() if split.offered(snapshot) or snapshot.canary else set(split.SCRIPTS)
     return {name: data for name, data in _part(snapshot, "assets/").items() if name not in unused}
 
 

@@ -17,6 +17,7 @@ from publisher.schema.canary import (
     Confirmation,
     Ratings,
     Review,
+    SplitPage,
 )
 from publisher.schema.comparison import (
     COMPARISON_SCHEMA,
@@ -178,6 +179,7 @@ __all__ = [
     "SliceScore",
     "SnapshotIdentity",
     "SnapshotName",
+    "SplitPage",
     "StoppedEarly",
     "Struct",
     "SuiteComparison",

@@ -31,9 +31,9 @@ class CanaryStart(Struct, frozen=True, kw_only=True):
     """The shares of readers in percent, in the order in which they are taken."""
     hours: float
     """The least time that a stage lasts."""
-    via: Literal["split", "link"]
-    """`split`: a split test of the host. `link`: whoever follows the candidate's own address, for which no token and
-    no split test is needed."""
+    via: Literal["split", "script", "link"]
+    """`split`: a split test of the host. `script`: a script of the live deploy, for which no token and no split test is
+    needed. `link`: readers follow the candidate's own address."""
     who: str
     why: str
     time: str
@@ -135,3 +135,23 @@ class CanaryPage(Struct, frozen=True, kw_only=True):
     number: int
     other: str
     """The address of what is live."""
+    script: bool = False
+    """Whether a script of what is live splits the readers: a link there can tell it not to."""
+    over: bool = False
+    """Whether the canary has ended: then every page leads to what is live."""
+
+
+class SplitPage(Struct, frozen=True, kw_only=True):
+    """What a live deploy knows of the canary whose readers it splits: `ledger/split.json`, served as `split.json`.
+
+    Not in the candidate's file: a publisher that does not know this one renders the live snapshot as it always was.
+    """
+
+    schema: int = CANARY_SCHEMA
+    number: int
+    """The canary's."""
+    percent: int
+    main: str
+    """The site's main address: readers of no other address are moved."""
+    candidate: str
+    """The candidate's address."""

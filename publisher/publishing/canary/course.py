@@ -19,12 +19,13 @@ from publisher.errors import DeployError, LostRaceError, NetworkError, Publisher
 from publisher.ledger import canaries, history
 from publisher.netlify import splits
 from publisher.publishing import audit, ending
+from publisher.publishing.canary import script
 from publisher.publishing.canary.branch import build_candidate
 from publisher.publishing.canary.state import desk_of, evidence, heard_time, policy_of, run_of, state, state_of
 from publisher.publishing.deliver import Desk, check_settings
 from publisher.publishing.find import find_snapshot
 from publisher.publishing.give_up import check_reason
-from publisher.publishing.live import show_live
+from publisher.publishing.live import is_locked, show_live
 from publisher.schema import CanaryEnd, CanaryStage, CanaryStart
 
 if TYPE_CHECKING:
@@ -39,11 +40,13 @@ if TYPE_CHECKING:
     Note = Callable[[str], None]
     Outcome = Literal["promoted", "aborted"]
 
+    Way = Literal["split", "script", "link"]
+
 ATTEMPTS = 12
-BY_LINK = "--link   shows it to whoever follows its own address"
-NO_SPLITS = (
-    f"Netlify → Split testing; it needs branch deploys of canary-* (Build & deploy → Branches); without, {BY_LINK}"
-)
+
+
+class _NoSplitsError(UsageError):
+    """The site has no split tests, which only showed when one was made."""
 
 
 def start(
@@ -54,11 +57,12 @@ def start(
     hours: float | None,
     why: str,
     note: Note,
-    link: bool = False,
+    way: Way | None = None,
 ) -> Canary:
     """Show a snapshot to the first share of readers, and return the gray release; repeated, it continues.
 
-    With `link`, only who follows the candidate's own address sees it: no token and no split test is needed then.
+    By which `way`: a split test of the host, a script of the live deploy, or the candidate's own address alone. None
+    is a split test where there is a token and the site has them, and otherwise the script.
     Raises UsageError where the snapshot is not published, is live already, or another one is being tried; DeployError
     where it does not serve what was rendered.
     """
@@ -69,38 +73,63 @@ def start(
     before = canaries.last(project.ledger)
     if before is not None and before.end is not None:
         settle(project, note)  # what the one before has left behind must not be taken for this one's
+    chosen: Way = way or "split"
+    wanted_stages = [100] if way == "link" else list(stages)
     if before is None or before.end is not None:
-        _check_site(desk, link=link)
+        check_settings(desk.netlify)
+        chosen = way or _way(desk)
+        _check_way(desk, chosen, len(wanted_stages or policy_of(project, run).stages))
         _check_candidate(desk, run, _live(project)[1])
-    canary = _started(desk, run, [100] if link else list(stages), hours, why, link=link)
-    canary = _begun(desk, canary, why)
+    canary = _started(desk, run, wanted_stages, hours, why, way=chosen)
+    try:
+        canary = _begun(desk, canary, why)
+    except _NoSplitsError as error:
+        if way is not None:
+            raise
+        note(f"{error.message}: a script of the live deploy splits the readers")
+        _check_way(desk, "script", len(canary.start.stages))
+        canary = _begun(desk, _started(desk, run, canary.start.stages, hours, why, way="script"), why)
     address = desk.netlify.settings.address_of(canaries.branch_of(canary.start.snapshot))
     note(f"canary {canary.start.number}: {canary.readers} see {canary.start.snapshot}; its link is {address}")
     return canary
 
 
-def _check_site(desk: Desk, *, link: bool) -> None:
-    """Raise UsageError where the site cannot split its readers, before anything is written down."""
-    check_settings(desk.netlify)
-    if link:
-        return
+def _way(desk: Desk) -> Way:
+    """Return how this site can split its readers; UsageError where somebody else is doing so."""
     if not desk.netlify.settings.token:
-        raise UsageError("a split test needs an API token", hint=f"set NETLIFY_AUTH_TOKEN, or {BY_LINK}")
+        desk.note("no NETLIFY_AUTH_TOKEN, so no split test: a script of the live deploy splits the readers")
+        return "script"
     try:
         split = splits.running(desk.netlify)
     except NetworkError as error:
-        if splits.is_refusal(error):
-            raise _no_splits(error) from error
-        raise
+        if not splits.has_none(error):
+            raise
+        desk.note(f"{_no_splits(error).message}: a script of the live deploy splits the readers")
+        return "script"
     if split is not None:
         raise UsageError(
             f"another split test is active on this site: {', '.join(sorted(split.shares()))[:200]}",
             hint="end it in Netlify → Split testing, then run the same command again",
         )
+    return "split"
 
 
-def _no_splits(error: NetworkError) -> UsageError:
-    return UsageError(f"this site has no split tests: {error.message}", hint=NO_SPLITS)
+def _check_way(desk: Desk, way: Way, stages: int) -> None:
+    """Raise UsageError where a script could not be shown, before anything is written down."""
+    if way != "script":
+        return
+    if is_locked(desk.netlify):
+        raise UsageError(
+            "the live site is locked, so no deploy with a script would be shown", hint="publisher live --unlock"
+        )
+    script.check_budget(desk, stages)
+
+
+def _no_splits(error: NetworkError) -> _NoSplitsError:
+    return _NoSplitsError(
+        f"this site has no split tests: {error.message}",
+        hint="publisher canary start SNAPSHOT --script   needs none; it splits the readers by the deploy itself",
+    )
 
 
 def _check_candidate(desk: Desk, run: Run, live: str) -> None:
@@ -123,7 +152,7 @@ def _check_candidate(desk: Desk, run: Run, live: str) -> None:
         )
 
 
-def _started(desk: Desk, run: Run, stages: list[int], hours: float | None, why: str, *, link: bool) -> Canary:
+def _started(desk: Desk, run: Run, stages: list[int], hours: float | None, why: str, *, way: Way) -> Canary:
     """Return the gray release of a run, written into the ledger where none is running."""
     project = desk.project
     policy = policy_of(project, run)
@@ -142,7 +171,7 @@ def _started(desk: Desk, run: Run, stages: list[int], hours: float | None, why: 
                 f"canary {canary.start.number} of {canary.start.snapshot} is running, and there is one at a time",
                 hint='publisher canary abort --why "…"   ends it',
             )
-        entry = _entry(desk, run, own, why, link=link)
+        entry = _entry(desk, run, own, why, way=way)
 
         def taken(entry: CanaryStart = entry) -> bool:
             moved = len(history.live_moves(project.ledger)) != entry.moves
@@ -159,7 +188,7 @@ def _is_running(project: Project) -> bool:
     return canaries.running(project.ledger) is not None
 
 
-def _entry(desk: Desk, run: Run, policy: CanaryConfig, why: str, *, link: bool) -> CanaryStart:
+def _entry(desk: Desk, run: Run, policy: CanaryConfig, why: str, *, way: Way) -> CanaryStart:
     receipt, live = run.receipt, _live(desk.project)
     if receipt is None or receipt.run_id == live[1]:
         raise LostRaceError(f"{run.line.snapshot} went live or was deleted meanwhile", hint="publisher canary status")
@@ -173,7 +202,7 @@ def _entry(desk: Desk, run: Run, policy: CanaryConfig, why: str, *, link: bool) 
         moves=len(history.live_moves(desk.project.ledger)),
         stages=policy.stages,
         hours=policy.hours,
-        via="link" if link else "split",
+        via=way,
         who=desk.project.who,
         why=why,
         time=desk.moment(),
@@ -201,15 +230,19 @@ def _begun(desk: Desk, canary: Canary, why: str) -> Canary:
             build_candidate(desk, canary)
             _enter_stage(desk, canary, canary.start.stages[0], why)
         settle(project, desk.note)
+    except script.NoScriptError:
+        raise
     except PublisherError as error:
         # Whoever ends it deletes the branch under the build: what fails then is no failure of the build.
         project.ledger.sync()
         if ending.is_over(project, number):
             desk.note(f"canary {number}: {error.message}")
-        elif isinstance(error, NetworkError) and splits.is_refusal(error):
+        elif isinstance(error, NetworkError) and splits.is_refusal(error) and canary.start.via == "split":
             # A site whose split tests cannot be changed shows nobody anything: no canary is left that claims it does.
             end(project, "aborted", why=f"this site has no split tests: {error.message}"[:900], note=desk.note)
-            raise _no_splits(error) from error
+            if splits.has_none(error):
+                raise _no_splits(error) from error
+            raise
         else:
             raise
     now = canaries.running(project.ledger)
@@ -307,7 +340,13 @@ def settle(project: Project, note: Note) -> None:
         canary = canaries.last(project.ledger)
         if canary is None:
             return
-        _settle(project, canary, note)
+        try:
+            _settle(project, canary, note)
+        except LostRaceError:
+            continue
+        except script.NoScriptError as error:
+            end(project, "aborted", why=error.message, note=note)
+            raise
         # Somebody else may have changed it while the host was told: then the host is told again.
         project.ledger.sync()
         now = canaries.last(project.ledger)
@@ -327,6 +366,8 @@ def _settle(project: Project, canary: Canary, note: Note) -> None:
     if canary.end is None:
         over = ending.end_overtaken(project, desk.netlify, note)
         over = over or ending.end_lost(project, desk.netlify, canary, note)
+        if not over and canary.stages and canary.start.via == "script":
+            script.show(desk, canary)
         if not over and canary.stages and canary.start.via == "split":
             splits.show(desk.netlify, _live_branch(desk), canaries.branch_of(canary.start.snapshot), canary.percent)
         return

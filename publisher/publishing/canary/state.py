@@ -15,7 +15,7 @@ from publisher.gate.canary import Decision, Heard, decide, ratings
 from publisher.ledger import canaries
 from publisher.netlify import splits
 from publisher.publishing import reviewing
-from publisher.publishing.canary import listen
+from publisher.publishing.canary import listen, script
 from publisher.publishing.deliver import Desk
 from publisher.publishing.project import LARGEST_CONFIG
 from publisher.schema import CanaryEvidence
@@ -149,7 +149,9 @@ def heard_time(desk: Desk) -> Desk:
 
 
 def _shows(desk: Desk, canary: Canary) -> bool | None:
-    """Return whether the host's split test is the one that the ledger says."""
+    """Return whether the host splits its readers as the ledger says; None where that cannot be asked."""
+    if canary.start.via == "script":
+        return script.shows(desk.netlify, canary)
     if not desk.netlify.settings.token or canary.start.via == "link":
         return None
     split = splits.running(desk.netlify)
