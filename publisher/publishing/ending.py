@@ -12,8 +12,7 @@ import msgspec
 from publisher.errors import NetworkError, RemoteRejectedError
 from publisher.ledger import canaries, history, snapshots
 from publisher.netlify import splits
-from publisher.publishing import removal
-from publisher.publishing.canary import branch, script
+from publisher.publishing import candidate, removal, script
 from publisher.schema import CanaryEnd
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def _led_back(project: Project, netlify: Netlify, canary: Canary, note: Note) ->
     project.repository.fetch_commit(project.ledger.remote, tip)
     if not is_ours(project.repository, tip, canary.start.commit):
         return ""
-    return branch.lead_back(script.desk_of(project, netlify, canary, note), canary)
+    return candidate.lead_back(script.desk_of(project, netlify, canary, note), canary)
 
 
 def is_cleared(project: Project, canary: Canary) -> bool:

@@ -18,10 +18,9 @@ from publisher.config.canary import canary_mistakes
 from publisher.errors import DeployError, LostRaceError, NetworkError, PublisherError, UsageError
 from publisher.ledger import canaries, history
 from publisher.netlify import splits
-from publisher.publishing import audit, ending
-from publisher.publishing.canary import script
-from publisher.publishing.canary.branch import build_candidate
+from publisher.publishing import audit, ending, script
 from publisher.publishing.canary.state import desk_of, evidence, heard_time, policy_of, run_of, state, state_of
+from publisher.publishing.candidate import build_candidate
 from publisher.publishing.deliver import Desk, check_settings
 from publisher.publishing.find import find_snapshot
 from publisher.publishing.give_up import check_reason

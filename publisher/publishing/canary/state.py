@@ -14,8 +14,8 @@ from publisher.errors import NetworkError, PublisherError, UsageError
 from publisher.gate.canary import Decision, Heard, decide, ratings
 from publisher.ledger import canaries
 from publisher.netlify import splits
-from publisher.publishing import reviewing
-from publisher.publishing.canary import listen, script
+from publisher.publishing import reviewing, script
+from publisher.publishing.canary import listen
 from publisher.publishing.deliver import Desk
 from publisher.publishing.project import LARGEST_CONFIG
 from publisher.schema import CanaryEvidence

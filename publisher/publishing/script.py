@@ -16,7 +16,7 @@ from publisher.ledger import calls, canaries, history, snapshots
 from publisher.ledger.store import author
 from publisher.netlify import budget, deploys
 from publisher.publishing import allowance
-from publisher.publishing.canary.branch import build_whole
+from publisher.publishing.candidate import build_whole
 from publisher.publishing.deliver import Desk
 from publisher.schema import SplitPage
 
