@@ -46,6 +46,7 @@ install-dev: .venv/.dev ## what the tests need
 	$(PYTHON) -m venv .venv
 
 .venv/.demo: .venv/bin/python pyproject.toml
+	@echo "installing; llama.cpp is compiled, once: about five minutes, without a word"
 	$(BIN)/pip install --quiet -e '.[bench,host]'
 	touch $@
 

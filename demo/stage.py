@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -68,6 +69,9 @@ class Stage:
 
     def start_host(self, port: int) -> subprocess.Popen[bytes]:
         """Start `publisher serve`; the builds install a wheel of this checkout instead of a release."""
+        if _is_taken(port):
+            say(f"port {port} of 127.0.0.1 is taken: the site gets another one")
+            port = 0
         wheel = self._wheel()
         command = [PUBLISHER, "--repo", self.work, "serve", "--site", self.site, "--port", str(port)]
         command += ["--state", self.folder / "host", "--env", f"PUBLISHER_REQUIREMENT={wheel}"]
@@ -96,7 +100,7 @@ class Stage:
                 break
             time.sleep(0.1)
         log = (self.folder / "host.log").read_text(encoding="utf-8", errors="replace")
-        raise SystemExit(f"the host did not start:\n{log}\nhint: make demo SERVE=0 after freeing the port")
+        raise SystemExit(f"the host did not start:\n{log}")
 
     def stay(self, host: subprocess.Popen[bytes]) -> None:
         """Leave the host running until Ctrl-C, and say where to look."""
@@ -107,6 +111,17 @@ class Stage:
             host.wait()
         except KeyboardInterrupt:
             say("")
+
+
+def _is_taken(port: int) -> bool:
+    """Return whether something listens on a port of this machine, such as a notebook on 8888."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def stop(host: subprocess.Popen[bytes]) -> None:

@@ -53,6 +53,14 @@ def test_without_a_token_what_can_be_seen_is_checked(on: Shelf) -> None:
     assert "deploys" not in found
 
 
+def test_a_site_on_this_machine_is_not_looked_for_at_netlify(on: Shelf) -> None:
+    """Without the host's variables the finding says where the snapshots are, and how to check them there."""
+    on.publish()
+    on.user.environment.clear()
+    found = of(on, "public")
+    assert (found.state, "on this machine only" in found.says, "--local doctor" in found.do) == ("note", True, True)
+
+
 def test_a_hook_of_another_site_is_wrong(on: Shelf) -> None:
     """The right form is not enough where the API can be asked, and the hook itself is never shown."""
     other = f"{on.info.hook_url.rpartition('/')[0]}/{'0123456789ab' * 2}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from publisher.bench.inputs.builtin_files import BUILTIN
-from publisher.bench.inputs.kind import Inputs, cache_folder
+from publisher.bench.inputs.kind import Inputs, cache_folder, remember
 from publisher.bench.inputs.model_file import resolve
 from publisher.bench.inputs.progress import Progress, watched
 from publisher.bench.inputs.suites import load
@@ -303,3 +303,14 @@ def test_the_cache_folder_follows_the_environment() -> None:
     assert cache_folder({"PUBLISHER_CACHE": "/c", "XDG_CACHE_HOME": "/x"}) == Path("/c")
     assert cache_folder({"XDG_CACHE_HOME": "/x", "HOME": "/h"}) == Path("/x/snapshot-publisher")
     assert cache_folder({"XDG_CACHE_HOME": "x", "HOME": "/h"}) == Path("/h/.cache/snapshot-publisher")
+
+
+def test_a_file_that_was_moved_is_named_with_where_it_was(inputs: Inputs, tmp_path: Path) -> None:
+    """`init` remembers where a model lies; the message says which variable names its new folder."""
+    there = {"PUBLISHER_CACHE": str(tmp_path / "cache")}
+    remember(tmp_path / "gone.gguf", there)
+    here = Inputs.of(inputs.repository, inputs.commit, there, lambda _: None)
+    for name, said in (("gone", f"it was at {tmp_path}/gone.gguf"), ("other", "there is no other.gguf")):
+        with pytest.raises(ModelError, match=said) as caught:
+            resolve(section(f"local:{name}.gguf", "0" * 64), here)
+        assert "PUBLISHER_MODELS" in caught.value.hint

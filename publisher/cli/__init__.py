@@ -16,58 +16,75 @@ import click
 from click.shell_completion import CompletionItem
 
 from publisher.cli import terminal
+from publisher.cli.groups import Commands, pattern
 from publisher.cli.secret_files import from_files
 from publisher.errors import PublisherError, UsageError
 from publisher.secret import Secret
 from publisher.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
-COMMANDS = {
-    "bench": "Measure the model that a commit describes.",
-    "changed": "Say whether a commit changes anything that decides a score.",
-    "gate": "Say whether a measured commit would be kept, and why.",
-    "publish": "Take a commit all the way: bench, gate, ledger and, when kept, a published snapshot.",
-    "reconcile": "Finish every kept run whose publishing was interrupted.",
-    "show": "Print the answers of a run.",
-    "diff": "Say what differs between two runs: scores, problems that turned, settings, figures.",
-    "view": "Show a run's pages in a browser, published or not.",
-    "regrade": "Score a run's recorded answers with today's grader, and say what changes.",
-    "log": "List every run, kept or rejected.",
-    "snapshots": "List the published snapshots and their permanent addresses.",
-    "live": "Say which snapshot the live site shows, since when and why.",
-    "label": "Attach a word to a run.",
-    "audit": "Say who did what to which run, when and why.",
-    "accept": "Keep a run that the gate rejected, left open or held.",
-    "reject": "Withdraw a run that was kept.",
-    "approve": "Let a run through that waits for approval.",
-    "rollback": "Show an older snapshot on the live site.",
-    "canary": "Show a snapshot to some readers first, listen, then promote or abort.",
-    "review": "Rate a snapshot's answers in the terminal, blind beside another's.",
-    "pin": "Give a snapshot a memorable address that never moves by itself.",
-    "verify": "Prove that permanent addresses serve exactly what was rendered.",
-    "prune": "Delete old deploys that no rule keeps; their records stay.",
-    "give-up": "End a run that cannot be published, for good.",
-    "takedown": "Remove a published page for good; the ledger says who did it and why.",
-    "cite": "Print a citation of a snapshot: BibTeX, CFF or plain.",
-    "reproduce": "Measure a snapshot's commit again and compare every answer.",
-    "bisect": "Find the commit that made the score drop.",
-    "grade": "Check a grader on pairs of completion and expected answer.",
-    "prompts": "List a commit's prompts, or compare two of them.",
-    "models": "List the cached models, and free what nothing uses.",
-    "suites": "Find, fetch, check, compare and weigh suites.",
-    "quantize": "Write a model in other quantizations.",
-    "doctor": "Check the whole set-up, and say what to do about each finding.",
-    "render": "Build the site of a snapshot branch into dist/.",
-    "serve": "Run a Netlify-compatible host on this machine.",
-    "hooks": "Measure each commit in the background and gate each push.",
-    "tekton": "Write the gate as a Tekton pipeline.",
-    "schema": "Print the JSON Schema of publisher.toml, for editors.",
-    "completion": "Print what makes bash, zsh or fish complete commands and options.",
-    "init": "Write the files that a repository needs to be published.",
+SECTIONS = {
+    "Set up": {
+        "init": "Write the files that a repository needs to be published.",
+        "doctor": "Check the whole set-up, and say what to do about each finding.",
+        "serve": "Run a Netlify-compatible host on this machine.",
+        "hooks": "Measure each commit in the background, and gate each push, by git hooks.",
+        "tekton": "Write the gate as a Tekton pipeline.",
+        "schema": "Print the JSON Schema of publisher.toml, for editors.",
+        "completion": "Print what makes bash, zsh or fish complete commands and options.",
+    },
+    "Measure and publish": {
+        "publish": "Take a commit all the way: bench, gate, ledger and, when kept, a published snapshot.",
+        "bench": "Measure the model that a commit describes.",
+        "gate": "Say whether a measured commit would be kept, and why.",
+        "changed": "Say whether a commit changes anything that decides a score.",
+        "reconcile": "Finish every kept run whose publishing was interrupted.",
+        "render": "Build the site of a snapshot branch into dist/.",
+    },
+    "Look at runs": {
+        "log": "List every run, kept or rejected.",
+        "snapshots": "List the published snapshots and their permanent addresses.",
+        "show": "Print the answers of a run.",
+        "diff": "Say what differs between two runs: scores, problems that turned, settings, figures.",
+        "view": "Show a run's pages in a browser, published or not.",
+        "regrade": "Score a run's recorded answers with today's grader, and say what changes.",
+    },
+    "The live site": {
+        "live": "Say which snapshot the live site shows, since when and why.",
+        "rollback": "Show an older snapshot on the live site.",
+        "canary": "Show a snapshot to some readers first, listen, then promote or abort.",
+        "review": "Rate a snapshot's answers in the terminal, blind beside another's.",
+        "pin": "Give a snapshot a memorable address that never moves by itself.",
+    },
+    "Overrule and remember": {
+        "accept": "Keep a run that the gate rejected, left open or held.",
+        "reject": "Withdraw a run that was kept.",
+        "approve": "Let a run through that waits for approval.",
+        "label": "Attach a word to a run.",
+        "audit": "Say who did what to which run, when and why.",
+    },
+    "Prove, and clean up": {
+        "verify": "Prove that permanent addresses serve exactly what was rendered.",
+        "reproduce": "Measure a snapshot's commit again and compare every answer.",
+        "cite": "Print a citation of a snapshot: BibTeX, CFF or plain.",
+        "bisect": "Find the commit that made the score drop.",
+        "prune": "Delete old deploys that no rule keeps; their records stay.",
+        "give-up": "End a run that cannot be published, for good.",
+        "takedown": "Remove a published page for good; the ledger says who did it and why.",
+    },
+    "Benchmarks, graders, models": {
+        "suites": "Find, fetch, check, compare and weigh suites.",
+        "grade": "Check a grader on pairs of completion and expected answer.",
+        "prompts": "List a commit's prompts, or compare two of them.",
+        "models": "List the cached models, and free what nothing uses.",
+        "quantize": "Write a model in other quantizations.",
+    },
 }
+"""The commands by what they are for, each with its sentence."""
+COMMANDS = {name: text for commands in SECTIONS.values() for name, text in commands.items()}
 INTERRUPTED = 130
 TRACEBACK = "PUBLISHER_TRACEBACK"
 """The variable that adds the traceback to an error."""
@@ -103,7 +120,7 @@ SECRETS = (
 """Variables whose values are never shown."""
 
 
-class _Lazy(click.Group):
+class _Lazy(Commands):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -121,9 +138,8 @@ class _Lazy(click.Group):
         found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+    def sections(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:  # noqa: ARG002 - as above
+        return SECTIONS
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -197,7 +213,8 @@ def _explain(error: BaseException) -> int:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             terminal.note(error.format_message())  # a group of commands without one: nothing is wrong
         else:
-            terminal.show_error(error.format_message(), hint=f"{asked} --help")
+            typed = pattern(error.ctx) + "   see " if isinstance(error, click.MissingParameter) and error.ctx else ""
+            terminal.show_error(error.format_message(), hint=f"{typed}{asked} --help")
         return error.exit_code
     if _holds(error, KeyboardInterrupt, click.exceptions.Abort):
         terminal.show_error("interrupted: the same command continues from here")

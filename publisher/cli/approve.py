@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.errors import UsageError
@@ -13,8 +14,15 @@ from publisher.publishing.find import find_run
 
 
 @click.command("approve")
-@click.argument("run")
-@click.option("--reason", required=True, help="Why; the ledger keeps it, with your name and the time.")
+@click.argument("run", shell_complete=offers.runs)
+@click.option(
+    "--reason",
+    "--why",
+    "reason",
+    metavar="WHY",
+    required=True,
+    help="Why; the ledger keeps it, with your name and the time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the ledger's entry as JSON.")
 @click.pass_context
 def command(ctx: click.Context, run: str, reason: str, as_json: bool) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import msgspec
 
-from publisher.cli import canary_status
+from publisher.cli import canary_status, offers
+from publisher.cli.groups import Commands
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import UsageError
@@ -13,19 +14,19 @@ from publisher.ledger import canaries
 from publisher.publishing.canary import confirm, course, state
 
 
-@click.group("canary")
+@click.group("canary", cls=Commands)
 def command() -> None:
     """Show a snapshot to some readers beside the live one, listen, then promote or abort."""
 
 
 @command.command("start")
-@click.argument("snapshot")
+@click.argument("snapshot", shell_complete=offers.snapshots)
 @click.option("--percent", type=click.IntRange(1, 100), help="The share of readers, as the only stage.")
 @click.option("--stages", metavar="1,10,50,100", help="The shares, one stage after the other (default: [canary]).")
 @click.option("--every", metavar="24h", help="How long a stage lasts at least, in hours or days (default: [canary]).")
 @click.option("--script", is_flag=True, help="By a script of the live deploy: needs no token, no split test.")
 @click.option("--link", is_flag=True, help="To readers who follow its own address only.")
-@click.option("--why", default="", metavar="TEXT", help="The reason, which the ledger keeps.")
+@click.option("--why", "--reason", "why", default="", metavar="WHY", help="The reason, which the ledger keeps.")
 @click.pass_context
 def start(
     ctx: click.Context,
@@ -88,7 +89,7 @@ def step(ctx: click.Context) -> None:
 
 
 @command.command("promote")
-@click.option("--why", required=True, metavar="TEXT", help="The reason, which the ledger keeps.")
+@click.option("--why", "--reason", "why", required=True, metavar="WHY", help="The reason, which the ledger keeps.")
 @click.pass_context
 def promote(ctx: click.Context, why: str) -> None:
     """Put the candidate live now, for every reader, whatever the policy says."""
@@ -96,7 +97,7 @@ def promote(ctx: click.Context, why: str) -> None:
 
 
 @command.command("abort")
-@click.option("--why", required=True, metavar="TEXT", help="The reason, which the ledger keeps.")
+@click.option("--why", "--reason", "why", required=True, metavar="WHY", help="The reason, which the ledger keeps.")
 @click.pass_context
 def abort(ctx: click.Context, why: str) -> None:
     """End the canary now: every reader sees what is live."""
@@ -106,7 +107,9 @@ def abort(ctx: click.Context, why: str) -> None:
 @command.command("confirm")
 @click.argument("answer")
 @click.option("--right", is_flag=True, help="The answer is right after all.")
-@click.option("--why", required=True, metavar="TEXT", help="What is wrong with it, or why it is right.")
+@click.option(
+    "--why", "--reason", "why", required=True, metavar="WHY", help="What is wrong with it, or why it is right."
+)
 @click.pass_context
 def confirm_(ctx: click.Context, answer: str, right: bool, why: str) -> None:
     """Say that you looked at an ANSWER that was reported as wrong, such as /samples/aime25/#p7-1, and what it is."""

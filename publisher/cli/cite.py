@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo
 from publisher.errors import UsageError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("cite", context_settings={"ignore_unknown_options": True})
-@click.argument("snapshot")
+@click.argument("snapshot", shell_complete=offers.snapshots)
 @click.option(
     "--format", "form", type=click.Choice(list(FORMS)), default="bibtex", show_default=True, help="Which form."
 )

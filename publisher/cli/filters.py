@@ -16,8 +16,18 @@ VERDICTS = (*get_args(VerdictWord), "unreadable")
 _OPTIONS = (
     click.option("--suite", help="Only runs of this suite, with its score (default: the headline suite's)."),
     click.option("--tier", help="Only runs of this tier."),
-    click.option("--verdict", type=click.Choice(VERDICTS), help="Only runs with this verdict."),
-    click.option("--state", type=click.Choice(STATES), help="Only runs in this state."),
+    click.option(
+        "--verdict",
+        type=click.Choice(VERDICTS),
+        metavar="VERDICT",
+        help=f"Only runs with this verdict: {', '.join(VERDICTS)}.",
+    ),
+    click.option(
+        "--state",
+        type=click.Choice(STATES),
+        metavar="STATE",
+        help=f"Only runs in this state: {', '.join(STATES)}.",
+    ),
     click.option("--branch", help="Only runs measured on this branch; older records do not know theirs."),
     click.option("--label", help="Only runs with this label, such as kept, passed-full, rolled-back or your own."),
     click.option("--since", metavar="DATE", help="Only runs that began on this date or later (UTC)."),

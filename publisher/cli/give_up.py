@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.publishing import give_up
@@ -12,13 +13,20 @@ from publisher.publishing.find import find_run
 
 
 @click.command("give-up")
-@click.argument("run")
-@click.option("--reason", required=True, help="Why; the ledger keeps it, with your name and the time.")
+@click.argument("run", shell_complete=offers.runs)
+@click.option(
+    "--reason",
+    "--why",
+    "reason",
+    metavar="WHY",
+    required=True,
+    help="Why; the ledger keeps it, with your name and the time.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be given up.")
 @click.option("--json", "as_json", is_flag=True, help="Print the ledger's entry as JSON.")
 @click.pass_context
 def command(ctx: click.Context, run: str, reason: str, dry_run: bool, as_json: bool) -> None:
-    """End RUN (a run id, a branch or a commit's beginning) for good.
+    """End RUN (a run id, snapshot, pin or commit) for good.
 
     From then on publish, reconcile, verify --all and prune skip it. Its record stays, and so do deploys that it has;
     publisher publish --fresh measures its commit again.

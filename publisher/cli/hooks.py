@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from publisher.cli.gate import exit_code
+from publisher.cli.groups import Commands
 from publisher.cli.init import hooks_folder
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, note
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20
 
 
-@click.group("hooks")
+@click.group("hooks", cls=Commands)
 def command() -> None:
     """Measure each commit in the background and gate each push, by git's own hooks."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo
 from publisher.publishing.find import find_run
@@ -11,13 +12,20 @@ from publisher.publishing.labels import labels_of, set_label
 
 
 @click.command("label")
-@click.argument("run")
+@click.argument("run", shell_complete=offers.runs)
 @click.argument("name", required=False)
 @click.option("--remove", is_flag=True, help="Take the label off; that it was there stays in the ledger.")
-@click.option("--reason", default="", help="Why; the ledger keeps it, with your name and the time.")
+@click.option(
+    "--reason",
+    "--why",
+    "reason",
+    metavar="WHY",
+    default="",
+    help="Why; the ledger keeps it, with your name and the time.",
+)
 @click.pass_context
 def command(ctx: click.Context, run: str, name: str | None, remove: bool, reason: str) -> None:
-    """Attach NAME to RUN (a run id, a branch or a commit's beginning). Without NAME, list the run's labels."""
+    """Attach NAME to RUN (a run id, snapshot, pin or commit). Without NAME, list the run's labels."""
     project = open_project(ctx)
     project.ledger.sync()
     found = find_run(project, run)

@@ -11,6 +11,7 @@ from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.errors import PublisherError
 from publisher.ledger.history import live_moves
+from publisher.netlify.client import WITHOUT_API
 from publisher.publishing.find import find_published, find_snapshot
 from publisher.publishing.live import is_locked
 from publisher.publishing.report import one_line
@@ -61,7 +62,7 @@ def _lock(project: Project, run_id: str) -> tuple[bool | None, str]:
     try:
         netlify, _ = project.client_of(find_published(project, run_id))
         if not netlify.settings.token:
-            return None, "set NETLIFY_AUTH_TOKEN"
+            return None, WITHOUT_API
         return is_locked(netlify), ""
     except PublisherError as error:
         return None, error.message

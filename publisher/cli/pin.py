@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import UsageError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("pin", context_settings={"ignore_unknown_options": True})
-@click.argument("snapshot", required=False)
+@click.argument("snapshot", shell_complete=offers.snapshots, required=False)
 @click.argument("name", required=False)
 @click.option("--move", is_flag=True, help="Move a pin that exists; its earlier places stay recorded.")
 @click.option("--dry-run", is_flag=True, help="Only check the name and say what would be pinned.")

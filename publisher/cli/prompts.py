@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from publisher.cli.groups import Commands
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.publishing import prompts
 
 
-@click.group("prompts")
+@click.group("prompts", cls=Commands)
 def command() -> None:
     """List a commit's prompts (prompts/NAME.toml), or compare two of them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.publishing.find import find_measured
@@ -11,7 +12,7 @@ from publisher.publishing.regrade import as_json, lines, regrade
 
 
 @click.command("regrade", context_settings={"ignore_unknown_options": True})
-@click.argument("run", default="HEAD", metavar="[RUN]")
+@click.argument("run", shell_complete=offers.runs, default="HEAD", metavar="[RUN]")
 @click.option("--suite", default="", help="Only this suite.")
 @click.option("--grader", default="", metavar="NAME", help="Another grader than the suite's own, to compare them.")
 @click.option("--tier", default="", help="Which tier's run, where a commit has several (default: the published one).")

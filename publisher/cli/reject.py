@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.ledger import history
@@ -13,12 +14,19 @@ from publisher.publishing.find import find_run
 
 
 @click.command("reject")
-@click.argument("snapshot")
-@click.option("--reason", required=True, help="Why; the ledger keeps it, with your name, and later pages show it.")
+@click.argument("snapshot", shell_complete=offers.snapshots)
+@click.option(
+    "--reason",
+    "--why",
+    "reason",
+    metavar="WHY",
+    required=True,
+    help="Why; the ledger keeps it, with your name, and later pages show it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the ledger's entry as JSON.")
 @click.pass_context
 def command(ctx: click.Context, snapshot: str, reason: str, as_json: bool) -> None:
-    """Withdraw SNAPSHOT (a branch, a run id or a commit's beginning): it is no baseline any more.
+    """Withdraw SNAPSHOT (a branch, pin, run id or commit): it is no baseline any more.
 
     Its own pages stay as they are; later ones say that it was withdrawn. The live site does not move by itself.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
+from publisher.cli import offers
 from publisher.cli.progress import Watch
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
@@ -13,7 +14,7 @@ from publisher.publishing.reproduce import reproduce
 
 
 @click.command("reproduce", context_settings={"ignore_unknown_options": True})
-@click.argument("snapshot")
+@click.argument("snapshot", shell_complete=offers.snapshots)
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @click.pass_context
 def command(ctx: click.Context, snapshot: str, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import ask, echo, echo_json, width
 from publisher.ledger import canaries
@@ -30,7 +31,7 @@ _RATING = re.compile(r"([1-5])\s*(w?)(?:\s+(.*))?\Z", re.DOTALL)
 
 
 @click.command("review")
-@click.argument("snapshot")
+@click.argument("snapshot", shell_complete=offers.snapshots)
 @click.option("--sample", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many problems.")
 @click.option("--against", default="", metavar="SNAPSHOT", help="Beside another's answers, not knowing which is which.")
 @click.option("--suite", default="", help="Only this suite's answers.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, note
 from publisher.publishing import live
@@ -11,8 +12,8 @@ from publisher.publishing.find import find_snapshot
 
 
 @click.command("rollback", context_settings={"ignore_unknown_options": True})
-@click.argument("snapshot")
-@click.option("--why", "--reason", default="", metavar="TEXT", help="The reason, which the ledger keeps: required.")
+@click.argument("snapshot", shell_complete=offers.snapshots)
+@click.option("--why", "--reason", default="", metavar="WHY", help="The reason, which the ledger keeps: required.")
 @click.option("--lock", is_flag=True, help="Also stop Netlify from publishing builds by itself.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be shown.")
 @click.pass_context

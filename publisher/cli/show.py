@@ -7,6 +7,7 @@ from typing import get_args
 import click
 import msgspec
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo_json, page, width
 from publisher.publishing.answers import Choice, answer_lines, check, chosen
@@ -15,7 +16,7 @@ from publisher.schema import Outcome
 
 
 @click.command("show", context_settings={"ignore_unknown_options": True})
-@click.argument("run", default="HEAD", metavar="[RUN]")
+@click.argument("run", shell_complete=offers.runs, default="HEAD", metavar="[RUN]")
 @click.option("--suite", default="", help="Only this suite.")
 @click.option("--problem", default="", metavar="ID", help="Only this problem.")
 @click.option("--outcome", type=click.Choice(get_args(Outcome)), help="Only answers that were scored so.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from publisher.cli.groups import Commands
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json, note
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from publisher.suites.value import Value
 
 
-@click.group("suites")
+@click.group("suites", cls=Commands)
 def command() -> None:
     """Find, fetch and check benchmarks by name; compare, weigh and grow suites of your own."""
 
@@ -245,7 +246,7 @@ def _write_proposal(project: Project, name: str, path: Path, problems: list[str]
 @click.argument("run")
 @click.argument("sample")
 @click.option("--into", type=click.Path(path_type=Path), default=None, help="The golden suite (default: golden.jsonl).")
-@click.option("--reason", default="", help="Why; it is written beside the problem.")
+@click.option("--reason", "--why", "reason", metavar="WHY", default="", help="Why; it is written beside the problem.")
 @click.pass_context
 def promote(ctx: click.Context, run: str, sample: str, into: Path | None, reason: str) -> None:
     """Add the problem of a flagged SAMPLE (SUITE/PROBLEM#NUMBER) of RUN to a golden suite in the working tree.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json, note
 from publisher.publishing import takedown
@@ -13,8 +14,15 @@ from publisher.publishing.give_up import check_reason
 
 
 @click.command("takedown")
-@click.argument("snapshot")
-@click.option("--reason", required=True, help="Why; the ledger keeps it, with your name and the time.")
+@click.argument("snapshot", shell_complete=offers.snapshots)
+@click.option(
+    "--reason",
+    "--why",
+    "reason",
+    metavar="WHY",
+    required=True,
+    help="Why; the ledger keeps it, with your name and the time.",
+)
 @click.option("--dry-run", is_flag=True, help="Only check, and say what would be taken down.")
 @click.option("--json", "as_json", is_flag=True, help="Print the ledger's entry as JSON.")
 @click.pass_context

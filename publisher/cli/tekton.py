@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from publisher import address as addresses
+from publisher.cli.groups import Commands
 from publisher.cli.init import hooks_folder
 from publisher.cli.shared import open_project
 from publisher.cli.tekton_service import service
@@ -34,7 +35,7 @@ _NOT_RE2 = re.compile(r"\(\?(<?[=!]|>|#|\(|P=)|\\[1-9Z]|[*+?}]\+")
 _CRON = re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}")
 
 
-@click.group("tekton")
+@click.group("tekton", cls=Commands)
 def command() -> None:
     """Write the gate as a Tekton pipeline; the other commands are what its steps call."""
 

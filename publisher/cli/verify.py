@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import DeployError, StorageError, UsageError
@@ -27,7 +28,7 @@ SHOWN = 5
 
 
 @click.command("verify", context_settings={"ignore_unknown_options": True})
-@click.argument("snapshots", nargs=-1, metavar="[SNAPSHOT]...")
+@click.argument("snapshots", shell_complete=offers.snapshots, nargs=-1, metavar="[SNAPSHOT]...")
 @click.option("--all", "everything", is_flag=True, help="Verify every published snapshot (the default).")
 @click.option("--repair", is_flag=True, help="Deploy lost or damaged snapshots again from git, byte for byte.")
 @click.option("--signatures", is_flag=True, help="Check who signed the ledger, the snapshots and their manifests.")

@@ -7,6 +7,7 @@ import webbrowser
 
 import click
 
+from publisher.cli import offers
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo
 from publisher.publishing.viewing import View, require_port
@@ -14,7 +15,7 @@ from publisher.web.local import LocalServer
 
 
 @click.command("view", context_settings={"ignore_unknown_options": True})
-@click.argument("run", default="HEAD", metavar="[RUN]")
+@click.argument("run", shell_complete=offers.runs, default="HEAD", metavar="[RUN]")
 @click.option("--tier", default="", help="Which tier's run, where a commit has several (default: the published one).")
 @click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one.")
 @click.option("--open", "in_browser", is_flag=True, help="Open the pages in a browser.")

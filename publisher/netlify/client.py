@@ -27,6 +27,8 @@ _HOOK_PATH = re.compile(r"/build_hooks/[0-9a-f]{24}\Z")
 _HOOK_WRONG = "NETLIFY_BUILD_HOOK is not the address of a Netlify build hook (not shown: it is a secret)"
 _API_HINT = "unset NETLIFY_API_URL for Netlify itself; publisher serve says what to set for its host"
 _ID = re.compile(r"[0-9A-Za-z._-]{1,253}\Z")
+WITHOUT_API = "set NETLIFY_AUTH_TOKEN, or with the host of publisher serve: publisher --local …"
+"""What to do where the API is needed and there is no token."""
 PER_PAGE = 100
 MOST_PAGES = 20
 
@@ -313,7 +315,7 @@ class Netlify:
 
     def _answer(self, method: str, path: str, what: str, query: dict[str, str], body: object = None) -> Answer:
         if not self.settings.token:
-            raise UsageError(f"{what} needs an API token", hint="set NETLIFY_AUTH_TOKEN")
+            raise UsageError(f"{what} needs an API token", hint=WITHOUT_API)
         headers: dict[str, str | Secret] = {
             "Authorization": Secret(f"Bearer {self.settings.token.reveal()}"),
             "Accept": "application/json",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from publisher.errors import DeployError, NetworkError, UsageError
+from publisher.netlify.client import WITHOUT_API
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,7 +254,7 @@ def _hint(said: str) -> str:
 def publish_live(netlify: Netlify, deployed: Deployed) -> None:
     """Show a deploy at the site's main address and wait until it is there; NetworkError when Netlify says no."""
     if not netlify.settings.token:
-        raise UsageError("moving the live site by the API needs a token", hint="set NETLIFY_AUTH_TOKEN")
+        raise UsageError("moving the live site by the API needs a token", hint=WITHOUT_API)
     if _is_published(netlify, deployed.deploy_id):
         return
     _restore(netlify, deployed.deploy_id)

@@ -12,6 +12,7 @@ from publisher.gate import report as gate
 from publisher.gate.baseline import Measured
 from publisher.gate.compare import compare
 from publisher.ledger import history
+from publisher.publishing.find import SMOKE
 from publisher.samples import answer_lengths
 from publisher.schema import Report
 
@@ -65,7 +66,7 @@ def side_by_side(before: Found, after: Found, lengths: tuple[Lengths, Lengths]) 
     """Return a run beside an earlier one, with the tokens of each of their samples by suite."""
     found = compare(after.measured, before.measured, lengths)
     run, base = (
-        msgspec.structs.replace(shown, verdict=shown.verdict if known.run else "")
+        msgspec.structs.replace(shown, verdict=shown.verdict if known.run else SMOKE if known.smoke else "")
         for shown, known in ((found.run, after), (found.base, before))
     )
     return msgspec.structs.replace(found, run=run, base=base)

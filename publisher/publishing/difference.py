@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 
 NONE = "–"
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+ROUNDING = 0.1
+"""Points by which a difference may be another than that of its two scores, since each is rounded."""
+_VERDICTS = {"": "not decided", "smoke": "smoke run"}
 CONTEXT = 40
 """Characters of what stayed the same that are shown on each side of a change in a prompt."""
 
 
-def comparison_lines(found: Comparison) -> list[str]:
-    """Return two runs beside each other: the score and its test, what turned, the figures, and what was changed."""
+def comparison_lines(found: Comparison, *, shared: int = 0) -> list[str]:
+    """Return two runs beside each other: the score and its test, what turned, the figures, and what was changed.
+
+    `shared` is how many answers one of the runs took over from the other.
+    """
     lines = [f"before  {_run_words(found.base)}", f"after   {_run_words(found.run)}"]
+    if shared:
+        some = "1 answer is" if shared == 1 else f"{shared} answers are"
+        lines.append(f"{some} the same in both: one run took them over from the other")
     for suite in found.suites:
         lines += ["", *_suite_lines(suite)]
     if found.only:
@@ -34,12 +43,18 @@ def comparison_lines(found: Comparison) -> list[str]:
 
 def _run_words(run: RunIdentity) -> str:
     """Return which run it is, in one line."""
-    words = [run.commit[:12], f"tier {run.tier}", run.verdict or "not decided", one_line(run.subject, 60)]
+    words = [run.commit[:12], f"tier {run.tier}", _VERDICTS.get(run.verdict, run.verdict), one_line(run.subject, 60)]
     return " · ".join(word for word in words if word)
 
 
 def _suite_lines(suite: SuiteComparison) -> Iterator[str]:
-    yield f"{suite.suite}: {suite.base_score:.1f} → {suite.score:.1f}, {difference_words(suite)}"
+    scores = f"{suite.suite}: {suite.base_score:.1f} → {suite.score:.1f}"
+    if suite.problems and abs(suite.score - suite.base_score - suite.difference) >= ROUNDING:
+        some = f"the {suite.problems} problems" if suite.problems > 1 else "the problem"
+        yield scores
+        yield f"  on {some} that both answered: {difference_words(suite)}"
+    else:
+        yield f"{scores}, {difference_words(suite)}"
     if suite.test:
         finds = f", which finds drops of {suite.detectable:.1f} points or more" if suite.detectable is not None else ""
         yield f"  {suite.test}{finds if suite.meaning == 'noise' else ''}"

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     Note = Callable[[str], None]
 
 
+SITE, CANARY = NO_RUNS = ("the live site", "the canary")
+"""What can fail beside runs."""
+
+
 @dataclass(slots=True)
 class Failures:
     """What went wrong per run, in the order in which it did."""
@@ -47,10 +51,13 @@ class Failures:
 
     def check(self, done: str) -> None:
         """Raise DeployError, which says that some runs were not `done`, where there were any errors."""
-        if self.found:
+        if not self.found:
+            return
+        named = f"{', '.join(list(self.found)[:5])}{', …' if len(self.found) > 5 else ''}"
+        runs = [name for name in self.found if name not in NO_RUNS]
+        hint = "mend what the notes above say"
+        if runs:
             some = "1 run was" if len(self.found) == 1 else f"{len(self.found)} runs were"
-            first = next(iter(self.found))
-            raise DeployError(
-                f"{some} not {done}: {', '.join(list(self.found)[:5])}{', …' if len(self.found) > 5 else ''}",
-                hint=f"mend what the notes above say, or end a run for good: publisher give-up {first} --reason WHY",
-            )
+            hint += f", or end a run for good: publisher give-up {runs[0]} --reason WHY"
+            raise DeployError(f"{some} not {done}: {named}", hint=hint)
+        raise DeployError(f"not {done}: {named}", hint=f"{hint}, then run the same command again")

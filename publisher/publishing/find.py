@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from publisher.errors import ConfigError, PublisherError, UsageError
 from publisher.gate.baseline import Measured
 from publisher.ledger import history
+from publisher.schema import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +23,16 @@ if TYPE_CHECKING:
 def find_snapshot(project: Project, wanted: str) -> Run:
     """Return the snapshot that a branch, a pin, a commit, a run id or `-N` (N before live) stands for.
 
+    A commit that measures what a kept run did has no snapshot of its own: it stands for the one that it shares.
     Raises UsageError where there is none, several, or one whose pages were taken down.
     """
-    run = find_published(project, wanted)
+    try:
+        run = find_published(project, wanted)
+    except UsageError:
+        shared = _shared(project, wanted)
+        if shared is None:
+            raise
+        run = shared
     if run.taken_down is not None:
         raise UsageError(
             f"{run.line.snapshot} was taken down by {run.taken_down.who or 'somebody'} on {run.taken_down.time}: "
@@ -79,8 +87,12 @@ def find_named(project: Project, wanted: str) -> Run:
 
 
 def find_run(project: Project, wanted: str) -> Run:
-    """Return the run that a run id, a snapshot's branch or a commit's beginning stands for, published or not."""
-    found = [run for run in project.runs() if _matches(run, wanted)]
+    """Return the run that a run id, a snapshot, a pin or a revision stands for, published or not."""
+    pin = history.pins(project.ledger).get(wanted)
+    found = [run for run in project.runs() if _matches(run, wanted) or (pin is not None and pin.run_id == run.run_id)]
+    if not found:
+        commit = _commit(project, wanted)
+        found = [run for run in project.runs() if run.line.commit == commit]
     return _only(found, wanted, "run", "publisher log   lists them")
 
 
@@ -94,6 +106,8 @@ class Found:
 
     record: Record
     run: Run | None
+    smoke: bool = False
+    """Whether it is a smoke run, which never gets a verdict."""
 
     @property
     def measured(self) -> Measured:
@@ -109,7 +123,7 @@ def find_measured(project: Project, wanted: str, tier: str = "", *, unfinished: 
     where there is none, or where that does not tell which one is meant.
     """
     if wanted == SMOKE:
-        return Found(_last_smoke(project), None)
+        return Found(_last_smoke(project), None, smoke=True)
     if re.fullmatch(r"-\d{1,6}", wanted):
         before = find_snapshot(project, wanted)
         return Found(project.record(before.run_id), before)
@@ -140,6 +154,23 @@ def _last_smoke(project: Project) -> Record:
     for record in project.smoke.records():
         return record
     raise UsageError("no smoke run was measured yet", hint="publisher bench --limit 10")
+
+
+def _shared(project: Project, wanted: str) -> Run | None:
+    """Return the snapshot that a commit without one shares, since it changed nothing; None where it shares none."""
+    commit = ""
+    with suppress(UsageError):
+        commit = _commit(project, wanted)
+    found = [
+        run
+        for run in project.runs()
+        if run.line.verdict == "unchanged" and (run.line.commit == commit or _matches(run, wanted))
+    ]
+    if not found:
+        return None
+    verdict = history.read_part(project.ledger, found[-1].run_id, "verdict.json", Verdict)
+    run = project.run(verdict.same_as)
+    return run if run is not None and run.last_receipt is not None else None
 
 
 def _commit(project: Project, wanted: str) -> str:

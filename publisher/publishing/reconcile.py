@@ -10,7 +10,7 @@ from publisher.ledger import history
 from publisher.publishing import takedown
 from publisher.publishing.canary import course
 from publisher.publishing.deliver import Desk, check_settings, deliver, remove_duplicates
-from publisher.publishing.failures import Failures
+from publisher.publishing.failures import CANARY, SITE, Failures
 from publisher.publishing.live import contenders, show_live
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def reconcile(project: Project, note: Note) -> Reconciled:
         if run.receipt is not None and not run.is_over and len(run.requests) > run.receipt.number:
             with failures.of(run.run_id):
                 remove_duplicates(Desk.of_run(project, run, note), run.receipt)
-    with failures.of("the live site"):
+    with failures.of(SITE):
         finish_move(project, note)
-    with failures.of("the canary"):
+    with failures.of(CANARY):
         course.settle(project, note)
     if not unfinished(project):
         project.marks.forget()

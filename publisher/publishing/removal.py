@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from publisher.errors import DeployError, GitError, NetworkError, RemoteRejectedError, StorageError, UsageError
 from publisher.ledger import history, snapshots
+from publisher.netlify.client import WITHOUT_API
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,4 +154,4 @@ def remove(netlify: Netlify, deploy: Deploy) -> None:
 def require_token(netlify: Netlify) -> None:
     """Raise UsageError without an API token: no deploy can be deleted then, so nothing should be started."""
     if not netlify.settings.token:
-        raise UsageError("deleting deploys needs an API token", hint="set NETLIFY_AUTH_TOKEN")
+        raise UsageError("deleting deploys needs an API token", hint=WITHOUT_API)

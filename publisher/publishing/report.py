@@ -135,7 +135,7 @@ def _from_to(change: Change) -> str:
 def blind_words(blind: Blind) -> str:
     """Return what the gate could not have seen on a suite."""
     if blind.detectable is None:
-        return f"not seen: no rule tests {blind.suite} against earlier runs: a drop within the limits goes unnoticed"
+        return f"not seen: {blind.suite} was compared with no earlier run: a drop within the limits goes unnoticed"
     return (
         f"not seen: on {blind.suite} this gate finds drops of {blind.detectable:.1f} points or more in four runs of "
         "five; a smaller one can go unnoticed"

@@ -43,6 +43,8 @@ class Event(NamedTuple):
     why: str
 
 
+_STEPS = {"verdict": 0, "decision": 1, "request": 2, "receipt": 3, "live": 4}
+"""The order of what happens to a run, for entries of the same second."""
 GATE, PUBLISHER = "the gate", "publisher"
 """Who decides and who publishes where no person does."""
 
@@ -50,7 +52,8 @@ GATE, PUBLISHER = "the gate", "publisher"
 def trail(project: Project, since: str = "") -> list[Event]:
     """Return every event from `since` on (a date, a time or a duration such as 30d), oldest first."""
     start = moment(since, dt.datetime.now(dt.UTC)) if since else ""
-    return sorted(event for event in _events(project) if event.time >= start)
+    found = [event for event in _events(project) if event.time >= start]
+    return sorted(found, key=lambda event: (event.time, event.run_id, _STEPS.get(event.event, len(_STEPS)), event))
 
 
 def moment(text: str, today: dt.datetime) -> str:

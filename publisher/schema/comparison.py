@@ -113,7 +113,7 @@ class RunIdentity(Struct, frozen=True, kw_only=True):
     model: str
     quantization: str
     verdict: str = ""
-    """Empty for a run that has none yet."""
+    """Empty for a run that has none yet; `smoke` for a smoke run, which never gets one."""
     address: str = ""
     """The permanent address of its snapshot, where it has one."""
 

@@ -232,7 +232,11 @@ def _local(source: str, sha256: str, kind: Kind, inputs: Inputs) -> Path:
         )
     path = inputs.models / name
     if not path.is_file():
-        raise kind.error(f"{kind.section}.source: there is no {name} in {inputs.models}", hint=f"ls {inputs.models}")
+        moved = f": it was at {path.readlink()}" if path.is_symlink() else ""
+        raise kind.error(
+            f"{kind.section}.source: there is no {name} in {inputs.models}{moved}",
+            hint="export PUBLISHER_MODELS=/FOLDER   with the folder that the file is in",
+        )
     found = sha256_file(path)
     check_digest(found, sha256, kind, source)
     return path

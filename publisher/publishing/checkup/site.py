@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
+from publisher.address import is_loopback
 from publisher.errors import NetworkError
 from publisher.ledger import canaries
 from publisher.netlify.client import MOST_PAGES, PER_PAGE
@@ -175,6 +176,9 @@ def _public(netlify: Netlify, runs: list[Run]) -> Finding:
     """Ask for the newest snapshot and the main address as a reader would, without a token."""
     shown = [run.receipt for run in runs if run.receipt is not None]
     address = netlify.settings.address_of(shown[-1].snapshot) if shown else netlify.settings.main_address()
+    if shown and is_loopback(shown[-1].address) and not is_loopback(address):
+        says = f"the newest snapshot is at {shown[-1].address}, on this machine only"
+        return note("public", says, "publisher --local doctor   checks the host of publisher serve")
     for place in dict.fromkeys([address, netlify.settings.main_address()]):
         answer = netlify.web.request("GET", f"{place}/", what=place)
         netlify.clock.hear(answer.headers)
