@@ -1,11 +1,15 @@
-"""How often a gray release is aborted by its ratings, looked at every hour: innocent candidates, and worse ones.
+"""How often a gray release is aborted by its ratings, looked at again and again: innocent candidates, and worse ones.
 
-    python benchmarks/canary_error_rates.py [--trials 1000] [--seed 1]
+    python benchmarks/canary_error_rates.py [--trials 200] [--seed 1]
 
-Readers rate from 1 to 5. The ratings of the live snapshot and of an innocent candidate come from the same distribution;
-a worse candidate's have a mean that is lower by `drop` points. Ratings of both arrive one by one, and the policy is
-asked after each five. A fixed test that is asked as often stands beside it: Welch's t at the same level, which is what
-one would do by hand.
+Two simulations ask the policy itself. *Readers* rate one of the two snapshots, from 1 to 5: an innocent candidate's
+ratings come from the live snapshot's distribution, a worse one's have a mean that is lower by `drop` points. Ratings
+of both arrive one by one, and the policy is asked after each five. A fixed test that is asked as often stands beside
+it: Welch's t at the same level, which is what one would do by hand.
+
+*Reviewers* rate ten answers of both, blind. How strict each is and how hard each problem is shifts both ratings alike;
+the policy is asked after each reviewer. `means alone` is what the same ratings would do without the rule that goes by
+comparisons.
 """
 
 from __future__ import annotations
@@ -15,13 +19,14 @@ import math
 import random
 import statistics
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from publisher.config import CanaryConfig
 from publisher.gate.canary import Heard, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 SHAPES = {
     "split opinions": (0.25, 0.1, 0.1, 0.15, 0.4),
@@ -30,6 +35,8 @@ SHAPES = {
 }
 DROPS = (0.0, 0.5, 1.0, 1.5)
 RATINGS, EVERY = 200, 5
+REVIEWERS, PROBLEMS = 40, 10
+ALPHA = 0.05
 NORMAL = statistics.NormalDist()
 
 
@@ -44,47 +51,92 @@ def lowered(shares: Sequence[float], drop: float) -> list[float]:
     return found
 
 
-def draw(chance: random.Random, shares: Sequence[float]) -> list[int]:
-    """Draw ratings."""
-    return chance.choices((1, 2, 3, 4, 5), shares, k=RATINGS)
-
-
-def by_hand(candidate: Sequence[int], live: Sequence[int], alpha: float) -> bool:
+def by_hand(candidate: Sequence[int], live: Sequence[int]) -> bool:
     """Return whether a test at a fixed number would say that the candidate is rated lower."""
     spread = statistics.variance(candidate) / len(candidate) + statistics.variance(live) / len(live)
     lower = statistics.fmean(live) - statistics.fmean(candidate)
-    return spread > 0 and NORMAL.cdf(-lower / math.sqrt(spread)) < alpha
+    return spread > 0 and NORMAL.cdf(-lower / math.sqrt(spread)) < ALPHA
 
 
-def first_abort(policy: CanaryConfig, candidate: Sequence[int], live: Sequence[int]) -> int:
-    """Return after how many ratings of each the policy aborts; 0 where it never does."""
-    for count in range(EVERY, RATINGS + 1, EVERY):
-        if decide(policy, Heard(candidate=candidate[:count], live=live[:count])).outcome == "abort":
-            return count
+def first_abort(policy: CanaryConfig, looks: Iterable[Heard]) -> int:
+    """Return after how many ratings of the candidate the policy aborts; 0 where it never does."""
+    for heard in looks:
+        # Bounds hold the mean that was seen: one that is not lower by more than the margin need not be computed.
+        lower = statistics.fmean(heard.candidate) < statistics.fmean(heard.live) - policy.worse
+        if (lower or heard.differences) and decide(policy, heard).outcome == "abort":
+            return len(heard.candidate)
     return 0
 
 
+def reading(chance: random.Random, shares: Sequence[float], drop: float) -> list[Heard]:
+    """Return what is heard of readers after each five of them."""
+    candidate, live = (chance.choices((1, 2, 3, 4, 5), one, k=RATINGS) for one in (lowered(shares, drop), shares))
+    return [Heard(candidate=candidate[:n], live=live[:n]) for n in range(EVERY, RATINGS + 1, EVERY)]
+
+
+def reviewing(chance: random.Random, drop: float) -> list[Heard]:
+    """Return what is heard of reviewers after each of them."""
+    hard = [chance.gauss(0, 0.8) for _ in range(PROBLEMS)]
+    candidate: list[int] = []
+    live: list[int] = []
+    above: list[float] = []
+    found = []
+    for _ in range(REVIEWERS):
+        strict = chance.gauss(0, 0.7)
+        sides = [
+            [min(5, max(1, round(mean - strict - one + chance.gauss(0, 0.8)))) for one in hard]
+            for mean in (3.6 - drop, 3.6)
+        ]
+        candidate.append(round(statistics.fmean(sides[0])))
+        live.append(round(statistics.fmean(sides[1])))
+        above.append(statistics.fmean(sides[0]) - statistics.fmean(sides[1]))
+        found.append(Heard(candidate=candidate[:], live=live[:], differences=above[:]))
+    return found
+
+
+def said(found: Sequence[int]) -> str:
+    """Return how often it was aborted, and after how many at the median."""
+    aborts = [at for at in found if at]
+    median = f"{statistics.median(aborts):.0f}" if aborts else "-"
+    return f"{len(aborts) / len(found):8.1%} {median:>10}"
+
+
+def readers(policy: CanaryConfig, trials: int, seed: int) -> None:
+    """Print the table of readers at one margin."""
+    print(f"\nreaders, worse = {policy.worse:g}, up to {RATINGS} ratings of each, {trials} trials")
+    print(f"{'ratings':>16} {'drop':>5} {'aborted':>8} {'median at':>10} {'by hand':>8}")
+    for name, shares in SHAPES.items():
+        for drop in DROPS:
+            chance = random.Random(f"{seed} {name} {drop}")  # noqa: S311 - a simulation
+            heard = [reading(chance, shares, drop) for _ in range(trials)]
+            hand = sum(any(by_hand(one.candidate, one.live) for one in looks[1:]) for looks in heard) / trials
+            naive = f"{hand:8.1%}" if policy.worse == 0 else f"{'-':>8}"
+            print(f"{name:>16} {drop:5.1f} {said([first_abort(policy, one) for one in heard])} {naive}", flush=True)
+
+
+def reviewers(policy: CanaryConfig, trials: int, seed: int) -> None:
+    """Print the table of reviewers at one margin."""
+    print(f"\nreviewers, worse = {policy.worse:g}, up to {REVIEWERS}, {PROBLEMS} answers each, {trials} trials")
+    print(f"{'drop':>5} {'aborted':>8} {'median at':>10}  means alone")
+    for drop in DROPS:
+        chance = random.Random(f"{seed} {drop}")  # noqa: S311 - a simulation
+        heard = [reviewing(chance, drop) for _ in range(trials)]
+        alone = [[replace(one, differences=()) for one in looks] for looks in heard]
+        both = said([first_abort(policy, one) for one in heard])
+        print(f"{drop:5.1f} {both} {said([first_abort(policy, one) for one in alone])}", flush=True)
+
+
 def main() -> None:
-    """Print a table per margin."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=1000)
+    """Print a table per margin and kind of rater."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     began = time.process_time()
-    for worse in (0.0, 0.5):
-        policy = CanaryConfig(worse=worse, responses=0, alpha=0.05)
-        print(f"\nworse = {worse:g}, alpha = 0.05, up to {RATINGS} ratings of each, {arguments.trials} trials")
-        print(f"{'ratings':>16} {'drop':>5} {'aborted':>8} {'median at':>10} {'by hand':>8}")
-        for name, shares in SHAPES.items():
-            for drop in DROPS:
-                chance = random.Random(f"{arguments.seed} {name} {drop}")  # noqa: S311 - a simulation
-                pairs = [(draw(chance, lowered(shares, drop)), draw(chance, shares)) for _ in range(arguments.trials)]
-                found = [at for pair in pairs if (at := first_abort(policy, *pair))]
-                looks = range(2 * EVERY, RATINGS + 1, EVERY)
-                hand = sum(any(by_hand(one[:n], two[:n], 0.05) for n in looks) for one, two in pairs)
-                median = f"{statistics.median(found):.0f}" if found else "-"
-                aborted, naive = len(found) / len(pairs), hand / len(pairs)
-                print(f"{name:>16} {drop:5.1f} {aborted:8.1%} {median:>10} {naive if worse == 0 else math.nan:8.1%}")
+    print(f"alpha = {ALPHA}")
+    for simulate in (readers, reviewers):
+        for worse in (0.0, 0.5):
+            simulate(CanaryConfig(worse=worse, responses=0, alpha=ALPHA), arguments.trials, arguments.seed)
     print(f"\n{time.process_time() - began:.0f} s of CPU time")
 
 

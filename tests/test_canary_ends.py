@@ -16,7 +16,9 @@ from publisher.netlify import deploys, splits
 from publisher.publishing import prune
 from publisher.publishing.canary import course
 from publisher.publishing.checkup.examine import findings
-from publisher.publishing.reconcile import reconcile
+from publisher.publishing.decisions import withdraw
+from publisher.publishing.find import find_run
+from publisher.publishing.reconcile import finish_others, reconcile
 from tests.fault_proxy import fault_proxy
 from tests.project import PUBLISHER
 from tests.shelf import BUILD, CONFIG, Shelf, shelf
@@ -187,11 +189,25 @@ def test_pages_of_a_past_one_are_taken_down_too(on: Shelf) -> None:
     assert is_gone(on, snapshot)
 
 
-def test_a_withdrawn_candidate_is_aborted(on: Shelf) -> None:
-    """A candidate that a maintainer rejects is shown to nobody from the next step on."""
+@pytest.mark.parametrize("command", ["reject", "give-up"])
+def test_a_withdrawn_candidate_is_aborted_at_once(on: Shelf, command: str) -> None:
+    """Whoever rejects a candidate or gives it up has all readers back when the command ends."""
     snapshot = start(on)
-    assert cli(on, "reject", snapshot, "--reason", "leaked").code == 0
-    assert cli(on, "canary", "step").code == 0
+    done = cli(on, command, snapshot, "--reason", "leaked")
+    assert done.code == 0, done.err
+    assert (outcome(on), is_gone(on, snapshot)) == ("aborted", True)
+    assert "every reader sees what is live" in done.err
+
+
+@pytest.mark.parametrize("command", ["step", "publish"])
+def test_a_candidate_that_was_withdrawn_elsewhere_is_aborted_by_the_next_command(on: Shelf, command: str) -> None:
+    """A decision whose publisher knew no token, or died, is heard by the next step, and by the next publish."""
+    snapshot = start(on)
+    withdraw(on.project, find_run(on.project, snapshot), reason="leaked")
+    if command == "step":
+        assert cli(on, "canary", "step").code == 0
+    else:
+        finish_others(on.project, "", on.notes.append)
     assert (outcome(on), is_gone(on, snapshot)) == ("aborted", True)
 
 

@@ -7,8 +7,9 @@ import msgspec
 
 from publisher.cli import offers
 from publisher.cli.shared import open_project
-from publisher.cli.terminal import echo, echo_json
+from publisher.cli.terminal import echo, echo_json, note
 from publisher.publishing import give_up
+from publisher.publishing.canary import course
 from publisher.publishing.find import find_run
 
 
@@ -47,3 +48,4 @@ def command(ctx: click.Context, run: str, reason: str, dry_run: bool, as_json: b
         echo(f"{found.run_id} was given up on {entry.time} by {entry.who or 'somebody'}: {entry.why}")
     else:
         echo(f"given up: {found.run_id}")
+    course.settle_lost(project, note)

@@ -55,6 +55,10 @@ def finish_others(project: Project, commit: str, note: Note, *, patient: bool = 
         finish_move(project, note)
     except PublisherError as error:
         note(f"the live site is still not moved: {error.message}")
+    try:
+        course.settle_lost(project, note)
+    except PublisherError as error:
+        note(f"{error.message}: {error.hint}")
     if not unfinished(project):
         project.marks.forget()
 

@@ -358,6 +358,16 @@ def settle(project: Project, note: Note) -> None:
     raise LostRaceError("other publishers keep changing the canary", hint="publisher canary status")
 
 
+def settle_lost(project: Project, note: Note) -> None:
+    """End the gray release whose candidate was withdrawn, given up or deleted; any other is left as it is.
+
+    Raises NetworkError where the end is written down but the host could not be told.
+    """
+    canary = canaries.running(project.ledger)
+    if canary is not None and ending.lost(project.run(canary.start.run_id)):
+        _closed(project, canary.start.number, note)
+
+
 def _settle(project: Project, canary: Canary, note: Note) -> None:
     """Bring the host to one gray release as it was read."""
     # To close one that has ended, no time is needed: an abort is a request shorter.
