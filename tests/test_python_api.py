@@ -11,16 +11,20 @@ import msgspec
 import pytest
 
 import publisher
+from publisher.api import answers
 from publisher.bench import plan
-from publisher.errors import DeployError, ModelError, NetworkError, PublisherError, UsageError
+from publisher.errors import DeployError, ModelError, NetworkError, PublisherError, StorageError, UsageError
+from publisher.render import build
+from publisher.samples import unpack_samples
 from tests import entered, made
 from tests.pages import Pages, site_fixture
 from tests.project import Project
+from tests.trees import snapshot_tree, source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from publisher.schema import Record
+    from publisher.schema import Record, Sample
     from tests.made import GitFolder
 
 __all__ = ["site_fixture"]
@@ -327,3 +331,50 @@ def test_bench_measures_a_commit(tmp_path: Path) -> None:
     again = publisher.bench(project.folder.path, "HEAD", note=notes.append)
     assert again.run_id == run.run_id
     assert any("measured this commit already" in note for note in notes)
+
+
+@pytest.fixture(name="rendered", scope="module")
+def rendered_fixture(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], list[Sample]]:
+    """Return the files of a whole site with hostile answers, and the samples that it was made of."""
+    tree = snapshot_tree(tmp_path_factory.mktemp("site"), runs=2, problems=20, hostile=True)
+    return build(source(tree)), list(unpack_samples((tree / "ledger/samples.jsonl.gz").read_bytes()))
+
+
+def test_a_site_gives_the_answers_that_it_publishes(
+    site: Pages, rendered: tuple[dict[str, bytes], list[Sample]]
+) -> None:
+    """Without a clone: every answer of the public suites, checked like every file, as typed values."""
+    files, stored = rendered
+    site.files |= files
+    found = publisher.snapshot(site.url).samples
+    public = [sample for sample in stored if sample.suite == "words"]
+    assert len(found) == len(public) > 0
+    for one, other in zip(found, public, strict=True):
+        told = msgspec.to_builtins(other)
+        for name in ("suite", "problem", "sample", "seed", "outcome", "finish", "tokens", "prompt_tokens", "kind"):
+            assert getattr(one, name) == told[name]
+        assert (one.answer, one.expected, one.statement) == (other.answer, other.expected, other.statement)
+        assert (one.text, one.clipped) == (other.text[-len(one.text) :], other.clipped)
+        assert one.latency == pytest.approx(other.latency, abs=1e-3)
+    site.files["every_eval_ever_samples.jsonl"] += b"\n"
+    with pytest.raises(DeployError, match="is not what the manifest lists"):
+        _ = publisher.snapshot(site.url).samples
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [b"{", b"[]", b'{"metadata": {}}', b"[" * 100_000, ("sample", "one"), ("seed", "9" * 5000), ("outcome", "grand")],
+)
+def test_answers_that_are_none_are_one_error(
+    rendered: tuple[dict[str, bytes], list[Sample]], spoil: bytes | tuple[str, str]
+) -> None:
+    """Whatever a host lists as the file of answers, there is a sentence with the line, and no surprise."""
+    first = rendered[0]["every_eval_ever_samples.jsonl"].splitlines()[0]
+    if isinstance(spoil, bytes):
+        line = spoil
+    else:
+        row = msgspec.json.decode(first)
+        row["metadata"][spoil[0]] = spoil[1]
+        line = msgspec.json.encode(row)
+    with pytest.raises(StorageError, match="here, line 2: it is no answer"):
+        list(answers.samples(first + b"\n" + line, "here"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from publisher import address as addresses
 from publisher import schema, shards, verify
+from publisher.api import answers
 from publisher.api.runs import Run, open_project
 from publisher.errors import DeployError, StorageError, UsageError
 from publisher.ledger import history
@@ -78,16 +79,20 @@ class Snapshot:
 
     @property
     def samples(self) -> list[Sample]:
-        """Every answer, from the ledger of the repository that was given as `repo`; those of private suites wordless.
+        """Every answer: those of the ledger with `repo`, otherwise those that the site publishes.
 
-        Raises UsageError without `repo`: a site has answers as pages for readers, not as values.
+        The ledger has all of them, of private suites without a word. A site has those of public suites alone, as far
+        as they fit into its file; a long text has lost its beginning, of which `clipped` counts the characters.
+        Raises UsageError where neither has any: older sites show answers as pages only.
         """
-        if self._run is None:
+        if self._run is not None:
+            return self._run.samples
+        if answers.FILE not in self._manifest.files:
             raise UsageError(
                 f"{self.address} has no answers as values: they are in the repository that published it",
                 hint="publisher.snapshot(address, repo=FOLDER)   where FOLDER is a clone of it",
             )
-        return self._run.samples
+        return list(answers.samples(self.read(answers.FILE), f"{self.address}/{answers.FILE}"))
 
     @property
     def files(self) -> dict[str, str]:
