@@ -11,14 +11,16 @@ The functions are imported when the first of them is used, so that `import publi
 
 from __future__ import annotations
 
-import importlib
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 from publisher.version import __version__
 
+# Not imported: `typing` takes longer than all else that is loaded before the command line can catch Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from publisher.api import (
         Ledger,
         Library,
@@ -70,6 +72,8 @@ if not TYPE_CHECKING:  # otherwise a misspelt name would have the type Any
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib  # noqa: PLC0415 - as above
+
         return getattr(importlib.import_module("publisher.api"), name)
 
 

@@ -178,3 +178,12 @@ def test_an_interruption_while_loading_is_one(module: str, repository: GitFolder
     done = subprocess.run(command, cwd=repository.path, capture_output=True, text=True, check=False)
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
+
+
+def test_next_to_nothing_is_loaded_before_an_interruption_is_caught() -> None:
+    """The entry point costs less than the interpreter's own start, in which Ctrl-C is Python's to answer."""
+    root = Path(publisher.__file__).parents[1]
+    code = f"import sys; sys.path.insert(0, {str(root)!r}); import publisher.__main__; print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert not {"typing", "re", "importlib", "inspect", "click"} & set(loaded)
