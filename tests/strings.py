@@ -12,6 +12,7 @@ import polib
 from jinja2.ext import extract_from_ast
 
 from publisher.render import site_folder
+from publisher.schema.metrics import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,12 @@ def _of_call(node: ast.Call) -> Iterator[Message]:
         yield "", f"%(count)s {texts[1]}"
     elif function == "form" and isinstance(texts[1], str):
         yield str(texts[0]), texts[1]
+
+
+def of_metrics() -> Iterator[tuple[str, Message]]:
+    """Yield (file, message) of each metric's meaning."""
+    for kind in CATALOGUE.values():
+        yield "metrics.py", ("", kind.means)
 
 
 def of_scripts() -> Iterator[tuple[str, Message]]:

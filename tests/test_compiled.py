@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from jinja2 import DictLoader, Environment
 
-from publisher.render import compiled
+from publisher.render import compiled, site_folder
 from publisher.render.compiled import Compiled
+from publisher.render.language import catalogue, speaking
+from publisher.render.templates import Templates
 
 PAGE = "<p>{{ x }}</p>"
 
@@ -84,6 +86,15 @@ def test_a_teams_own_template_leaves_nothing_behind(compiler: Path) -> None:
     made(compiler)
     with pytest.raises(AssertionError, match="compiled anew"):
         made(compiler, own=("a.html",), kind=_Sealed)
+
+
+def test_compiled_code_speaks_every_language() -> None:
+    """A word of the catalogue is not put into the code of the site that was rendered first."""
+    strings = {"zh-CN.po": (site_folder() / "strings/zh-CN.po").read_bytes()}
+    sources = {"a.html": b'{{ "kept"|named }} {{ _("kept") }}'}
+    assert Templates(sources, ()).page("a.html") == b"kept kept"
+    with speaking(catalogue("zh-CN", strings)):
+        assert b"kept" not in Templates(sources, ()).page("a.html")
 
 
 def test_nothing_is_written_where_python_writes_nothing(compiler: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def chinese(tree: Path) -> dict[str, bytes]:
 def test_every_sentence_is_translated(lang: str) -> None:
     """Each sentence of a template or a module of render/ is in the catalogue: add what is missing to the file."""
     known = strings.catalogue(lang)
-    said = [*strings.of_templates(), *strings.of_sources()]
+    said = [*strings.of_templates(), *strings.of_sources(), *strings.of_metrics()]
     missing = sorted({f"{file}: {message[1]!r}" for file, message in said if message not in known})
     assert not missing, f"add to site/strings/{lang}.po:\n" + "\n".join(missing)
 
@@ -58,7 +58,7 @@ def test_every_sentence_is_translated(lang: str) -> None:
 @pytest.mark.parametrize("lang", TRANSLATIONS)
 def test_no_translation_is_left_over(lang: str) -> None:
     """What no page says any more is not in the catalogue."""
-    said = {message for _, message in [*strings.of_templates(), *strings.of_sources()]}
+    said = {message for _, message in [*strings.of_templates(), *strings.of_sources(), *strings.of_metrics()]}
     left = [message for message in strings.catalogue(lang) if message not in said and message[0] != "month"]
     assert not left, f"remove from site/strings/{lang}.po: {left}"
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.beside import add_report
 from tests.chromium import Browser, chromium
 from tests.served import served
 from tests.shelved import add_outlines
+from tests.test_render_compare import with_forge
 from tests.trees import sha, snapshot_tree, source
 
 pytestmark = [
@@ -146,6 +148,23 @@ def test_ties_are_rounded_as_the_pages_round_them(browser: Browser, address: str
         assert shown == [f"{value:.{places}f}" for value in values]
 
 
+def test_problems_lead_to_answers_and_commits_to_the_forge(browser: Browser, tmp_path: Path) -> None:
+    """A problem that turned links to the page that finds it, and the two commits to their difference."""
+    tree = snapshot_tree(tmp_path / "tree", runs=4)
+    with_forge(tree, "https://github.com/a/b")
+    render(source(add_outlines(add_report(tree))), tmp_path / "dist")
+    with served(tmp_path / "dist") as url:
+        browser.open(url + "compare/any/", width=1280)
+        ready(browser)
+        difference = browser.value("document.getElementById('diff').href")
+        assert re.fullmatch(rf"https://github.com/a/b/compare/[0-9a-f]{{40}}\.\.\.{sha('this')}", difference)
+        name = text(browser, "#turned tbody a")
+        browser.open(browser.value("document.querySelector('#turned tbody a').href"), width=1280)
+        found = "document.querySelectorAll('#results a').length"
+        browser.value(f"new Promise(done => {{ (function look() {{ {found} ? done() : setTimeout(look, 20); }})(); }})")
+        assert name in text(browser, "#results")
+
+
 @pytest.mark.parametrize("form", ["{}", "{:.7}", "snapshot-{}"])
 def test_the_address_says_which_two(browser: Browser, address: str, form: str) -> None:
     """A commit of 7 to 40 digits or a snapshot's name chooses a run, and the link of a row does so."""
@@ -184,7 +203,8 @@ def test_hostile_names_do_nothing(browser: Browser, tmp_path: Path, width: int) 
         ready(browser)
         assert browser.complaints == []
         assert browser.value("document.documentElement.scrollWidth") <= width
-        foreign = "#pair :is(img, script, style, iframe, form, a, [style], [onclick], [onerror])"
+        link = 'a:not([href^="../../samples/"])'
+        foreign = f"#pair :is(img, script, style, iframe, form, {link}, [style], [onclick], [onerror])"
         assert browser.value(f"document.querySelectorAll('{foreign}').length") == 0
         assert "<script>alert(1)</script>" in text(browser, "#pair")
 

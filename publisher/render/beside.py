@@ -195,10 +195,16 @@ def change_row(change: Change) -> ChangeRow:
     return ChangeRow(
         part=named(change.part),
         name=text.line(change.name, 80),
-        before=_setting(change.before),
-        after=_setting(change.after),
+        before=_setting(sized(change.part, change.name, change.before)),
+        after=_setting(sized(change.part, change.name, change.after)),
         pieces=tuple(Piece(one.kind, visible(one.text)) for one in change.passages),
     )
+
+
+def sized(part: str, name: str, value: str) -> str:
+    """Return a setting's value, the size of a model's file in a unit that reads well."""
+    bytes_ = (part, name) == ("model", "size") and value.isascii() and value.isdigit() and len(value) < 16
+    return text.size(int(value)) if bytes_ else value
 
 
 def _setting(value: str) -> str:

@@ -11,7 +11,7 @@ from publisher.render.identity import facts, pinning, reproducing
 from publisher.render.language import named, say, translated
 from publisher.render.lessons import MOST_LISTED, listed
 from publisher.render.parts import Draft
-from publisher.render.suites import basis, gauge, suite_view
+from publisher.render.suites import basis, gauge, meanings, suite_view
 from publisher.render.tables import WITHIN_NOISE, differences, history_rows
 from publisher.render.trend import chart
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from publisher.render.beside import SuiteRow, TurnRow
     from publisher.render.gather import Snapshot
     from publisher.render.lessons import LessonRow
-    from publisher.render.parts import Command, Facts
+    from publisher.render.parts import Command, Fact, Facts
     from publisher.render.suites import SuiteView
     from publisher.render.tables import HistoryRow
     from publisher.render.trend import ChartView
@@ -93,6 +93,8 @@ class HomeView:
     facts: tuple[Facts, ...]
     reproduce: tuple[Command, ...]
     pinning: tuple[Command, ...]
+    metrics: tuple[Fact, ...]
+    """What the metrics of the suites mean, by name."""
     notes: tuple[str, ...]
     """What a reader has to know before believing the figures."""
 
@@ -153,6 +155,7 @@ def home(snapshot: Snapshot) -> HomeView:
         facts=tuple(facts(snapshot)),
         reproduce=tuple(reproducing(snapshot)),
         pinning=tuple(pinning(snapshot)),
+        metrics=tuple(meanings(snapshot)),
         notes=tuple(_notes(snapshot)),
     )
 

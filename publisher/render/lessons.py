@@ -122,7 +122,7 @@ def _row(snapshot: Snapshot, line: HistoryLine, path: str) -> LessonRow:
         short=text.line(line.commit[:7]),
         subject=text.line(line.subject, 100),
         change=f"{lost.change} {lost.error}".strip() if lost else "",
-        why=text.line(line.why, 200),
+        why=text.line(line.why, 400),
     )
 
 

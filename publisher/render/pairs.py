@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from publisher import forge
 from publisher.errors import StorageError
 from publisher.render import text
+from publisher.render.beside import sized
 from publisher.render.language import say
 from publisher.render.parts import Draft
 from publisher.schema.outline import LARGEST_OUTLINES, MOST_OUTLINES
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 PATH = "compare/any/"
 FILE = "compare/runs.json"
 LONGEST_SETTING = 5_000
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _SNAPSHOT = re.compile(r"snapshot-[0-9a-f]{12}(-\d{1,2})?\Z")
 
 
@@ -53,6 +56,8 @@ class PairsView:
     before: str
     now: str
     """The two that are shown where the address names none."""
+    difference: str
+    """Where the difference of two commits is shown, with `{a}` and `{b}` in their places; empty where not known."""
 
 
 def pages(snapshot: Snapshot) -> Iterator[Draft]:
@@ -60,8 +65,17 @@ def pages(snapshot: Snapshot) -> Iterator[Draft]:
     found = shown(snapshot)
     if found is not None:
         rows = tuple(_row(snapshot, found, run) for run in found.runs)
-        view = PairsView(rows, snapshot.headline.suite, _called(found.runs[1]), _called(found.runs[0]))
+        before, now = _called(found.runs[1]), _called(found.runs[0])
+        view = PairsView(rows, snapshot.headline.suite, before, now, _difference(snapshot, found))
         yield Draft(PATH, say("Compare any two"), say("Any two of the newest snapshots side by side."), view)
+
+
+def _difference(snapshot: Snapshot, found: Outlines) -> str:
+    """Return where the difference of two commits is shown, with `{a}` and `{b}` in their places; empty for nowhere."""
+    if not all(_COMMIT.match(run.commit) for run in found.runs):
+        return ""
+    old, new = "a" * 40, "b" * 40
+    return forge.difference(snapshot.record.commit.forge, old, new).replace(old, "{a}").replace(new, "{b}")
 
 
 def files(snapshot: Snapshot) -> dict[str, bytes]:
@@ -86,7 +100,8 @@ def shown(snapshot: Snapshot) -> Outlines | None:
             text.line(version, 64): [text.line(one, 120) for one in ids] for version, ids in found.problems.items()
         },
         settings=[
-            (part, text.line(name, 160), visible(value)[:LONGEST_SETTING]) for part, name, value in found.settings
+            (part, text.line(name, 160), sized(part, name, visible(value)[:LONGEST_SETTING]))
+            for part, name, value in found.settings
         ],
         runs=[_run(run, known) for run in found.runs[:MOST_OUTLINES]],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from publisher.render import figures, text
-from publisher.render.language import say, say_of
+from publisher.render.language import say, say_of, translated
 from publisher.render.parts import Draft, Fact
 from publisher.schema.metrics import CATALOGUE
 
@@ -190,6 +190,13 @@ def _metrics(result: SuiteResult) -> list[Fact]:
     known = [name for name in CATALOGUE if name in result.metrics]
     own = sorted(name for name in result.metrics if name not in CATALOGUE)
     return [Fact(text.line(name, 64), _figure(result.metrics[name])) for name in [*known, *own][:MOST_METRICS]]
+
+
+def meanings(snapshot: Snapshot) -> Iterator[Fact]:
+    """Yield what each metric of any suite means, in the order of the metrics' list; what a team measured is its own."""
+    for name, kind in CATALOGUE.items():
+        if any(name in result.metrics for result in snapshot.record.results):
+            yield Fact(name, translated(kind.means))
 
 
 def _figure(metric: MetricValue) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context  # noqa: TC002 - jinja reads it
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher.errors import ConfigError, PublisherError
@@ -23,7 +24,6 @@ from publisher.render.language import named, translated, translated_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from jinja2.runtime import Context
 
 FOLDER = "site/templates/"
 MOST_TURNS = 200_000
@@ -60,7 +60,7 @@ class Templates(ImmutableSandboxedEnvironment):
         )
         # It writes as much filler text as it is asked for.
         del self.globals["lipsum"]
-        self.filters["named"] = named
+        self.filters["named"] = _named
         # `_("…", name=value)` in a template escapes its values, and takes the sentence itself as markup.
         self.install_gettext_callables(translated, translated_of, newstyle=True)  # type: ignore[attr-defined]
 
@@ -130,6 +130,12 @@ class Templates(ImmutableSandboxedEnvironment):
         lines = self._sources.get(template, b"").decode(errors="replace").splitlines()
         shown = text.line(lines[line - 1], 160) if 0 < line <= len(lines) else ""
         return ConfigError(f"{where}: {what}", detail=shown, hint=f"correct {FOLDER}{template}")
+
+
+@jinja2.pass_context
+def _named(_: Context, word: str) -> str:
+    """Return a word in the site's language; taking the context keeps it out of the code, which all languages share."""
+    return named(word)
 
 
 def _said(error: Exception) -> str:

@@ -1,7 +1,7 @@
 // Any two runs of compare/runs.json side by side. Every text is set as text; the page is a plain table without this.
 (() => {
   "use strict";
-  var MINUS = "−", NONE = "–", THIN = "\u202f", MOST = 100, WORDS = 800;
+  var NONE = "–", MOST = 100, WORDS = 800;
   function get(id) { return document.getElementById(id); }
   var box = get("pair"), said = get("said"), shown = get("shown"), picks = [get("a"), get("b")], data;
 
@@ -18,12 +18,13 @@
     if (label) { made.dataset.label = label; }
     return made;
   }
+  // Returns the cell at its head.
   function row(body, head, cells) {
     var made = make("tr"), first = make("th", head);
     first.scope = "row";
-    made.append(first);
-    cells.forEach(function (one) { made.append(one); });
+    made.append(first, ...cells);
     body.append(made);
+    return first;
   }
   function emptied(id) {
     var table = get(id), body = table.querySelector("tbody") || table;
@@ -40,7 +41,7 @@
   }
   function points(value, places) {
     var text = fixed(Math.abs(value), places);
-    return value < 0 && Number(text) ? MINUS + text : text;
+    return value < 0 && Number(text) ? "−" + text : text;
   }
   function change(value) {
     var text = points(value, 1);
@@ -49,10 +50,10 @@
   function chance(p) {
     return p < 0.001 ? "p < 0.001" : "p = " + fixed(p, p < 0.1 ? 3 : 2);
   }
-  function value(number) {
+  function value(number, places) {
     if (number === undefined) { return NONE; }
-    if (Math.abs(number) < 100) { return points(number, 2); }
-    return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, THIN);
+    if (places < 2 || Math.abs(number) < 100) { return points(number, places); }
+    return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   }
 
   // -- the test ----------------------------------------------------------------------------------------------------
@@ -69,7 +70,7 @@
     data.problems[fresh.version].forEach((name, place) => {
       if (place >= Math.min(old.right.length, fresh.right.length)) { return; }
       var counts = tally(fresh, place).concat(tally(old, place));
-      if (counts[1] && counts[3]) { found.push({ name: name, counts: counts }); }
+      if (counts[1] && counts[3]) { found.push({ name, counts }); }
     });
     return found;
   }
@@ -78,7 +79,7 @@
     if (old.version !== fresh.version) { return { word: "other", delta: fresh.score - old.score, turned: [] }; }
     var found = problems(before, now, suite, before.greedy && now.greedy);
     var strata = found.map((one) => one.counts);
-    var result = { turned: found.filter(turned), count: found.length };
+    var result = { turned: found.filter(turned), count: found.length }, error = Math.hypot(old.stderr, fresh.stderr);
     if (found.length) {
       result.delta = 100 * paired.difference(strata);
       result.ends = paired.interval(strata).map((end) => 100 * end);
@@ -86,7 +87,6 @@
       var single = strata.every((s) => s[1] === 1 && s[3] === 1);
       result.test = single ? "mcnemar" : "exact";
     } else {
-      var error = Math.hypot(old.stderr, fresh.stderr);
       result.delta = fresh.score - old.score;
       result.ends = [result.delta - paired.z95 * error, result.delta + paired.z95 * error];
       result.test = "unpaired";
@@ -108,14 +108,12 @@
     suites.forEach((suite) => {
       var found = results[suite] = tested(before, now, suite);
       var fresh = now.suites[suite], old = before.suites[suite], moved = cell("", "change"), meaning = make("td");
-      moved.append(make("b", change(found.delta)));
-      if (found.ends) { moved.append(" [" + change(found.ends[0]) + ", " + change(found.ends[1]) + "]"); }
+      moved.append(make("b", change(found.delta)), found.ends ? " [" + found.ends.map(change).join(", ") + "]" : "");
       meaning.append(make("span", words[found.word], "verdict " + found.word));
       if (found.count) { meaning.append(" ", make("span", chance(found.p), "soft small")); }
       if (found.test) { meaning.append(make("span", words[found.test].replace("#", found.count), "why")); }
-      var both = [[fresh, "now"], [old, "before"]].map((side) => {
-        return cell(points(side[0].score, 1) + " ± " + points(side[0].stderr, 1), side[1]);
-      });
+      var both = [[fresh, "now"], [old, "before"]].map((side) =>
+        cell(points(side[0].score, 1) + " ± " + points(side[0].stderr, 1), side[1]));
       row(body, suite, both.concat([moved, meaning]));
     });
     return results;
@@ -124,7 +122,7 @@
   function problemsThatTurned(results, suites) {
     var body = emptied("turned"), words = get("turned").dataset, all = [];
     suites.forEach((suite) => {
-      results[suite].turned.forEach(function (one) { all.push({ suite: suite, one: one }); });
+      results[suite].turned.forEach((one) => { all.push({ suite, one }); });
     });
     all.sort((a, b) => Math.abs(rise(b.one)) - Math.abs(rise(a.one)));
     function of(right, all) {
@@ -133,8 +131,10 @@
     all.slice(0, MOST).forEach((item) => {
       var c = item.one.counts, word = rise(item.one) > 0 ? "right" : "wrong", to = make("td");
       to.append(make("span", words[word], "verdict " + word));
-      row(body, item.one.name + (suites.length > 1 ? " · " + item.suite : ""),
-        [to, make("td", of(c[2], c[3]), "figure"), make("td", of(c[0], c[1]), "figure")]);
+      var link = make("a", item.one.name);
+      link.href = words.find.replace("*", item.suite) + encodeURIComponent(item.one.name);
+      row(body, "", [to, make("td", of(c[2], c[3]), "figure"), make("td", of(c[0], c[1]), "figure")]).append(
+        link, suites.length > 1 ? " · " + item.suite : "");
     });
     body.parentElement.hidden = !all.length;
     var rest = all.length - MOST;
@@ -147,7 +147,8 @@
       ["kinds", "figures"].forEach((part) => {
         var old = before.suites[suite][part], fresh = now.suites[suite][part];
         Object.keys(Object.assign({}, old, fresh)).forEach((name) => {
-          row(body, name + (suites.length > 1 ? " · " + suite : ""), [cell(value(old[name])), cell(value(fresh[name]))]);
+          row(body, name + (suites.length > 1 ? " · " + suite : ""), [old, fresh].map((side) =>
+            cell(value(side[name], part === "kinds" ? 1 : 2))));
         });
       });
     });
@@ -158,7 +159,7 @@
     var split = /\s+|[^\s\w]|\w+/gu, old = before.match(split) || [], fresh = after.match(split) || [];
     var holder = make("p", "", "words"), i = 0, j = 0, rows = [];
     function put(kind, word) {
-      if (kind === "same") { holder.append(word); return; }
+      if (!kind) { holder.append(word); return; }
       var last = holder.lastChild;
       if (last && last.localName === kind) { last.textContent += word; } else { holder.append(make(kind, word)); }
     }
@@ -170,35 +171,28 @@
       }
     }
     for (i = 0, j = 0; i < old.length || j < fresh.length;) {
-      if (i < old.length && j < fresh.length && old[i] === fresh[j]) {
-        put("same", old[i]); i += 1; j += 1;
-      } else if (j === fresh.length || (i < old.length && rows[i + 1][j] >= rows[i][j + 1])) {
-        put("del", old[i]); i += 1;
-      } else {
-        put("ins", fresh[j]); j += 1;
-      }
+      var same = old[i] === fresh[j], gone = j === fresh.length || (i < old.length && rows[i + 1][j] >= rows[i][j + 1]);
+      put(same ? "" : gone ? "del" : "ins", same || gone ? old[i] : fresh[j]);
+      i += same || gone;
+      j += same || !gone;
     }
     return holder;
   }
 
   function changed(before, now) {
     var list = emptied("changed");
-    function named(run) {
-      var found = new Map();
-      run.settings.forEach((place) => {
-        var setting = data.settings[place];
-        found.set(setting[0] + " " + setting[1], setting);
-      });
-      return found;
-    }
-    var old = named(before), fresh = named(now);
+    var both = [before, now].map((run) => new Map(run.settings.map((place) => {
+      var setting = data.settings[place];
+      return [setting[0] + " " + setting[1], setting];
+    })));
+    var old = both[0], fresh = both[1];
     new Set([...fresh.keys(), ...old.keys()]).forEach((key) => {
       var one = fresh.get(key) || old.get(key);
-      var both = [old.get(key), fresh.get(key)].map((setting) => setting ? setting[2] : "");
+      var both = [old, fresh].map((side) => side.has(key) ? side.get(key)[2] : "");
       // A suite that only one of them measured is not a change of it.
       if (both[0] === both[1] || (one[0] === "suite" && !(old.has(key) && fresh.has(key)))) { return; }
-      var entry = make("div"), term = make("dt"), told = make("dd");
-      term.append(make("span", one[0], "soft"), " " + one[1]);
+      var entry = make("div"), term = make("dt", " " + one[1]), told = make("dd");
+      term.prepend(make("span", one[0], "soft"));
       if (one[0] === "prompt") {
         told.append(marked(both[0], both[1]));
       } else {
@@ -213,12 +207,9 @@
 
   // -- choosing ----------------------------------------------------------------------------------------------------
 
+  // A snapshot's branch, or seven digits of a commit and more.
   function named(word) {
-    if (/^snapshot-[0-9a-f]{12}(-\d{1,2})?$/.test(word)) {
-      return data.runs.findIndex((run) => run.snapshot === word);
-    }
-    if (!/^[0-9a-f]{7,40}$/.test(word)) { return -1; }
-    return data.runs.findIndex((run) => run.commit.startsWith(word));
+    return data.runs.findIndex((run) => word.length > 6 && (run.snapshot === word || run.commit.startsWith(word)));
   }
   function show() {
     var before = data.runs[picks[0].value], now = data.runs[picks[1].value];
@@ -228,14 +219,13 @@
     problemsThatTurned(results, suites);
     figures(before, now, suites);
     said.textContent = changed(before, now) ? "" : said.dataset.same;
+    var diff = get("diff");
+    if (diff) { diff.href = diff.dataset.to.replace("{a}", before.commit).replace("{b}", now.commit); }
     shown.hidden = false;
   }
   function chosen() {
-    var query = ["a", "b"].map((name, side) => {
-      var run = data.runs[picks[side].value];
-      return name + "=" + (run.snapshot || run.commit);
-    });
-    history.replaceState(null, "", "?" + query.join("&"));
+    var names = picks.map((pick) => data.runs[pick.value].snapshot || data.runs[pick.value].commit);
+    history.replaceState(null, "", "?a=" + names[0] + "&b=" + names[1]);
     show();
   }
   function begin(found) {
@@ -248,9 +238,7 @@
         option.value = place;
         pick.append(option);
       });
-      var word = asked.get("ab"[side]);
-      if (word === null) { word = box.dataset["ab"[side]]; }
-      var place = named(word);
+      var name = "ab"[side], word = asked.get(name) ?? box.dataset[name], place = named(word);
       if (place < 0) { missing.push(word.slice(0, 60)); }
       pick.value = Math.max(0, place);
       pick.addEventListener("change", chosen);
@@ -261,10 +249,7 @@
     });
     if (missing.length) { said.textContent = said.dataset.unknown + " " + missing.join(", "); } else { show(); }
   }
-  fetch(box.dataset.runs).then((answer) => {
-    if (!answer.ok) { throw answer; }
-    return answer.json();
-  }).then(begin).catch(() => {
+  fetch(box.dataset.runs).then((answer) => answer.ok ? answer.json() : Promise.reject()).then(begin).catch(() => {
     box.hidden = false;
     box.querySelector(".choose").hidden = true;
     said.textContent = said.dataset.failed;

@@ -112,6 +112,7 @@
     read(0).catch(function () { said.textContent = said.dataset.failed; });
   }
   box.hidden = false;
+  words.value = new URLSearchParams(location.search).get("words") || words.value;
   fields.forEach(function (field) { field.addEventListener("input", changed); });
   words.addEventListener("focus", load);
   if (deep) { deep.addEventListener("click", look); }

@@ -96,6 +96,8 @@
     if (!weights) { return; }
     var library = await import(new URL(settings.library, location.href).href);
     var runtime = await unpacked(await bytes(settings.runtime, 0));
+    // Its worker would never say that it cannot compile this, and the page would wait.
+    if (!WebAssembly.validate(await runtime.arrayBuffer())) { throw new Error(settings.runtime); }
     var address = URL.createObjectURL(new Blob([runtime], { type: "application/wasm" }));
     var quiet = function () { /* its log is for its developers */ };
     try {
