@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from publisher.host import HostInfo, HostOptions, running
 from tests.fault_proxy import Proxy, fault_proxy
 from tests.killing import Forks, Order
@@ -34,6 +36,11 @@ REQUESTS = {
 }
 """What is spoiled: the words by which the proxy knows the request."""
 EXIT = {"kept": 0, "rejected": 1}
+swept = pytest.mark.parametrize(
+    "every",
+    [pytest.param(3, id="sample"), pytest.param(1, id="whole", marks=[pytest.mark.chaos, pytest.mark.timeout(1800)])],
+)
+"""A sweep tries every third of its cases in `make test`, which meets each kind of them, and all in `make chaos`."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from tests.chaos import REQUESTS, Stage, stage
+from tests.chaos import REQUESTS, Stage, stage, swept
 from tests.fault_proxy import FAULTS
 from tests.killing import Order
 from tests.made import GitFolder
@@ -66,7 +66,8 @@ def labels_of(path: Path) -> list[str]:
     return log.read_text("utf-8").splitlines()
 
 
-def test_a_publisher_killed_at_any_step_is_finished_by_the_next(tmp_path: Path) -> None:
+@swept
+def test_a_publisher_killed_at_any_step_is_finished_by_the_next(tmp_path: Path, every: int) -> None:
     """SIGKILL around every durable effect: the same command then ends with one deploy and nothing lost.
 
     Before a step is after the one before it, for nothing durable lies between; what others can see is tried both ways.
@@ -85,10 +86,11 @@ def test_a_publisher_killed_at_any_step_is_finished_by_the_next(tmp_path: Path) 
         on.check()
 
     cases = [*((label, "before") for label in before), *((label, "after") for label in labels if label not in same)]
-    sweep(tmp_path, cases, kill)
+    sweep(tmp_path, cases[::every], kill)
 
 
-def test_a_request_spoiled_in_any_way_is_made_good(tmp_path: Path) -> None:
+@swept
+def test_a_request_spoiled_in_any_way_is_made_good(tmp_path: Path, every: int) -> None:
     """Every fault on every kind of request: the build hook has its effect once, and live is right."""
     writes = [["hook"], ["restore"]]
     reads = [request for request in REQUESTS if [request] not in writes]
@@ -101,7 +103,8 @@ def test_a_request_spoiled_in_any_way_is_made_good(tmp_path: Path) -> None:
         assert not on.proxy.faults, "a request was never made"
         on.check()
 
-    sweep(tmp_path, [(requests, fault) for requests in [*writes, reads] for fault in FAULTS], spoil, proxied=True)
+    cases = [(requests, fault) for requests in [*writes, reads] for fault in FAULTS]
+    sweep(tmp_path, cases[::every], spoil, proxied=True)
 
 
 def test_an_outage_is_reported_and_made_good(tmp_path: Path) -> None:
@@ -116,7 +119,8 @@ def test_an_outage_is_reported_and_made_good(tmp_path: Path) -> None:
         on.check()
 
 
-def test_a_push_that_fails_or_is_overtaken_is_made_good(tmp_path: Path) -> None:
+@swept
+def test_a_push_that_fails_or_is_overtaken_is_made_good(tmp_path: Path, every: int) -> None:
     """A push of each branch is broken off, loses its answer, finds no remote; every push comes second once."""
     pushes = [label for label in labels_of(tmp_path) if label.startswith("push")]
 
@@ -137,7 +141,8 @@ def test_a_push_that_fails_or_is_overtaken_is_made_good(tmp_path: Path) -> None:
 
     kinds = ("pre-receive", "post-receive", "away")
     first = [(label, what) for label in pushes if label.endswith(" 1") for what in kinds]
-    sweep(tmp_path, [*first, *((label, "moved") for label in pushes)], disturb)
+    cases = [*first, *((label, "moved") for label in pushes)]
+    sweep(tmp_path, cases[::every], disturb)
 
 
 @pytest.mark.timeout(600)
