@@ -24,6 +24,8 @@ class Hub:
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    token: str = ""
+    """What opens every file; "" for files that are public."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -53,6 +55,8 @@ def hub() -> Iterator[Hub]:
             state.asked.append(path)
             parts = path.removeprefix("/datasets/").split("/")
             data = state.files.get("/".join([*parts[:2], *parts[4:]])) if parts[2:3] == ["resolve"] else None
+            if state.token and self.headers["Authorization"] != f"Bearer {state.token}":
+                data = None  # a private repository is one that is not there
             self.send_response(200 if data is not None else 404)
             self.send_header("Content-Length", str(len(data or b"")))
             if data is None:

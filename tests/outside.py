@@ -16,6 +16,7 @@ def read(*names):
     with open(os.path.join(os.environ["CLUSTER"], *names)) as stream:
         return stream.read()
 words = sys.argv[1:]
+assert words.pop(0).startswith("--request-timeout="), words
 with open(os.path.join(os.environ["CLUSTER"], "calls"), "a") as calls:
     print("kubectl", *words, file=calls)
 if any(line and line in " ".join(words) for line in read("fail").splitlines()):

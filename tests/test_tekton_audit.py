@@ -6,14 +6,16 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from publisher.tekton import rendering
-from tests.tekton import IMAGE, ROOT, objects
+from publisher.tekton import rendering, serving
+from tests.tekton import IMAGE, ROOT, Object, objects
 from tests.test_tekton_manifests import settings
+from tests.test_tekton_service import SERVICE
 
 pytestmark = pytest.mark.audit
 CHECKOV = "checkov==3.3.30"
@@ -28,12 +30,17 @@ SKIPPED = {
 
 
 def test_checkov_finds_nothing(tmp_path: Path) -> None:
-    """In the base, in the Containerfile, and in each step as the Pod that Tekton would make of it."""
-    for name, data in rendering.files(settings()).items():
+    """In the base, the service, the Containerfile, and in each step as the Pod that Tekton would make of it."""
+    chosen = replace(settings(), serve_to=("team-a", "team-b"))
+    for name, data in rendering.files(chosen).items():
         path = tmp_path / "made" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    _wrap(tmp_path / "made" / "base", tmp_path / "made")
+    pods = _pods(tmp_path / "made" / "base")
+    _wrap(tmp_path / "made" / "base", tmp_path / "made", pods)
+    _wrap(tmp_path / "made" / "service", tmp_path / "made", pods | {"serviceAccountName": "publisher-serve"})
+    for number, one in enumerate(serving.own(SERVICE)):
+        (tmp_path / "made" / f"served-{number}.yaml").write_text(yaml.safe_dump(one))
     shutil.copy(ROOT / "hooks" / "tekton" / "Containerfile", tmp_path / "made" / "Dockerfile")
     program = _checkov(tmp_path / "venv")
     command = [program, "-d", str(tmp_path / "made"), "--framework", "kubernetes", "dockerfile", "--skip-download"]
@@ -58,12 +65,16 @@ def _checkov(folder: Path) -> str:
     return str(folder / "bin" / "checkov")
 
 
-def _wrap(base: Path, into: Path) -> None:
-    """Write each step as a Pod, with what the template of a PipelineRun gives to all of them."""
-    made = objects(base)
-    (run,) = made["TriggerTemplate", "publisher"]["spec"]["resourcetemplates"]
+def _pods(base: Path) -> Object:
+    """Return what the template of a PipelineRun gives to all pods."""
+    (run,) = objects(base)["TriggerTemplate", "publisher"]["spec"]["resourcetemplates"]
     shared = run["spec"]["taskRunTemplate"]
-    for (kind, name), task in made.items():
+    return {"serviceAccountName": shared["serviceAccountName"], **shared["podTemplate"]}
+
+
+def _wrap(folder: Path, into: Path, pods: Object) -> None:
+    """Write each step as a Pod, with what all pods have."""
+    for (kind, name), task in objects(folder).items():
         for step in task["spec"]["steps"] if kind == "Task" else []:
             container = {
                 "name": step["name"],
@@ -75,8 +86,7 @@ def _wrap(base: Path, into: Path) -> None:
                 "resources": step["computeResources"],
                 "securityContext": step["securityContext"],
             }
-            spec = {"serviceAccountName": shared["serviceAccountName"], **shared["podTemplate"]}
-            spec |= {"containers": [container], "volumes": task["spec"]["volumes"]}
+            spec = {**pods, "containers": [container], "volumes": task["spec"]["volumes"]}
             metadata = {"name": f"{name}-{step['name']}", "namespace": "publisher"}
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
             (into / f"pod-{name}-{step['name']}.yaml").write_text(yaml.safe_dump(pod))

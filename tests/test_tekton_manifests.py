@@ -166,7 +166,7 @@ def test_secrets_are_files_of_the_steps_that_need_them(made: Path) -> None:
     }
     expected = {
         ("fetch", "fetch"): {"git"},
-        ("fetch", "inputs"): set(),
+        ("fetch", "inputs"): {"hub"},
         ("bench", "bench"): set(),
         ("gate", "gate"): set(),
         ("publish", "clone"): {"git"},

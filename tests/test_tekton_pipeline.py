@@ -16,11 +16,13 @@ import pytest
 
 from publisher.host import HostInfo, HostOptions, running
 from publisher.web import Web
-from tests.project import QUICK, Project, config
+from tests.hub import COMMIT, hub
+from tests.project import QUICK, Project, config, small_suite
 from tests.tekton import IMAGE, NOBODY, Cluster, PipelineRun, as_nobody, image_environment, objects
 
 pytestmark = pytest.mark.model
 TOKEN = "canary-git-0123456789"
+HUB_TOKEN = "canary-hub-0123456789"
 
 
 @dataclass
@@ -192,6 +194,29 @@ def test_a_missing_secret_is_one_message_and_nothing_half_done(stage: Stage) -> 
     again = stage.start(commit, work=run.work)
     assert again.status == "Succeeded", again.logs
     assert [entry["commit"] for entry in stage.project.log()].count(commit) == 1
+
+
+def test_private_inputs_take_the_hubs_token_in_one_step(stage: Stage) -> None:
+    """The step that fetches what the commit names has the token, and no other one; without it, nothing is fetched."""
+    with hub() as there:
+        there.token, there.files["o/r/small.jsonl"] = HUB_TOKEN, small_suite().encode()
+        digest = hashlib.sha256(there.files["o/r/small.jsonl"]).hexdigest()
+        suite = f'source = "hf:o/r@{COMMIT}/small.jsonl"\nsha256 = "{digest}"'
+        commit = stage.push({"publisher.toml": config().replace('source = "small.jsonl"', suite)}, "Private")
+        params = {"image": IMAGE, "address": str(stage.path / "origin.git"), "server": "http://127.0.0.1"}
+        params |= {"revision": commit}
+        source = stage.path / "private"
+        source.mkdir()
+        source.chmod(0o777)
+        stage.cluster.environment |= there.environment
+        done = stage.cluster.run("publisher-fetch", params, {"source": source})
+        assert (done.code, "needs HF_TOKEN" in done.logs) == (3, True), done.logs
+        stage.cluster.secrets["publisher-hub"] = {"token": f"{HUB_TOKEN}\n"}
+        done = stage.cluster.run("publisher-fetch", params, {"source": source})
+    assert (done.code, done.results) == (0, {"commit": commit}), done.logs
+    assert HUB_TOKEN not in done.logs
+    assert "secret-hub" in stage.cluster.seen["inputs"]["HF_TOKEN_FILE"]
+    assert "HF_TOKEN_FILE" not in stage.cluster.seen["fetch"]
 
 
 def test_a_cancelled_run_that_is_retried_makes_one_entry(stage: Stage) -> None:

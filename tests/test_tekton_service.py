@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema
 import kubernetes_validate
-import msgspec
 import pytest
 import yaml
 
-from publisher.bench.inputs.model_file import builtin_path
 from publisher.config import parse
 from publisher.errors import UsageError
-from publisher.files import sha256_file
-from publisher.ledger import history
-from publisher.publishing import deliver
 from publisher.tekton import rendering, serving
 from publisher.tekton.resources import Needs
 from publisher.tekton.settings import Settings
 from publisher.tekton.text import document
-from tests.made import record, verdict
 from tests.outside import cluster, held
-from tests.shelf import CONFIG, Shelf, shelf
-from tests.tekton import IMAGE, ROOT, VALIDATE, Cluster, image_environment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.shelf import CONFIG
+from tests.tekton import IMAGE, ROOT, VALIDATE
 
 SERVICE = serving.Service(
     sha256="c" * 64,
@@ -98,6 +87,7 @@ class Machine:
             "ISSUER": "",
             "PATIENCE": "15m",
             "RUN": "serve-x7k2p",
+            "REQUEST_TIMEOUT": "30s",
             "NAMESPACE": "models",
             "ALLOWED": "team-a team-b team-c team-d",
             "SELECTOR": "app.kubernetes.io/part-of=publisher-model",
@@ -161,6 +151,12 @@ def test_rights_and_tasks_are_rendered_for_the_named_namespaces_alone(tmp_path: 
     for task in tasks:
         assert all(param["description"] for param in task["spec"]["params"])
         assert all(step["securityContext"]["readOnlyRootFilesystem"] for step in task["spec"]["steps"])
+    # The account's token is a file of the steps that ask the cluster, and nothing mounts it by itself.
+    (account,) = [one for one in found if one["kind"] == "ServiceAccount"]
+    assert account["automountServiceAccountToken"] is False
+    every = [step for task in tasks for step in task["spec"]["steps"]]
+    having = [step["name"] for step in every if "cluster" in {mount["name"] for mount in step["volumeMounts"]}]
+    assert having == ["serve", "unserve"]
     asked = {one["name"]: one for one in tasks[0]["spec"]["params"]}
     assert not any("default" in asked[name] for name in ("image", "tools-image", "server-image"))
     if VALIDATE.is_file():
@@ -342,60 +338,3 @@ def test_a_cluster_that_does_not_answer_is_an_error_of_its_own(machine: Machine,
     code, log = machine.run(script)
     assert code in {2, 3}, log
     assert log[-1]["level"] == "error", log
-
-
-@pytest.fixture
-def published() -> Iterator[tuple[Shelf, str, Path]]:
-    """Return a shelf, a snapshot on it whose record names the builtin model as it is, and their folder.
-
-    The folder is open to another user, unlike pytest's own.
-    """
-    path = Path(tempfile.mkdtemp(prefix="service-"))
-    path.chmod(0o755)
-    try:
-        with shelf(path) as on:
-            commit = on.folder.commit({"n": "1"}, "Measured")
-            run = record(commit)
-            digest = sha256_file(builtin_path("builtin:abacus"))
-            run = msgspec.structs.replace(run, model=msgspec.structs.replace(run.model, sha256=digest))
-            on.project.ledger.append(history.run_files(run, verdict(run), b"samples"), "kept\n")
-            receipt = deliver.deliver(on.desk(run.run_id), on.project.record(run.run_id))
-            on.folder.git("push", "-q", "origin", "main")
-            yield on, receipt.snapshot, path
-    finally:
-        shutil.rmtree(path)
-
-
-def test_the_task_serves_a_snapshots_own_model(published: tuple[Shelf, str, Path]) -> None:
-    """All three steps in order: a clone, the plan with the model checked and on its claim, and the roll-out."""
-    on, snapshot, path = published
-    tasks = {("Task", one["metadata"]["name"]): one for one in loaded(rendered("team-a", "team-b")) if "spec" in one}
-    outside = cluster(path / "cluster")
-    models = path / "models"
-    models.mkdir()
-    (path / "pods").mkdir()
-    for place in (models, path / "pods", path / "cluster", *(path / "cluster").rglob("*")):
-        place.chmod(0o777)
-    environment = image_environment()
-    environment |= {"CLUSTER": outside["CLUSTER"], "PATH": f"{outside['PATH']}:{environment['PATH']}"}
-    namespace = Cluster(tasks, path / "pods", environment=environment)
-    namespace.secrets = {"publisher-cosign": {"cosign.pub": "key"}, "publisher-git": {"token": "t"}}
-    params = {"image": IMAGE, "tools-image": IMAGE, "server-image": IMAGE, "snapshot": snapshot}
-    params |= {"address": str(path / "origin.git"), "server": "http://127.0.0.1", "namespaces": "team-a team-b"}
-    done = namespace.run("publisher-serve", params, {"models": models})
-    assert done.code == 0, done.logs
-    assert {"models/deployment", "team-a/service", "team-b/service"} <= held(path / "cluster").keys()
-    (model,) = models.iterdir()
-    assert model.stem == sha256_file(model)
-    mark, before = path / "cluster" / "mark", held(path / "cluster")
-    for hostile in ({"namespaces": f"$(touch {mark})"}, {"bind": f"`touch {mark}`"}, {"namespaces": "kube-system"}):
-        done = namespace.run("publisher-serve", {**params, **hostile}, {"models": models})
-        assert (done.code, mark.exists(), held(path / "cluster")) == (2, False, before), done.logs
-    # The commit's configuration names the builtin model, and this record another one.
-    other = record(on.folder.commit({"n": "2"}, "Other"), started="20261121T201133Z")
-    on.project.ledger.append(history.run_files(other, verdict(other), b"samples"), "kept\n")
-    on.folder.git("push", "-q", "origin", "main")
-    second = deliver.deliver(on.desk(other.run_id), on.project.record(other.run_id)).snapshot
-    done = namespace.run("publisher-serve", {**params, "snapshot": second}, {"models": models})
-    assert (done.code, "is not the one that was measured" in done.logs) == (3, True), done.logs
-    assert (list(models.iterdir()), held(path / "cluster")) == ([model], before)

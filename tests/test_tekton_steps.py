@@ -6,7 +6,9 @@ import hashlib
 import hmac
 import http.server
 import os
+import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,14 +16,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
 from publisher.files import canonical_json
 from publisher.gate.baseline import Measured
 from publisher.gate.compare import identity
 from publisher.ledger.history import summarize
 from publisher.schema import Report
+from publisher.tekton import rendering
 from tests import made
 from tests.project import PUBLISHER
+from tests.tekton import IMAGE, Cluster, Object, image_environment
+from tests.test_tekton_manifests import settings
 
 SECRET = "canary-0123456789abcdef"
 RUN = "publisher-x7k2p"
@@ -71,6 +77,13 @@ def server() -> Iterator[Server]:
         yield state
         running.shutdown()
         thread.join()
+
+
+def rendered() -> dict[tuple[str, str], Object]:
+    """Return the objects of the base by kind and name."""
+    files = {name: data for name, data in rendering.files(settings()).items() if name.startswith("base/")}
+    found = [one for data in files.values() for one in yaml.safe_load_all(data)]
+    return {(one["kind"], one.get("metadata", {}).get("name", "")): one for one in found}
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -152,6 +165,49 @@ def test_reports_are_put_below_the_address(server: Server, tmp_path: Path) -> No
     lines = [request.line for request in server.requests]
     assert lines == [f"PUT /reports/{RUN}/report-{tier}.json HTTP/1.1" for tier in ("full", "quick")]
     assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {SECRET}"}
+
+
+@pytest.fixture
+def opened() -> Iterator[Path]:
+    """Return a folder that another user can read, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="steps-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def test_the_task_that_uploads_puts_every_report(server: Server, opened: Path) -> None:
+    """Its own script, with and without the Secret; what the address answers decides."""
+    namespace = Cluster(rendered(), opened, environment=image_environment())
+    report(opened / "runs", "kept")
+    params = {"image": IMAGE, "run": RUN, "report-address": f"{server.url}/reports"}
+    for secrets, sent in (({}, None), ({"publisher-reports": {"token": SECRET}}, f"Bearer {SECRET}")):
+        namespace.secrets = secrets
+        done = namespace.run("publisher-upload", params, {"runs": opened / "runs"})
+        assert done.code == 0, done.logs
+        assert server.requests[-1].line == f"PUT /reports/{RUN}/report-full.json HTTP/1.1"
+        assert server.requests[-1].headers.get("authorization") == sent
+        assert SECRET not in done.logs
+    server.status = 403
+    assert namespace.run("publisher-upload", params, {"runs": opened / "runs"}).code == 3
+
+
+def test_the_cron_job_sends_a_signed_event(server: Server, tmp_path: Path) -> None:
+    """Its container's own command and variables, with the listener on loopback; a missing secret sends nothing."""
+    pod = rendered()["CronJob", "publisher-schedule"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    values = {one["name"]: one["value"] for one in container["env"]}
+    assert values["LISTENER"] == "http://el-publisher:8080"
+    secret = tmp_path / "secret"
+    values |= {"LISTENER": server.url, "HOME": str(tmp_path), "PUBLISHER_WEBHOOK_SECRET_FILE": str(secret)}
+    for status in (2, 0):
+        done = subprocess.run(
+            container["command"], env=values | image_environment(), capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, len(server.requests)) == (status, int(status == 0)), done.stderr
+        secret.write_text(f"{SECRET}\n")
+    digest = hmac.new(SECRET.encode(), server.requests[0].body, hashlib.sha256).hexdigest()
+    assert server.requests[0].headers["x-hub-signature-256"] == f"sha256={digest}"
 
 
 @pytest.mark.parametrize("address", ["http://example.org/", "https://a:b@example.org", "ftp://x", "https://x/ y"])

@@ -14,6 +14,10 @@ say() { # LEVEL MESSAGE
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$RUN" "$WHERE" "$STEP" "${text//[[:cntrl:]]/ }"
 }
 
+kube() { # WORDS…: no request waits for ever
+  kubectl "--request-timeout=$REQUEST_TIMEOUT" "$@"
+}
+
 told() { # COMMAND…: runs it, and what it prints becomes lines of the log
   local code=0 said line
   said=$("$@" 2>&1 </dev/null) || code=$?
@@ -30,7 +34,7 @@ refuse() {
 
 ours() { # NAMESPACE KIND: succeeds where the object is there; ends where it is somebody else's
   local found
-  found=$(kubectl -n "$1" get "$2/publisher-model" --ignore-not-found -o "$OWNER") || return 3
+  found=$(kube -n "$1" get "$2/publisher-model" --ignore-not-found -o "$OWNER") || return 3
   [ -n "$found" ] || return 1
   [ "$found" = publisher-model=publisher-model ] || return 2
 }
@@ -40,7 +44,7 @@ keep() { # NAMESPACE KIND: writes down what is there before the first change to 
   grep -qxF "$1 $2" "$PLAN/touched" && return 0
   ours "$1" "$2" || code=$?
   case "$code" in
-    0) kubectl -n "$1" apply view-last-applied "$2/publisher-model" -o yaml >"$file" ||
+    0) kube -n "$1" apply view-last-applied "$2/publisher-model" -o yaml >"$file" ||
       refuse "cannot see how $2/publisher-model in $1 was made, so it could not go back" ;;
     1) ;;
     2) refuse "$2/publisher-model in $1 is none that publisher made" ;;
@@ -58,10 +62,10 @@ back() { # at every end but the good one: newest first, back to what was there
   while read -r namespace kind; do
     WHERE=$namespace
     if [ -s "$BEFORE/$namespace.$kind.yaml" ]; then
-      told kubectl -n "$namespace" apply -f "$BEFORE/$namespace.$kind.yaml" && continue
+      told kube -n "$namespace" apply -f "$BEFORE/$namespace.$kind.yaml" && continue
       say error "$kind/publisher-model is not restored"
     else
-      told kubectl -n "$namespace" delete "$kind/publisher-model" --ignore-not-found && continue
+      told kube -n "$namespace" delete "$kind/publisher-model" --ignore-not-found && continue
       say error "$kind/publisher-model is not deleted"
     fi
     said='not everything could be rolled back: the lines above name what is left'
@@ -75,14 +79,14 @@ trap 'exit 130' INT
 
 known() { # KIND: whether this cluster has it; only the Gateway API's may be absent
   case "$1" in
-    *.gateway.networking.k8s.io) kubectl api-resources --api-group=gateway.networking.k8s.io -o name | grep -q "^referencegrants" ;;
+    *.gateway.networking.k8s.io) kube api-resources --api-group=gateway.networking.k8s.io -o name | grep -q "^referencegrants" ;;
   esac
 }
 
 endpoints() { # FILE NAMESPACE: fills in the addresses of the pods that run now
   local ip list=
   grep -q '^endpoints: ENDPOINTS$' "$1" || return 0
-  for ip in $(kubectl -n "$OWN" get pods -l app.kubernetes.io/part-of=publisher-model \
+  for ip in $(kube -n "$OWN" get pods -l app.kubernetes.io/part-of=publisher-model \
     --field-selector=status.phase=Running -o 'jsonpath={.items[*].status.podIP}'); do
     [[ $ip =~ ^[0-9.]+$ ]] || refuse "a pod's address is not IPv4, and endpoint-slice needs that"
     list+="${list:+, }{addresses: [\"$ip\"], conditions: {ready: true}}"
@@ -118,11 +122,11 @@ while read -r stage verb namespace kind file; do
       known "$kind" || refuse "this cluster has no $kind: install the Gateway API, or bind another way"
       keep "$namespace" "$kind"
       endpoints "$PLAN/$file"
-      told kubectl -n "$namespace" apply -f "$PLAN/$file" || exit 3
+      told kube -n "$namespace" apply -f "$PLAN/$file" || exit 3
       ;;
     probe)
       if [ -z "$waited" ]; then
-        told kubectl -n "$OWN" rollout status deployment/publisher-model "--timeout=$PATIENCE" || exit 3
+        told kubectl "--request-timeout=$PATIENCE" -n "$OWN" rollout status deployment/publisher-model "--timeout=$PATIENCE" || exit 3
         waited=1
       fi
       if ! probe "$file"; then
@@ -137,7 +141,7 @@ while read -r stage verb namespace kind file; do
       ours "$namespace" "$kind" || code=$?
       case "$code" in 1 | 2) continue ;; 3) exit 3 ;; esac
       keep "$namespace" "$kind"
-      told kubectl -n "$namespace" delete "$kind/publisher-model" --ignore-not-found || exit 3
+      told kube -n "$namespace" delete "$kind/publisher-model" --ignore-not-found || exit 3
       ;;
   esac
 done <"$PLAN/plan"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import shutil
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 @click.option("--claim", required=True, help="The claim with the model.")
 @click.option("--replicas", default=3, type=click.IntRange(1, 100), help="Replicas at most.")
 @click.option("--monitoring", default="", help="The namespace that scrapes metrics.")
-@click.option("--memory", required=True, type=click.IntRange(1 << 20), help="Bytes of memory per replica.")
 @click.option("--cores", required=True, type=click.IntRange(1, 1024), help="Cores per replica.")
 @click.pass_context
 def service(
@@ -54,10 +54,12 @@ def service(
     claim: str,
     replicas: int,
     monitoring: str,
-    memory: int,
     cores: int,
 ) -> None:
-    """Write the manifests that serve the model of SNAPSHOT, and their order; put the model, checked, into a folder."""
+    """Write the manifests that serve the model of SNAPSHOT, and their order; put the model, checked, into a folder.
+
+    What a replica asks for follows from that model, and from the context and the slots that it was measured with.
+    """
     from publisher.tekton import serving  # noqa: PLC0415 - it needs the extra `tekton`, and --help does not
     from publisher.tekton.settings import pinned  # noqa: PLC0415 - as above
     from publisher.tekton.text import document  # noqa: PLC0415 - as above
@@ -80,28 +82,41 @@ def service(
             first=first,
             context=record.engine.context,
             slots=record.engine.slots,
-            memory=memory,
             cores=cores,
             most=replicas,
             monitoring=monitoring,
         )
     )
-    _bring(project, record, models)
+    memory = _memory(_bring(project, record, models), record)
+    wanted = dataclasses.replace(wanted, memory=memory)
     files, lines = serving.plan(wanted)
     for name, one in files.items():
         atomic_write(into / name, document([one]))
     atomic_write(into / "plan", "".join(f"{line}\n" for line in lines).encode())
-    echo(f"{run.line.snapshot}: {len(files)} objects for {len(wanted.namespaces)} namespaces")
+    places = f"{len(wanted.namespaces)} namespaces, {memory >> 20} MiB per replica"
+    echo(f"{run.line.snapshot}: {len(files)} objects for {places}")
 
 
-def _bring(project: Project, record: Record, folder: Path) -> None:
-    """Put the model of a record's commit into a folder, named by its digest; ModelError where it is another file."""
+def _memory(model: Path, record: Record) -> int:
+    """Return the bytes that serving a model takes as it was measured; ModelError where it is no GGUF."""
+    from publisher.engine.gguf import read_header  # noqa: PLC0415 - as above
+    from publisher.tekton.resources import served  # noqa: PLC0415 - as above
+
+    with model.open("rb") as stream:
+        return served(read_header(stream.fileno()), context=record.engine.context, slots=record.engine.slots)
+
+
+def _bring(project: Project, record: Record, folder: Path) -> Path:
+    """Put the model of a record's commit into a folder, and return its path there, which its digest names.
+
+    Raises ModelError where it is another file.
+    """
     from publisher.bench.inputs.kind import Inputs  # noqa: PLC0415 - as above
     from publisher.bench.inputs.model_file import resolve  # noqa: PLC0415 - as above
 
     target = folder / f"{record.model.sha256}.gguf"
     if target.is_file() and sha256_file(target) == record.model.sha256:
-        return
+        return target
     commit = record.commit.sha
     config, _ = project.config(commit)
     found = resolve(config.model, Inputs.of(project.repository, commit, os.environ, note))
@@ -121,3 +136,4 @@ def _bring(project: Project, record: Record, folder: Path) -> None:
         raise storage_error(error, target) from error
     finally:
         scratch.unlink(missing_ok=True)
+    return target

@@ -39,7 +39,7 @@ TIMEOUTS = {
 """How long each Task may take, with its start; without one, the cluster's default (an hour) could count."""
 SHARED = [
     *("image", "address", "server", "revision", "branch", "pushed"),
-    *("git-secret", "netlify-secret", "notify-secret", "reports-secret", "netlify-api", "report-address"),
+    *("git-secret", "hub-secret", "netlify-secret", "notify-secret", "reports-secret", "netlify-api", "report-address"),
 ]
 """The parameters that Pipeline and Tasks share."""
 
@@ -76,7 +76,7 @@ def _tasks() -> list[Manifest]:
     return [
         _task(
             "fetch",
-            _passed("address", "server", "revision", "branch", "git-secret"),
+            _passed("address", "server", "revision", "branch", "git-secret", "hub-secret"),
             ["source", "models"],
             retries=2,
         ),

@@ -46,15 +46,21 @@ class Needs:
         return quantity(self.memory)
 
 
+def served(header: Header, *, context: int, slots: int) -> int:
+    """Return the bytes of memory that serving a model takes, by the formula above for one engine on a processor.
+
+    `context` is that of one slot. llama-server keeps its cache in f16.
+    """
+    return _memory(header, engines=1, cells=slots * context, width=BYTES["f16"])
+
+
 def needs(config: Config, header: Header) -> Needs:
     """Return what a configuration's model takes, by the formula above."""
     engine = config.engine
     engines = engine.engines or 1
     context = min(config.model.context, header.context_trained or config.model.context)
-    cache = (engine.slots or SLOTS) * context * cell(header) * BYTES[engine.kv_type]
-    memory = engines * (header.size + 2 * math.ceil(cache)) + BASE
     return Needs(
-        memory=_rounded(memory),
+        memory=_memory(header, engines=engines, cells=(engine.slots or SLOTS) * context, width=BYTES[engine.kv_type]),
         gpu_memory=_rounded(engines * header.size + BASE),
         cores=engines * engine.threads or CORES,
         disk=_rounded(2 * header.size + (4 << 30)),
@@ -73,6 +79,11 @@ def cell(header: Header) -> int:
 def quantity(size: int) -> str:
     """Return bytes as Kubernetes writes them, in whole Mi."""
     return f"{size >> 20}Mi"
+
+
+def _memory(header: Header, *, engines: int, cells: int, width: float) -> int:
+    """Return the formula's bytes, for a cache of so many tokens in each engine and values of `width` bytes."""
+    return _rounded(engines * (header.size + 2 * math.ceil(cells * cell(header) * width)) + BASE)
 
 
 def _rounded(size: int) -> int:

@@ -11,7 +11,7 @@ from publisher.tekton.access import RBAC
 from publisher.tekton.serving import BOUND, MODEL, OWN, PART
 from publisher.tekton.settings import NAME
 from publisher.tekton.shapes import SCRATCH, SECRETS, manifest, param, step, task, volumes
-from publisher.tekton.tasks import AS_FETCHED, GIT, TRUSTED, parameters
+from publisher.tekton.tasks import AS_FETCHED, GIT, HUB, TRUSTED, parameters
 from publisher.tekton.tasks import OWN as CLONE
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ GROUPS = {
 ASSUMED = {"type": "Container", "defaultRequest": {"memory": "64Mi"}, "default": {"memory": "512Mi"}}
 """The memory of a container that names none: Tekton's own do not, and the service's quota keeps such pods out."""
 PLAN = f"{SCRATCH}/service"
+REQUEST_TIMEOUT = "30s"
+"""How long the cluster may take to answer one request: kubectl alone would wait without an end."""
 
 
 def files(settings: Settings) -> Mapping[str, Sequence[Manifest]]:
@@ -55,7 +57,7 @@ def _account(settings: Settings) -> list[Manifest]:
     pods = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
     rules = [*_rules((*OWN, "ReferenceGrant")), pods]
     made = [
-        manifest("v1", "ServiceAccount", ACCOUNT),
+        manifest("v1", "ServiceAccount", ACCOUNT, automountServiceAccountToken=False),
         manifest(RBAC, "Role", ACCOUNT, rules=rules),
         manifest(RBAC, "RoleBinding", ACCOUNT, **_bound(settings)),
         manifest("v1", "LimitRange", ACCOUNT, spec={"limits": [dict(ASSUMED)]}),
@@ -98,7 +100,7 @@ def _bound(settings: Settings) -> Manifest:
 def _serve(settings: Settings) -> Manifest:
     known = parameters(settings)
     params = [
-        *(known[name] for name in ("image", "address", "server", "branch", "git-secret", "snapshot")),
+        *(known[name] for name in ("image", "address", "server", "branch", "git-secret", "hub-secret", "snapshot")),
         param("tools-image", "An image with bash, curl, kubectl and cosign, pinned by digest."),
         param("server-image", "llama-server's image with sh and sha256sum, pinned by digest."),
         param("namespaces", "The namespaces that get the model, of those that were rendered; separated by spaces."),
@@ -113,11 +115,12 @@ def _serve(settings: Settings) -> Manifest:
         param("patience", "How long pods may take to become ready, such as 15m; 99m at most.", "15m"),
     ]  # fmt: skip
     environment = {**CLONE, **TRUSTED, **GIT, "ADDRESS": "$(params.address)", "REVISION": ""}
-    # What the commit names is fetched in a step without a secret: the clone has all branches by then.
+    # What the commit names is fetched in a step without git's token: the clone has all branches by then.
     planned = {
         **CLONE,
         **TRUSTED,
         **AS_FETCHED,
+        **HUB,
         "SNAPSHOT": "$(params.snapshot)",
         "IMAGE": "$(params.server-image)",
         "TOOLS": "$(params.tools-image)",
@@ -130,7 +133,6 @@ def _serve(settings: Settings) -> Manifest:
         "REPLICAS": "$(params.replicas)",
         "MONITORING": "$(params.monitoring)",
         "MODELS": "$(workspaces.models.path)",
-        "MEMORY": str(settings.needs.memory),
         "CORES": str(settings.needs.cores),
         "PLAN": PLAN,
     }
@@ -141,27 +143,46 @@ def _serve(settings: Settings) -> Manifest:
         "ISSUER": "$(params.issuer)",
         "PATIENCE": "$(params.patience)",
         "RUN": "$(context.taskRun.name)",
+        "REQUEST_TIMEOUT": REQUEST_TIMEOUT,
         "PLAN": PLAN,
     }
-    tools = step("serve", settings.script("serve"), rolled, timeout="2h", secrets=["cosign"])
+    tools = _asking(step("serve", settings.script("serve"), rolled, timeout="2h", secrets=["cosign"]))
     return task(
         "serve",
         "Serves a snapshot's model to other namespaces: a few first, then all; back where a probe fails.",
         params=params,
         workspaces=[{"name": "models", "description": "The claim that llama-server reads the model from."}],
-        volumes=volumes({"git": True, "cosign": True}),
+        volumes=[*volumes({"git": True, "hub": True, "cosign": True}), _token()],
         steps=[
             step("clone", settings.script("fetch"), environment, timeout="15m", secrets=["git"]),
-            step("plan", settings.script("plan-service"), planned, timeout="1h"),
+            step("plan", settings.script("plan-service"), planned, timeout="1h", secrets=["hub"]),
             {**tools, "image": "$(params.tools-image)"},
         ],
     )
+
+
+def _asking(step: Manifest) -> Manifest:
+    """Return a step that may ask the cluster: kubectl finds the account's token there, and no other step has it."""
+    mount = {"name": "cluster", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}
+    return {**step, "volumeMounts": [*step["volumeMounts"], mount]}
+
+
+def _token() -> Manifest:
+    """Return the volume with what Kubernetes would otherwise mount into every container of the pod."""
+    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    sources = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+    return {"name": "cluster", "projected": {"defaultMode": 0o440, "sources": sources}}
 
 
 def _remove(settings: Settings) -> Manifest:
     """Return the Task that removes the service from every namespace that may have it."""
     environment = {
         "RUN": "$(context.taskRun.name)",
+        "REQUEST_TIMEOUT": REQUEST_TIMEOUT,
         "NAMESPACE": settings.serve_from,
         "ALLOWED": " ".join(settings.serve_to),
         "SELECTOR": ",".join(f"{key}={value}" for key, value in PART.items()),
@@ -171,6 +192,6 @@ def _remove(settings: Settings) -> Manifest:
         "unserve",
         "Removes the model service; nothing with its label is left in the service's namespace and in those rendered.",
         params=params,
-        volumes=volumes({}),
-        steps=[step("unserve", settings.script("unserve"), environment, timeout="15m")],
+        volumes=[*volumes({}), _token()],
+        steps=[_asking(step("unserve", settings.script("unserve"), environment, timeout="15m"))],
     )

@@ -68,6 +68,7 @@ class Service:
     context: int = 4096
     slots: int = 4
     memory: int = 4 << 30
+    """Bytes per replica."""
     cores: int = 4
     most: int = 3
     """Replicas at most."""

@@ -31,6 +31,8 @@ NETLIFY = {
     "NETLIFY_API_URL": "$(params.netlify-api)",
 }
 AS_FETCHED = {"PUBLISHER_AS_FETCHED": "1"}
+HUB = {"HF_TOKEN_FILE": f"{SECRETS}/hub/token"}
+"""Only for the steps that fetch what a commit names; the token goes to Hugging Face and nowhere else."""
 RUN = {"RUN": "$(params.run)"}
 
 VERDICT = result("verdict", "What the gate says: kept, rejected, inconclusive, unchanged, held or passed.")
@@ -78,6 +80,11 @@ def parameters(settings: Settings) -> dict[str, Manifest]:
             "The Secret whose key token opens the reports' address; it may be absent.",
             f"{NAME}-reports",
         ),
+        param(
+            "hub-secret",
+            "The Secret whose key token reads private models and suites on Hugging Face; it may be absent.",
+            f"{NAME}-hub",
+        ),
         param("netlify-api", "Another host that speaks Netlify's API; empty: Netlify.", ""),
         param("report-address", "The https address below which reports are put; empty: nowhere.", ""),
         param(
@@ -102,7 +109,7 @@ def files(settings: Settings) -> Mapping[str, Sequence[Manifest]]:
 
     return {
         "tasks": [
-            _fetch(settings, named("address server revision branch git-secret")),
+            _fetch(settings, named("address server revision branch git-secret hub-secret")),
             _bench(settings, named("revision branch tier")),
             _gate(settings, named("revision branch tier")),
             _publish(
@@ -128,11 +135,12 @@ def _fetch(settings: Settings, params: list[Manifest]) -> Manifest:
     wanted = {"ADDRESS": "$(params.address)", "REVISION": "$(params.revision)"}
     return task(
         "fetch",
-        "Fetches the repository, and then, without a secret, the model and the suites that the commit names.",
+        "Fetches the repository, and then, with no more than Hugging Face's token, the model and the suites that the "
+        "commit names.",
         params=params,
         results=[result("commit", "The full hash of the commit.")],
         workspaces=[_SOURCE, _MODELS],
-        volumes=volumes({"git": True}),
+        volumes=volumes({"git": True, "hub": True}),
         steps=[
             step(
                 "fetch",
@@ -141,7 +149,13 @@ def _fetch(settings: Settings, params: list[Manifest]) -> Manifest:
                 timeout="15m",
                 secrets=["git"],
             ),
-            step("inputs", settings.script("inputs"), {**SOURCE, **TRUSTED, **AS_FETCHED}, timeout="4h"),
+            step(
+                "inputs",
+                settings.script("inputs"),
+                {**SOURCE, **TRUSTED, **AS_FETCHED, **HUB},
+                timeout="4h",
+                secrets=["hub"],
+            ),
         ],
     )
 
