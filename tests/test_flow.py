@@ -116,6 +116,7 @@ def test_a_worse_commit_is_rejected_and_calls_nothing(stage: tuple[Project, Host
     before = hook_calls(info)
     done = project.run("publish")
     assert done.code == 1, done.err
+    assert " --outcome wrong" in done.err
     assert "even if all" in done.out
     assert "samples decided it" in done.out
     assert hook_calls(info) == before

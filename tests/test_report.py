@@ -59,6 +59,14 @@ def test_a_report_says_what_the_gate_could_not_have_seen() -> None:
     assert "s was compared with no earlier run" in "\n".join(report_lines(record, alone))
 
 
+def test_a_rejection_does_not_say_what_could_have_gone_unnoticed() -> None:
+    """The loss was seen; how small a one is seen would only be taken for part of the reason."""
+    record, found = made([max(0.0, rate - 0.3) for rate in RATES])
+    assert found.blind
+    assert "not seen" not in "\n".join(report_lines(record, found))
+    assert "not seen" not in report_markdown(record, found)
+
+
 def test_a_report_names_what_was_changed_and_what_early_looks_saved() -> None:
     """Against the newest kept run: a setting with both its values; and the share of samples that were not needed."""
     base = run_of(1, [1] * 30, 16).record

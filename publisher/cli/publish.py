@@ -127,6 +127,17 @@ def _show(outcomes: list[Outcome], reports: list[Report]) -> None:
         echo("\n".join(cascade.tier_line(one.record, one.verdict) for one in outcomes))
     outcome = outcomes[-1]
     echo(f"{outcome.news}" + (f": {outcome.receipt.address}" if outcome.receipt else ""))
+    if outcome.verdict.verdict == "rejected":
+        note(_next(outcome, reports[-1]))
+
+
+def _next(outcome: Outcome, report: Report) -> str:
+    """Return what to type after a rejection: what differs, which answers are wrong."""
+    commit = outcome.record.commit.sha[:12]
+    look = f"publisher show {commit} --outcome wrong"
+    if report.previous is None:
+        return f"next: {look}"
+    return f"next: publisher diff {report.previous.base.commit[:12]} {commit}; {look}"
 
 
 def _rehearse(project: Project, revision: str, tier: str, report_paths: tuple[Path, ...], *, as_json: bool) -> int:

@@ -167,7 +167,7 @@ def _remarks(record: Record, report: Report) -> Iterator[str]:
         yield saved_words(report.stopped_early, record.statistics)
     if report.reused:
         yield f"{report.reused} of {report.samples} samples were taken over from earlier runs"
-    if report.verdict.rules:
+    if report.verdict.rules and report.verdict.verdict != "rejected":
         for blind in report.blind:
             yield blind_words(msgspec.structs.replace(blind, suite=code(blind.suite)))
 

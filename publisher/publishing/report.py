@@ -83,7 +83,7 @@ def report_lines(record: Record, report: Report) -> list[str]:
         lines.append(f"  {changed_words(report.previous)}")
     if report.stopped_early is not None:
         lines.append(f"  {saved_words(report.stopped_early, record.statistics)}")
-    if verdict.rules:
+    if verdict.rules and verdict.verdict != "rejected":  # what was seen is enough there
         lines += [f"  {blind_words(blind)}" for blind in report.blind]
     return [visible(line) for line in [*lines, f"verdict: {verdict_words(verdict)}"]]
 
