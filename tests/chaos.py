@@ -14,7 +14,7 @@ import pytest
 
 from publisher.host import HostInfo, HostOptions, running
 from tests.fault_proxy import Proxy, fault_proxy
-from tests.killing import Forks, Order
+from tests.killing import Order, obeyed
 from tests.made import GitFolder
 from tests.oracle import Oracle
 from tests.project import SITE, Done, config, small_suite
@@ -51,7 +51,6 @@ class Stage:
     info: HostInfo
     proxy: Proxy
     oracle: Oracle
-    forks: Forks
     temporary: Path
     environment: dict[str, str]
     expected: dict[str, str] = field(default_factory=dict)
@@ -69,7 +68,7 @@ class Stage:
     def run(self, *arguments: str, label: str = "", when: str = "before", **more: Any) -> Done:
         """Run `publisher` in the project, and let something happen to it."""
         order = Order(["--repo", str(self.folder.path), *arguments], self.environment, label, when, **more)
-        return self.heard(self.forks.run(order))[0]
+        return self.heard(obeyed(order))[0]
 
     def heard(self, results: list[Done]) -> list[Done]:
         """Keep what commands said, for the search for secrets; none may end with a traceback."""
@@ -149,6 +148,4 @@ def stage(path: Path, *, proxied: bool = False, builders: int = 1) -> Iterator[S
             "NETLIFY_AUTH_TOKEN": info.token,
             "NETLIFY_BUILD_HOOK": info.hook_url.replace(str(info.port), str(port)),
         }
-        forks = Forks(path / "output")
-        stack.callback(forks.close)
-        yield Stage(folder, info, proxy, Oracle(path / "origin.git", info), forks, temporary, environment)
+        yield Stage(folder, info, proxy, Oracle(path / "origin.git", info), temporary, environment)

@@ -17,17 +17,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from publisher import cli
+from publisher.bench.plan import engine_build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-STARTING = ("PATH", "PYTHON", "LC_", "LANG", "LD_", "TMPDIR", "TZ", "GIT_PYTHON_")
+STARTING = ("PATH", "PYTHON", "LC_", "LANG", "LD_", "TZ", "GIT_PYTHON_")
 """The beginnings of the names of variables that Python or a library reads when it starts."""
 _ROOT = Path(__file__).parents[1]
 _LONGEST = 1 << 17
@@ -40,18 +42,26 @@ def starting(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 _OURS = starting(os.environ)
+_STARTING = threading.Lock()
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
-    """Run a command line of `publisher`; kill it after `seconds`. Where that could make a difference, start it anew."""
-    if starting(environment) != _OURS:
+def run(
+    command: Sequence[str], environment: Mapping[str, str], seconds: float, *, happens: Mapping[str, Any] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command line of `publisher` and kill it after `seconds`; `happens` is what else `killing` does to it.
+
+    It is started anew where a fork could behave differently.
+    """
+    if happens is None and starting(environment) != _OURS:
         return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=seconds)
     ours, theirs = socket.socketpair()
     (out, out_end), (err, err_end) = os.pipe(), os.pipe()
     with ours, theirs, ours.makefile() as answer, os.fdopen(out) as out_stream, os.fdopen(err) as err_stream:
-        order = json.dumps([str(Path.cwd()), dict(environment), *command]).encode()
+        order = json.dumps([str(Path.cwd()), dict(environment), happens, *command]).encode()
         assert len(order) < _LONGEST, "a long command"
-        socket.send_fds(_server(), [order], [out_end, err_end, theirs.fileno()])
+        with _STARTING:
+            server = _server()
+        socket.send_fds(server, [order], [out_end, err_end, theirs.fileno()])
         for end in (out_end, err_end, theirs.detach()):
             os.close(end)
         late = threading.Timer(seconds, os.kill, (int(answer.readline()), signal.SIGKILL))
@@ -89,9 +99,11 @@ def serve(number: int) -> None:
 
     An order is JSON, with descriptors for stdout, stderr and the answer: a line with the process, one with its code.
     """
+    importlib.import_module("tests.killing")  # which runs its own commands here
     sys.path.remove("")  # the folder that a command runs in offers it no modules
     for name in cli.COMMANDS:
         importlib.import_module(f"publisher.cli.{name.replace('-', '_')}")
+    engine_build()  # reads all of the engine's libraries
     gc.collect()
     gc.freeze()  # collecting would copy what the forks share
     forks: dict[int, tuple[int, socket.socket]] = {}
@@ -138,7 +150,7 @@ def _tell(ended: int, child: int, answer: socket.socket) -> None:
 
 def _obey(order: list[Any], descriptors: list[int]) -> NoReturn:
     """Become the command that was ordered."""
-    folder, environment, *sys.argv = order
+    folder, environment, happens, *sys.argv = order
     for number, stream in enumerate(descriptors[:2], 1):
         os.dup2(stream, number)
     for descriptor in descriptors:
@@ -146,4 +158,8 @@ def _obey(order: list[Any], descriptors: list[int]) -> NoReturn:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # the folder may be another one in this environment
+    if happens is not None:
+        killing = importlib.import_module("tests.killing")
+        killing.install(killing.Order(sys.argv[1:], environment, **happens))
     cli.main()

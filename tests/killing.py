@@ -1,15 +1,12 @@
-"""A publisher that dies, or is overtaken, at a chosen step: `python -m tests.killing LABEL before|after publish …`.
+"""A publisher that dies, or is overtaken, at a chosen step.
 
 Production code knows nothing of this. Every function with a durable effect is wrapped from outside, and its calls are
-counted: `push ledger 2` is the second push of the ledger, `step 9` the ninth step of any kind. Without arguments it is
-a server: imported once, it forks for each command, because starting Python anew costs more than publishing.
+counted: `push ledger 2` is the second push of the ledger, `step 9` the ninth step of any kind.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
-import json
 import os
 import re
 import signal
@@ -17,26 +14,29 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from publisher import cli, files
-from publisher.bench import measure, plan
+from publisher import files
+from publisher.bench import measure
 from publisher.bench.journal import Journal
 from publisher.git import Repository
 from publisher.publishing.pending import Pending
 from publisher.publishing.project import Project
 from publisher.publishing.turns import Patience
 from publisher.web import Web
-from tests.project import Done
+from tests import forks
+from tests.project import PUBLISHER, Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tests.shelf import Shelf
+
     Names = Callable[..., Iterable[str]]
 
-ROOT = Path(__file__).parents[1]
 DOUBT, READ_TIMEOUT = 4.0, 2.0
 """Seconds that a call of the hook stays in doubt, and that an answer may take, where a test need not wait longer."""
 
@@ -134,74 +134,48 @@ def _short(name: str) -> str:
     return re.sub(r"\d{8}T\d{6}Z|[0-9a-f]{12,}", "*", name.removeprefix("refs/heads/"))
 
 
-def obey(order: Order) -> None:
-    """Run the command line in this process; never returns."""
-    signal.alarm(280)
-    os.environ.clear()
-    os.environ.update(order.environment)
-    sys.argv = ["publisher", *order.arguments]
-    install(order)
-    cli.main()
+def obeyed(*orders: Order) -> list[Done]:
+    """Run commands side by side and return what they came to, exit code -9 for one that was killed."""
+
+    def obey(order: Order) -> Done:
+        happens = {name: value for name, value in asdict(order).items() if name not in {"arguments", "environment"}}
+        done = forks.run([str(PUBLISHER), *order.arguments], order.environment, 280, happens=happens)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    with ThreadPoolExecutor(len(orders)) as pool:
+        return list(pool.map(obey, orders))
 
 
-def serve() -> None:
-    """Fork for each order of a list on stdin (a line of JSON); answer the list of their exit codes when all have ended.
+def killed_after_each_step(
+    on: Shelf, path: Path, prepare: Callable[[Shelf], tuple[list[str], Callable[[], None]]]
+) -> None:
+    """Kill a command after each of its steps: the same again ends as if nothing had been, and a third does nothing.
 
-    An order's `out` and `err` name the files for what it says.
+    `prepare` makes ready what the command works on, and returns its arguments and the check of what it came to.
     """
-    for name in cli.COMMANDS:
-        importlib.import_module(f"publisher.cli.{name.replace('-', '_')}")
-    plan.engine_build()
-    for line in sys.stdin:
-        children = [_fork(given) for given in json.loads(line)]
-        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        sys.stdout.write(json.dumps(codes) + "\n")
-        sys.stdout.flush()
+    environment = {**os.environ, **on.user.environment}
 
+    def run(arguments: list[str], label: str = "", log: str = "") -> Done:
+        order = Order(["--repo", str(on.folder.path), *arguments], environment, label, "after", log=log)
+        (done,) = obeyed(order)
+        assert "Traceback" not in done.err, done.err
+        return done
 
-def _fork(given: dict[str, Any]) -> int:
-    """Obey one order in a child process and return its id."""
-    targets = [os.open(given.pop(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) for name in ("out", "err")]
-    child = os.fork()
-    if not child:
-        for number, handle in enumerate((os.open(os.devnull, os.O_RDONLY), *targets)):
-            os.dup2(handle, number)
-        obey(Order(**given))
-    for handle in targets:
-        os.close(handle)
-    return child
-
-
-class Forks:
-    """The server, as a test uses it."""
-
-    def __init__(self, folder: Path) -> None:
-        """Start it; what commands say passes through files in `folder`."""
-        folder.mkdir(parents=True)
-        self._folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.killing"], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-
-    def run(self, *orders: Order) -> list[Done]:
-        """Run commands side by side and return what they came to, exit code -9 for one that was killed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        names = ("out", "err")
-        files = [{name: str(self._folder / f"{name}{number}") for name in names} for number in range(len(orders))]
-        lines = [asdict(order) | paths for order, paths in zip(orders, files, strict=True)]
-        self._process.stdin.write(json.dumps(lines) + "\n")
-        self._process.stdin.flush()
-        codes = json.loads(self._process.stdout.readline())
-        said = [[Path(paths[name]).read_text("utf-8") for name in names] for paths in files]
-        return [Done(code, out, err) for code, (out, err) in zip(codes, said, strict=True)]
-
-    def close(self) -> None:
-        """End the server."""
-        self._process.communicate()
-
-
-if __name__ == "__main__":
-    if len(sys.argv) > 3:
-        obey(Order(sys.argv[3:], dict(os.environ), sys.argv[1], sys.argv[2]))
-    serve()
+    log = path / "steps"
+    for _ in range(2):  # the first time there may be more to do
+        log.write_text("", "utf-8")
+        arguments, check = prepare(on)
+        done = run(arguments, log=str(log))
+        assert done.code == 0, done.err
+        check()
+    steps = len(log.read_text("utf-8").splitlines())
+    assert steps >= 2
+    for label in (f"step {number}" for number in range(1, steps + 1)):
+        arguments, check = prepare(on)
+        assert run(arguments, label).code == -9, f"never came to {label}"
+        done = run(arguments)
+        assert done.code == 0, f"after {label}: {done.err}"
+        check()
+        before = on.remote("for-each-ref"), len(on.netlify.deploys())
+        assert run(arguments).code == 0
+        assert (on.remote("for-each-ref"), len(on.netlify.deploys())) == before, f"after {label}: a third did more"

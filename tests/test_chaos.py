@@ -11,7 +11,7 @@ import pytest
 
 from tests.chaos import REQUESTS, Stage, stage, swept
 from tests.fault_proxy import FAULTS
-from tests.killing import Order
+from tests.killing import Order, obeyed
 from tests.made import GitFolder
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def test_eight_publishers_at_once_lose_nothing_and_publish_nothing_twice(tmp_pat
             if not same:
                 on.expected[GitFolder(path).commit({"number.txt": f"clone {number}"})] = "kept"
             orders.append(Order(["--repo", str(path), "publish"], on.environment, hurried=False))
-        results = on.heard(on.forks.run(*orders))
+        results = on.heard(obeyed(*orders))
         assert [done.code for done in results] == [0] * 8, "\n".join(done.err for done in results)
         on.oracle.check(on.expected, on.oracle.newest())
         assert not list(on.temporary.iterdir())

@@ -15,8 +15,8 @@ import requests
 from publisher.ledger import canaries, history
 from publisher.netlify import splits
 from publisher.publishing.canary import course
-from tests.killing import Forks, Order
-from tests.project import PUBLISHER, Done
+from tests.killing import Order, killed_after_each_step, obeyed
+from tests.project import PUBLISHER
 from tests.shelf import Shelf, shelf
 
 pytestmark = pytest.mark.chaos
@@ -30,14 +30,6 @@ def on_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     with shelf(tmp_path_factory.mktemp("canary")) as found:
         found.publish(more=POLICY)
         yield found
-
-
-@pytest.fixture(name="forks", scope="module")
-def forks_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Return the server that forks a publisher per command."""
-    forks = Forks(tmp_path_factory.mktemp("output") / "said")
-    yield forks
-    forks.close()
 
 
 def candidate(on: Shelf) -> str:
@@ -111,42 +103,17 @@ def abort(on: Shelf) -> Prepared:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("prepare", [abort, advance, promote, begin])
 def test_a_canary_that_is_killed_after_any_step_is_finished_by_the_same_command(
-    on: Shelf, forks: Forks, tmp_path: Path, prepare: Callable[[Shelf], Prepared]
+    on: Shelf, tmp_path: Path, prepare: Callable[[Shelf], Prepared]
 ) -> None:
     """SIGKILL after every durable effect: the same command ends as if nothing had been, and a third does nothing."""
-    environment = {**os.environ, **on.user.environment}
-
-    def run(arguments: list[str], label: str = "", log: str = "") -> Done:
-        order = Order(["--repo", str(on.folder.path), *arguments], environment, label, "after", log=log)
-        (done,) = forks.run(order)
-        assert "Traceback" not in done.err, done.err
-        return done
-
-    log = tmp_path / "steps"
-    for _ in range(2):  # the first time there may be more to do
-        log.write_text("", "utf-8")
-        arguments, check = prepare(on)
-        done = run(arguments, log=str(log))
-        assert done.code == 0, done.err
-        check()
-    steps = len(log.read_text("utf-8").splitlines())
-    assert steps >= 2
-    for label in (f"step {number}" for number in range(1, steps + 1)):
-        arguments, check = prepare(on)
-        assert run(arguments, label).code == -9, f"never came to {label}"
-        done = run(arguments)
-        assert done.code == 0, f"after {label}: {done.err}"
-        check()
-        before = on.remote("for-each-ref"), len(on.netlify.deploys())
-        assert run(arguments).code == 0
-        assert (on.remote("for-each-ref"), len(on.netlify.deploys())) == before, f"after {label}: a third did more"
+    killed_after_each_step(on, tmp_path, prepare)
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "label", ["push canary-* 1", "POST the build hook 1", "POST a split test 1", "POST a split test 2"]
 )
-def test_an_abort_in_the_middle_of_a_start_wins(on: Shelf, forks: Forks, label: str) -> None:
+def test_an_abort_in_the_middle_of_a_start_wins(on: Shelf, label: str) -> None:
     """Somebody aborts while another publisher is still starting: the start ends what it did, and nobody is split."""
     snapshot = candidate(on)
     check = checks(on, snapshot, "aborted", *([10] if "split" in label else []))
@@ -154,7 +121,7 @@ def test_an_abort_in_the_middle_of_a_start_wins(on: Shelf, forks: Forks, label: 
     rival = ["env", *(f"{key}={value}" for key, value in on.user.environment.items())]
     rival += [str(PUBLISHER), "--repo", str(on.folder.path), "canary", "abort", "--why", "stop"]
     arguments = ["--repo", str(on.folder.path), "canary", "start", snapshot]
-    (done,) = forks.run(Order(arguments, environment, label, "overtaken", rival=rival))
+    (done,) = obeyed(Order(arguments, environment, label, "overtaken", rival=rival))
     assert (done.code, "Traceback" in done.err) == (2, False), done.err
     assert "ended meanwhile" in done.err
     check()

@@ -13,7 +13,7 @@ import pytest
 
 from publisher.ledger import history
 from tests.delivery import Stage, branch, stage
-from tests.killing import Forks, Order
+from tests.killing import Order, obeyed
 from tests.made import GitFolder
 from tests.project import PUBLISHER
 
@@ -75,7 +75,6 @@ def live_through(path: Path, seed: int) -> None:
     with stage(path / "stage", token=token, build=f"sleep {draw.choice([0, 1, 2])}\n") as on:
         places = set_up(on, draw)
         on.proxy.stale = draw.choice([0.0, 0.0, 2.0]) if token else 0.0
-        forks = Forks(path / "output")
         for _ in range(draw.randint(1, 3)):
             faults = draw.sample(FAULTS, draw.randint(0, 2))
             on.proxy.faults += [("POST /build_hooks", fault) for fault in faults]
@@ -86,7 +85,7 @@ def live_through(path: Path, seed: int) -> None:
                 reconcile(on, place, draw, killed=killed, ahead=draw.choice([0.0, 0.0, HOUR, -HOUR]))
                 for place, killed in zip(chosen, kills, strict=True)
             ]
-            for done in forks.run(*orders):
+            for done in obeyed(*orders):
                 assert done.code in {0, 3, -9}, done.err
                 assert "Traceback" not in done.err, done.err
         on.proxy.faults.clear()
@@ -94,15 +93,14 @@ def live_through(path: Path, seed: int) -> None:
         time.sleep(LATEST if doubtful else 0)
         calm = Order(["--repo", str(places[0]), "reconcile"], {**os.environ, **on.shelf.user.environment})
         for _ in range(4):
-            done = forks.run(calm)[0]
+            done = obeyed(calm)[0]
             if done.code == 0:
                 break
         assert done.code == 0, done.err
         check(on, doubtful, token=token)
         before = on.shelf.remote("for-each-ref")
-        assert forks.run(calm)[0].code == 0
+        assert obeyed(calm)[0].code == 0
         assert on.shelf.remote("for-each-ref") == before, "there was something left to do"
-        forks.close()
 
 
 @pytest.mark.parametrize("seed", QUICK)

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.killing import Forks, Order
-from tests.project import Done
+from tests.killing import killed_after_each_step
 from tests.shelf import Shelf, shelf
 
 NUMBERS = itertools.count(1)
@@ -22,14 +20,6 @@ def on_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     with shelf(tmp_path_factory.mktemp("ending")) as found:
         found.publish(more=KEEP_ONE)
         yield found
-
-
-@pytest.fixture(name="forks", scope="module")
-def forks_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Return the server that forks a publisher per command."""
-    forks = Forks(tmp_path_factory.mktemp("output") / "said")
-    yield forks
-    forks.close()
 
 
 def older(on: Shelf) -> str:
@@ -138,32 +128,7 @@ def move_pin(on: Shelf) -> Prepared:
 @pytest.mark.chaos
 @pytest.mark.parametrize("prepare", [give_up, overrule, withdraw, label, take_down, prune, move_pin])
 def test_an_ending_that_is_killed_after_any_step_is_finished_by_the_same_command(
-    on: Shelf, forks: Forks, tmp_path: Path, prepare: Callable[[Shelf], Prepared]
+    on: Shelf, tmp_path: Path, prepare: Callable[[Shelf], Prepared]
 ) -> None:
     """SIGKILL after every durable effect: the same command ends as if nothing had been, and a third does nothing."""
-    environment = {**os.environ, **on.user.environment}
-
-    def run(arguments: list[str], label: str = "", log: str = "") -> Done:
-        order = Order(["--repo", str(on.folder.path), *arguments], environment, label, "after", log=log)
-        (done,) = forks.run(order)
-        assert "Traceback" not in done.err, done.err
-        return done
-
-    log = tmp_path / "steps"
-    for _ in range(2):  # the first time there may be more to do
-        log.write_text("", "utf-8")
-        arguments, check = prepare(on)
-        done = run(arguments, log=str(log))
-        assert done.code == 0, done.err
-        check()
-    steps = len(log.read_text("utf-8").splitlines())
-    assert steps >= 2
-    for label in (f"step {number}" for number in range(1, steps + 1)):
-        arguments, check = prepare(on)
-        assert run(arguments, label).code == -9, f"never came to {label}"
-        done = run(arguments)
-        assert done.code == 0, f"after {label}: {done.err}"
-        check()
-        before = on.remote("for-each-ref"), len(on.netlify.deploys())
-        assert run(arguments).code == 0
-        assert (on.remote("for-each-ref"), len(on.netlify.deploys())) == before, f"after {label}: a third did more"
+    killed_after_each_step(on, tmp_path, prepare)
