@@ -176,6 +176,6 @@ def killed_after_each_step(
         done = run(arguments)
         assert done.code == 0, f"after {label}: {done.err}"
         check()
-        before = on.remote("for-each-ref"), len(on.netlify.deploys())
+        before = on.remote("for-each-ref"), len(on.host.deploys())
         assert run(arguments).code == 0
-        assert (on.remote("for-each-ref"), len(on.netlify.deploys())) == before, f"after {label}: a third did more"
+        assert (on.remote("for-each-ref"), len(on.host.deploys())) == before, f"after {label}: a third did more"

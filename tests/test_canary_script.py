@@ -9,15 +9,18 @@ import requests
 
 from publisher.ledger import canaries, history, snapshots
 from publisher.netlify import deploys
+from publisher.publishing import deliver, live, prune
 from publisher.publishing.canary import course
-from tests.shelf import Shelf, shelf
+from publisher.publishing.checkup.examine import findings
+from publisher.schema import CanaryEnd
+from tests.shelf import BUILD, Shelf, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.project import Done
 
-POLICY = "production_per_month = 0\n[canary]\nstages = [10, 50]\nhours = 0\nresponses = 0\n"
+POLICY = "live = 'approve'\nproduction_per_month = 0\n[canary]\nstages = [10, 50]\nhours = 0\nresponses = 0\n"
 
 
 @pytest.fixture(name="shared", scope="module")
@@ -93,7 +96,7 @@ def test_without_a_token_a_script_splits_the_readers(on: Shelf) -> None:
     assert on.shown(live.snapshot) == live.snapshot
     assert snapshots.live_commit(on.project.ledger) == live.commit
     assert len(history.live_moves(on.project.ledger)) == 1
-    assert "10 % of the readers, stage 1 of 1" in cli(on, "canary", "status").out
+    assert "10 % of the readers (by a script), stage 1 of 1" in cli(on, "canary", "status").out
     done = cli(on, "canary", "abort", "--why", "enough")
     assert (done.code, outcome(on), plain(on)) == (0, "aborted", (True, True)), done.err
     assert on.remote("for-each-ref", f"refs/heads/{canaries.branch_of(snapshot)}") == ""
@@ -105,3 +108,114 @@ def test_without_a_token_a_script_splits_the_readers(on: Shelf) -> None:
         timeout=20,
     )
     assert (answer.status_code, answer.headers["Location"]) == (302, f"{on.info.site_url}/history/")
+
+
+def test_stages_are_further_deploys_and_the_promotion_a_usual_move(on: Shelf) -> None:
+    """Each step shows another share by another build of `live`; the last puts the candidate live and splits nobody."""
+    snapshot = start(on)
+    deployed = {str(split(on)["percent"])}
+    before = len(history.live_moves(on.project.ledger))
+    done = cli(on, "canary", "step")
+    assert done.code == 0, done.err
+    deployed.add(str(split(on)["percent"]))
+    assert deployed == {"10", "50"}
+    assert len(history.live_moves(on.project.ledger)) == before
+    done = cli(on, "canary", "step")
+    assert done.code == 0, done.err
+    assert (outcome(on), on.shown(), plain(on)) == ("promoted", snapshot, (True, True))
+    assert len(history.live_moves(on.project.ledger)) == before + 1
+
+
+def test_a_command_that_is_repeated_builds_nothing(on: Shelf) -> None:
+    """Status, reconcile and a start that is repeated leave a split that is shown as it is."""
+    snapshot = start(on, stages=[10])
+    before = on.remote("for-each-ref"), deploy(on)
+    assert cli(on, "canary", "start", snapshot, "--percent", "10").code == 0
+    assert cli(on, "reconcile").code == 0
+    assert "by a script" in cli(on, "canary", "status").out
+    assert (on.remote("for-each-ref"), deploy(on)) == before
+
+
+def test_what_is_live_is_what_it_was(on: Shelf) -> None:
+    """`live` names the snapshot, a rollback to it has nothing to do, and it is neither pruned nor taken down."""
+    live = history.live_moves(on.project.ledger)[-1].snapshot
+    start(on)
+    assert cli(on, "live").out.startswith(live)
+    before = deploy(on)
+    done = cli(on, "rollback", live, "--why", "to be sure")
+    assert (done.code, deploy(on), outcome(on)) == (0, before, ""), done.err
+    assert len(split(on)) > 0
+    assert live not in [run.line.snapshot for run in prune.prunable(on.project, prune.keep_policy(on.project))]
+    assert [one.state for one in findings(on.project) if one.what == "canary"] == ["fine"]
+
+
+def test_a_rollback_ends_the_split(on: Shelf) -> None:
+    """A rollback to another snapshot during a split shows that one, as it is, and the canary is overtaken."""
+    other = on.project.runs()[0].line.snapshot
+    snapshot = start(on)
+    if history.live_moves(on.project.ledger)[-1].snapshot == other:
+        other = next(run.line.snapshot for run in on.project.runs() if run.receipt and run.line.snapshot != snapshot)
+    done = cli(on, "rollback", other, "--why", "older is better")
+    assert done.code == 0, done.err
+    assert (outcome(on), on.shown(), plain(on)) == ("overtaken", other, (True, True))
+
+
+def test_an_end_that_was_interrupted_is_finished(on: Shelf) -> None:
+    """Where the ledger says that it is over and the host still splits, doctor says so and the next step mends it."""
+    start(on)
+    found = canaries.canaries(on.project.ledger)[-1].start
+    moves = len(history.live_moves(on.project.ledger))
+    end = CanaryEnd(number=found.number, outcome="aborted", who="a", why="b", time="2026-11-20T10:00:00Z", moves=moves)
+    on.forge(canaries.canary_file(end))
+    assert any(one.what == "canary" and one.state == "wrong" for one in findings(on.project))
+    done = cli(on, "canary", "step")
+    assert (done.code, plain(on)) == (0, (True, True)), done.err
+
+
+def test_a_split_that_is_gone_comes_back(on: Shelf) -> None:
+    """Where `live` was moved back by hand, the next step splits again as the ledger says."""
+    start(on, stages=[10])
+    live = history.live_moves(on.project.ledger)[-1].commit
+    tip = on.remote("rev-parse", "live")
+    on.remote("update-ref", "refs/heads/live", live)
+    done = cli(on, "canary", "status")
+    assert done.code == 0, done.err
+    course.settle(on.project, on.notes.append)
+    assert on.remote("rev-parse", "live") == tip
+
+
+def test_the_budget_has_to_hold_all_stages_and_the_end(on: Shelf) -> None:
+    """A canary whose production deploys the month's budget does not hold is refused before anything is written."""
+    more = POLICY.replace("production_per_month = 0", "production_per_month = 2")
+    wanted = candidate(on, more)
+    before = on.remote("rev-parse", "ledger")
+    done = cli(on, "canary", "start", wanted)
+    assert done.code == 2, done.err
+    assert "2 stages and their end need 3 production deploys" in done.err
+    assert on.remote("rev-parse", "ledger") == before
+
+
+def test_an_older_renderer_is_said_and_nothing_stays(on: Shelf) -> None:
+    """A live snapshot whose renderer knows no split ends the start with one message, and everything is as before."""
+    old = BUILD.replace("if [ -f ledger/split.json ]", "if false")
+    on.folder.commit({"build.sh": old}, "A renderer that knows no split")
+    run_id = on.enter(more=POLICY)
+    on.folder.commit({"build.sh": BUILD}, "The new one")
+    receipt = deliver.deliver(on.desk(run_id), on.project.record(run_id))
+    live.show_live(on.desk(run_id), receipt, why="old", by_hand=True)
+    wanted = candidate(on)
+    done = cli(on, "canary", "start", wanted)
+    assert done.code == 2, done.err
+    assert "is rendered by an older publisher" in done.err
+    assert (outcome(on), plain(on)) == ("aborted", (True, True))
+    assert on.remote("for-each-ref", f"refs/heads/{canaries.branch_of(wanted)}") == ""
+
+
+def test_two_ways_at_once_are_a_usage_error(on: Shelf) -> None:
+    """--link and --script exclude each other."""
+    assert cli(on, "canary", "start", on.project.runs()[0].line.snapshot, "--link", "--script").code == 2
+
+
+def deploy(on: Shelf) -> str:
+    """Return the deploy that the main address shows."""
+    return str(deploys.fetch_json(on.netlify, f"{on.netlify.settings.main_address()}/deploy.json")["deploy_id"])

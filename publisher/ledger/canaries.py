@@ -57,7 +57,9 @@ class Canary:
     @property
     def readers(self) -> str:
         """Who sees the candidate now, in words."""
-        return "readers who follow its link" if self.start.via == "link" else f"{self.percent} % of the readers"
+        if self.start.via == "link":
+            return "readers who follow its link"
+        return f"{self.percent} % of the readers" + (" (by a script)" if self.start.via == "script" else "")
 
 
 def branch_of(snapshot: str) -> str:

@@ -47,10 +47,10 @@ def site_findings(project: Project, config: Config, *, measures: bool) -> Iterat
         yield from checked("token", lambda: _reach(client))
         yield from _site(client)
         yield from checked("deploys", lambda: _kept(client, runs))
-        yield from checked("canary", lambda: _canary(project))
     else:
         says = "NETLIFY_AUTH_TOKEN is not set: the live site moves by a build, and the site's settings cannot be seen"
         yield note("token", says, "make one: Netlify → User settings → Applications")
+    yield from checked("canary", lambda: _canary(project))
     yield from checked("public", lambda: _public(client, runs))
     yield from checked("clock", lambda: _clock(project, client))
     for left in allowance.left(project, config.netlify):
