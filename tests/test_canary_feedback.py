@@ -85,6 +85,12 @@ def test_a_flood_of_an_hour_is_set_aside_with_that_hour() -> None:
     assert ([one.rating for one in found.counted], found.flooded) == ([4], 61)
 
 
+def test_ratings_of_one_second_stay_in_the_order_in_which_they_arrived() -> None:
+    """In order of their size they would be no longer independent, and the bounds would not hold."""
+    counted = listen.clean([sent(number, rating=rating) for number, rating in enumerate("5152")], 60, {RUN}).counted
+    assert listen.rated(counted, [], RUN) == [5, 1, 5, 2]
+
+
 def test_more_than_is_read_is_said() -> None:
     """Where older submissions are not read, it is known from when on they are."""
     assert listen.clean([sent()], 60, {RUN}, more=True).since == "2026-11-21T10:00:00Z"

@@ -45,7 +45,7 @@ def live_run(on: Shelf) -> str:
     return history.live_moves(on.project.ledger)[-1].run_id
 
 
-def review(on: Shelf, run_id: str, shares: Sequence[float], names: range) -> None:
+def review(on: Shelf, run_id: str, shares: Sequence[float], names: range, *, blind: bool = False) -> None:
     """Let reviewers rate six answers of a run each."""
     chance = random.Random(f"{shares} {names}")  # noqa: S311 - to be repeated, no secret
     files: dict[str, bytes] = {}
@@ -58,6 +58,7 @@ def review(on: Shelf, run_id: str, shares: Sequence[float], names: range) -> Non
                 seed=1,
                 reviewer=f"Reviewer {name}",
                 rating=chance.choices((1, 2, 3, 4, 5), shares)[0],
+                blind=blind,
                 time="2026-11-20T20:11:33Z",
             )
             for problem in range(6)
@@ -104,6 +105,18 @@ def test_a_candidate_that_skips_its_steps_is_aborted_by_its_reviews(on: Shelf) -
     assert "worse by more than 0.5" in end.why
     assert (end.evidence.candidate.count, end.evidence.live.count) == (20, 20)
     assert on.shown() == on.project.runs()[0].line.snapshot
+
+
+def test_eight_who_compare_blind_are_enough(on: Shelf) -> None:
+    """Reviewers who rated both without knowing which is which need no more people than a show of hands does."""
+    live, run_id = live_run(on), start(on)
+    for names, taken in ((range(40, 47), "wait"), (range(47, 48), "abort")):
+        review(on, run_id, SHORT, names, blind=True)
+        review(on, live, COMPLETE, names, blind=True)
+        assert step(on) == taken
+    end = last(on).end
+    assert end is not None
+    assert "8 of 8 reviewers who compared blind rated it lower by more than 0.5" in end.why
 
 
 def test_a_good_candidate_passes_every_stage(on: Shelf) -> None:

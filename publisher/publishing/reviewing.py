@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -217,7 +218,7 @@ def differences(own: Iterable[Review], other: Iterable[Review]) -> list[float]:
         (max(time for time, _ in words), sum(above for _, above in words) / len(words))
         for words in by_reviewer.values()
     ]
-    return [above for _, above in sorted(said)]
+    return [above for _, above in sorted(said, key=itemgetter(0))]
 
 
 def _compared(own: Iterable[Review], other: Iterable[Review]) -> Iterator[tuple[Review, Review]]:

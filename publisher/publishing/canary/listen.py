@@ -11,6 +11,7 @@ import datetime as dt
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from publisher.netlify import forms
@@ -137,7 +138,8 @@ def rated(feedbacks: Sequence[Feedback], reviews: Sequence[Review], run_id: str)
         (max(time for time, _ in words), round(sum(rating for _, rating in words) / len(words)))
         for words in by_reviewer.values()
     ]
-    return [rating for _, rating in sorted(said)]
+    # By time alone: among those of one second, ratings in order of their size would look like readers who change.
+    return [rating for _, rating in sorted(said, key=itemgetter(0))]
 
 
 def _read(sent: Submission) -> Feedback | None:
