@@ -8,7 +8,7 @@ SERVE ?= 1
 # A folder with gsm8k_test.jsonl and humaneval.jsonl, which may not be copied into this repository.
 DATA ?= ../shared/data
 
-.PHONY: help demo demo-llm docs test test-gpu check audit install install-dev system chaos conformance site-check clean
+.PHONY: help demo demo-llm demo-canary docs test test-gpu check audit install install-dev system chaos conformance site-check clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,6 +18,9 @@ demo: install ## publish a small repository commit by commit to a host on this m
 
 demo-llm: install ## the same with a real language model from PyPI, on GSM8K and HumanEval from DATA
 	$(BIN)/python demo/llm.py --data $(DATA) $(if $(filter 0,$(SERVE)),--no-serve)
+
+demo-canary: install ## show two snapshots to some readers first: reviewers abort one, readers carry the other to the live site
+	$(BIN)/python demo/canary.py $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: install-dev system check ## run every check and test
 	$(BIN)/pytest --numprocesses=auto --dist=loadfile
@@ -73,4 +76,4 @@ site-check: install-dev system ## rendered sites as readers, browsers and attack
 	$(BIN)/python -m tests.site_check $(ARGS)
 
 clean: ## remove what these commands made here
-	rm -rf .venv .gpu .docs docs/reference/made .demo .demo-llm .site-check tests/site_check/node_modules dist .mypy_cache .ruff_cache
+	rm -rf .venv .gpu .docs docs/reference/made .demo .demo-llm .demo-canary .site-check tests/site_check/node_modules dist .mypy_cache .ruff_cache
