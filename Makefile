@@ -23,7 +23,7 @@ demo-canary: install ## show two snapshots to some readers first: reviewers abor
 	$(BIN)/python demo/canary.py $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: install-dev system check ## run every check and test
-	$(BIN)/pytest --numprocesses=auto --dist=loadfile
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 check: install-dev ## format, lint, types, import layers, workflows
 	$(BIN)/ruff format --check .

@@ -12,6 +12,7 @@ import pytest
 
 from publisher.errors import GraderError
 from publisher.graders.code.sandbox import Sandbox
+from tests.chromium import Browser, chromium
 from tests.made import GitFolder
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Public problem sets and grading cases, where they lie beside the checkout."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with a model or a browser first: one that began last would end alone, on one of the processors."""
+    slow = {item.path for item in items if item.get_closest_marker("model") or item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +69,13 @@ def sandbox() -> Iterator[Sandbox]:
         pytest.skip(error.message)
     with opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return a browser for all tests of a file."""
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -31,6 +31,20 @@ SAMPLE = schema.Sample(
     latency=0.25,
     text="so \u2028 \\boxed{42}\r\n",
 )
+RECEIPT = schema.Receipt(
+    run_id="20261120T201133Z-0123456789ab-full",
+    snapshot="snapshot-0123456789ab",
+    commit="a" * 40,
+    deploy_id="d" * 24,
+    permalink="https://x.netlify.app",
+    address="https://snapshot-0123456789ab--a-site-with-a-long-name-on-netlify.netlify.app",
+    manifest_sha256="e" * 64,
+    files=3,
+    via="api",
+    requested="2026-11-20T20:11:33Z",
+    ready="2026-11-20T20:11:33Z",
+    verified="2026-11-20T20:11:33Z",
+)
 
 
 @dataclass(frozen=True)

@@ -12,28 +12,13 @@ import yaml
 from publisher.ledger import history
 from publisher.ledger.store import Ledger
 from publisher.publishing.cite import bibtex, cff, citation, plain
-from publisher.schema import Pruned, Receipt
+from publisher.schema import Pruned
 from tests import entered, made
 from tests.pages import Pages
 from tests.project import Project
 
 if TYPE_CHECKING:
     from tests.made import GitFolder
-
-RECEIPT = Receipt(
-    run_id="r",
-    snapshot="snapshot-0123456789ab",
-    commit="5" * 40,
-    deploy_id="d",
-    permalink="https://d--demo.netlify.app",
-    address="https://snapshot-0123456789ab--demo.netlify.app",
-    manifest_sha256="9" * 64,
-    files=3,
-    via="api",
-    requested="2026-11-20T20:13:00Z",
-    ready="2026-11-20T20:14:00Z",
-    verified="2026-11-20T20:15:00Z",
-)
 
 
 @pytest.fixture
@@ -72,7 +57,7 @@ def test_hostile_names_mean_nothing_in_a_citation() -> None:
     record = msgspec.structs.replace(
         record, model=msgspec.structs.replace(record.model, name=name), finished="yesterday}"
     )
-    hostile = msgspec.structs.replace(RECEIPT, address='https://demo.netlify.app/}\\input{x}"%')
+    hostile = msgspec.structs.replace(made.RECEIPT, address='https://demo.netlify.app/}\\input{x}"%')
     found = citation(record, hostile, "s")
     text = bibtex(found)
     plainly = re.sub(r"\\[&%$#_{}]|\\text\w+\{\}", "", text)

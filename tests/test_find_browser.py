@@ -12,7 +12,7 @@ from publisher.files import canonical_json
 from publisher.render import render
 from publisher.samples import pack_samples, unpack_samples
 from tests.beside import add_report
-from tests.chromium import Browser, chromium
+from tests.chromium import Browser
 from tests.served import served
 from tests.trees import snapshot_tree, source
 
@@ -39,13 +39,6 @@ def tagged(tree: Path) -> Path:
     ]
     stored.write_bytes(pack_samples(samples))
     return tree
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return a running browser."""
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

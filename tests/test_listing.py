@@ -11,27 +11,14 @@ from jsonschema import Draft202012Validator
 from publisher.ledger import history
 from publisher.ledger.history import Run
 from publisher.publishing.listing import Shown, runs_table, state_of, state_words
-from publisher.schema import GivenUp, HistoryLine, Receipt, TakenDown
+from publisher.schema import GivenUp, HistoryLine, TakenDown
 from tests import made
 from tests.shelf import Shelf, shelf
 
-RUN = "20261120T201133Z-0123456789ab-full"
+RUN = made.RECEIPT.run_id
 SCHEMA = Path(__file__).parent / "schemas" / "log.json"
 LINE = made.line(RUN, 75.0, subject="Change", snapshot="snapshot-0123456789ab")
-RECEIPT = Receipt(
-    run_id=RUN,
-    snapshot="snapshot-0123456789ab",
-    commit="a" * 40,
-    deploy_id="d" * 24,
-    permalink="https://x.netlify.app",
-    address="https://snapshot-0123456789ab--a-site-with-a-long-name-on-netlify.netlify.app",
-    manifest_sha256="e" * 64,
-    files=3,
-    via="api",
-    requested="2026-11-20T20:11:33Z",
-    ready="2026-11-20T20:11:33Z",
-    verified="2026-11-20T20:11:33Z",
-)
+RECEIPT = made.RECEIPT
 GIVEN_UP = GivenUp(run_id=RUN, who="Ada", why="no site", time="2026-11-20T20:11:33Z")
 TAKEN_DOWN = TakenDown(
     run_id=RUN, snapshot="snapshot-0123456789ab", commit="a" * 40, who="", why="private", time="2026-11-20T20:11:33Z"

@@ -12,7 +12,7 @@ import pytest
 from publisher.gate.stratified import Stratum, difference, gain_p, loss_p, score_interval
 from publisher.render import render, site_folder
 from tests.beside import add_report
-from tests.chromium import Browser, chromium
+from tests.chromium import Browser
 from tests.served import served
 from tests.shelved import add_outlines
 from tests.test_render_compare import with_forge
@@ -23,13 +23,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium (tests/install-system-packages)"),
 ]
 OWN = sha("this")[:12]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return a running browser."""
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from publisher.render import render
 from tests.beside import add_report
-from tests.chromium import Browser, chromium
+from tests.chromium import Browser
 from tests.served import served
 from tests.shelved import add_outlines
 from tests.trees import snapshot_tree, source
@@ -45,13 +45,6 @@ _MATHS = (
     "mpadded,mphantom,mstyle"
 )
 INERT = {*_PROSE.split(","), *_MATHS.split(",")}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return a running browser."""
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

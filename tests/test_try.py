@@ -14,7 +14,7 @@ from publisher.graders import grade
 from publisher.graders.integers import IntegerGrader
 from publisher.render import build, render
 from publisher.samples import pack_samples, unpack_samples
-from tests.chromium import Browser, chromium
+from tests.chromium import Browser
 from tests.served import served
 from tests.trees import snapshot_tree, source
 
@@ -119,13 +119,6 @@ def test_the_page_has_one_policy_of_its_own(small: Path) -> None:
     assert own.partition("; frame-ancestors")[0] in files["try/index.html"].decode().replace("&#39;", "'")
     assert [path for path, rule in rules.items() if "wasm" in rule.get("Content-Security-Policy", "")] == ["/try/*"]
     assert all("wasm" not in data.decode() for name, data in files.items() if name == "index.html")
-
-
-@pytest.fixture(name="browser", scope="module")
-def browser_fixture() -> Iterator[Browser]:
-    """Return a running browser."""
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(name="page", scope="module")
