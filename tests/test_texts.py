@@ -10,6 +10,7 @@ import pytest
 
 from publisher.errors import StorageError
 from publisher.render import build, texts
+from publisher.render.whole import Files
 from publisher.samples import pack_samples, unpack_samples
 from publisher.schema import Sample
 from tests.beside import add_report
@@ -26,9 +27,26 @@ def test_a_long_text_comes_back_as_it_was() -> None:
     kept = texts.Texts()
     light = list(kept.without(_answer(number, text) for number, text in enumerate(written)))
     assert [kept.of(one) for one in light] == written
+    assert [kept.stored(one) for one in light] == [text.encode("utf-8", "replace") for text in written]
     assert [kept.characters(one) for one in light] == [len(text) for text in written]
     assert [kept.size(one) for one in light] == [len(text.encode("utf-8", "replace")) for text in written]
     assert [bool(one.text) for one in light] == [False, True, False, False, False]
+
+
+def test_a_link_to_a_file_does_not_make_it() -> None:
+    """Whether there is a file is known without its bytes; they are made when somebody asks for them."""
+    made: list[str] = []
+
+    def text() -> bytes:
+        made.append("b.txt")
+        return b"text"
+
+    files = Files({"a.html": b""}, {"b.txt": text})
+    assert "b.txt" in files
+    assert "c.txt" not in files
+    assert made == []
+    assert files["b.txt"] == b"text"
+    assert made == ["b.txt"]
 
 
 def test_a_site_is_the_same_wherever_its_texts_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +189,24 @@ def test_a_model_of_other_bytes_is_not_run(browser: Browser, small: Path, tmp_pa
         browser.value("document.getElementById('try-load').click()")
         assert "not the recorded model" in until(browser, "status", "SHA-256 is")
         assert "wllama" not in browser.value("performance.getEntriesByType('resource').map((one) => one.name).join()")
+        assert not browser.value("document.getElementById('try-load').disabled")
+
+
+@IN_BROWSER
+@pytest.mark.browser
+def test_a_damaged_runtime_is_told_at_once(browser: Browser, small: Path, tmp_path: Path) -> None:
+    """A program that cannot be compiled is named; its worker would say nothing, and the page would wait."""
+    render(source(small), tmp_path / "dist")
+    told = json.loads((tmp_path / "dist/try/try.json").read_bytes())
+    runtime = tmp_path / "dist/try" / told["runtime"]
+    whole = gzip.decompress(runtime.read_bytes())
+    runtime.write_bytes(gzip.compress(whole[: len(whole) // 2]))
+    with served(tmp_path / "dist") as url:
+        browser.open(f"{url}try/", width=390)
+        started = time.monotonic()
+        browser.value("document.getElementById('try-load').click()")
+        until(browser, "status", runtime.name)
+        assert time.monotonic() - started < 20
         assert not browser.value("document.getElementById('try-load').disabled")
 
 

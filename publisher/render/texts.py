@@ -68,10 +68,19 @@ class Texts:
     def of(self, sample: Sample) -> str:
         """Return a sample's text."""
         place = self._places.get(_key(sample)) if not sample.text else None
-        if place is None:
-            return sample.text
+        return sample.text if place is None else self._read(place).decode("utf-8", "surrogatepass")
+
+    def stored(self, sample: Sample) -> bytes:
+        """Return a sample's text as UTF-8, with "?" for what has no UTF-8."""
+        place = self._places.get(_key(sample)) if not sample.text else None
+        # Only a text with a lone surrogate, which becomes one byte of three, has another size.
+        if place is not None and place.size == place.end - place.start:
+            return self._read(place)
+        return self.of(sample).encode("utf-8", "replace")
+
+    def _read(self, place: _Place) -> bytes:
         self._file.seek(place.start)
-        return self._file.read(place.end - place.start).decode("utf-8", "surrogatepass")
+        return self._file.read(place.end - place.start)
 
     def size(self, sample: Sample) -> int:
         """Return the bytes of a sample's text as UTF-8, with "?" for what has no UTF-8, without reading it."""

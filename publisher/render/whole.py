@@ -76,12 +76,7 @@ class _Content:
     texts: Texts
 
     def __call__(self) -> bytes:
-        stored = ((sample, _stored(self.texts.of(sample))) for sample in self.samples)
-        return b"".join(heading(sample).encode() + text + b"\n\n" for sample, text in stored)
-
-
-def _stored(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
+        return b"".join(heading(one).encode() + self.texts.stored(one) + b"\n\n" for one in self.samples)
 
 
 class Files(Mapping[str, bytes]):
@@ -99,6 +94,10 @@ class Files(Mapping[str, bytes]):
         """Return a file's bytes."""
         found = self._makers[path]
         return found if isinstance(found, bytes) else found()
+
+    def __contains__(self, path: object) -> bool:
+        """Return whether there is such a file, without making it."""
+        return path in self._makers
 
     def __iter__(self) -> Iterator[str]:
         """Return the paths in order."""
