@@ -189,7 +189,7 @@ def candidates(project: Project, good: str, bad: str, suite: str, note: Callable
     if skipped:
         raise UsageError(f"{bad} cannot be measured on the same problems as {good}", hint="choose another BAD")
     left_out = sum(len(one.skipped) for one in found)
-    note(f"{len(line)} commits, {len(found) - 1} of them change what decides the score, {left_out} cannot be measured")
+    note(f"{len(line)} commits, changes of what decides the score: {len(found) - 1}; cannot be measured: {left_out}")
     return found
 
 

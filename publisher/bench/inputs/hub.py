@@ -59,6 +59,7 @@ def _file(repository: str, revision: str, name: str, *, folder: Path, kind: Kind
     except ImportError as error:
         raise kind.error("huggingface_hub is not installed", hint="pip install 'snapshot-publisher[suites]'") from error
     utils.disable_progress_bars()
+    utils.logging.set_verbosity_error()  # it tells of every retry, in words for its developers
     return Path(hf_hub_download(repository, name, revision=revision, local_dir=folder, repo_type=_KINDS[kind.noun]))
 
 
