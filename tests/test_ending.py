@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,26 @@ from publisher.publishing.find import find_snapshot
 from tests.shelf import Shelf, shelf
 
 
+@contextmanager
+def two_snapshots(path: Path) -> Iterator[Shelf]:
+    """Set up a shelf with two snapshots, of which the second is live."""
+    with shelf(path) as found:
+        found.publish()
+        found.publish()
+        yield found
+
+
 @pytest.fixture(name="on")
 def on_fixture(tmp_path: Path) -> Iterator[Shelf]:
-    """Return a shelf with two snapshots, of which the second is live."""
-    with shelf(tmp_path) as found:
-        found.publish()
-        found.publish()
+    """Return a shelf with two snapshots that a test has to itself."""
+    with two_snapshots(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(name="shared", scope="module")
+def shared_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    """Return a shelf for the tests that leave both snapshots as they are; each of them enters runs of its own."""
+    with two_snapshots(tmp_path_factory.mktemp("ending")) as found:
         yield found
 
 
@@ -40,13 +55,13 @@ def test_a_run_that_was_given_up_is_left_alone_and_says_who_and_why(on: Shelf) -
     assert on.remote("for-each-ref", f"refs/heads/snapshot-{on.folder.git('rev-parse', 'HEAD')[:12]}") == ""
 
 
-def test_giving_up_twice_is_once(on: Shelf) -> None:
+def test_giving_up_twice_is_once(shared: Shelf) -> None:
     """The second command changes nothing and tells what the first one said."""
-    run_id = on.enter()
-    assert on.user.run("give-up", run_id, "--reason", "first").code == 0
-    before = on.remote("for-each-ref")
-    again = on.user.run("give-up", run_id, "--reason", "second")
-    assert (again.code, "first" in again.out, on.remote("for-each-ref") == before) == (0, True, True)
+    run_id = shared.enter()
+    assert shared.user.run("give-up", run_id, "--reason", "first").code == 0
+    before = shared.remote("for-each-ref")
+    again = shared.user.run("give-up", run_id, "--reason", "second")
+    assert (again.code, "first" in again.out, shared.remote("for-each-ref") == before) == (0, True, True)
 
 
 def test_a_run_that_cannot_be_read_can_be_given_up(on: Shelf) -> None:
@@ -59,18 +74,18 @@ def test_a_run_that_cannot_be_read_can_be_given_up(on: Shelf) -> None:
 
 
 @pytest.mark.parametrize("reason", ["", "  \n ", "x" * 1001, "\udcff"])
-def test_an_ending_needs_a_reason_that_the_ledger_can_keep(on: Shelf, reason: str) -> None:
+def test_an_ending_needs_a_reason_that_the_ledger_can_keep(shared: Shelf, reason: str) -> None:
     """Not none, no book, and no bytes that are not text; a rollback for such a reason moves nothing."""
     for command in ("give-up", "takedown"):
-        assert on.user.run(command, first(on).run_id, "--reason", reason).code == 2
-    before = on.remote("for-each-ref")
-    assert on.user.run("rollback", first(on).run_id, "--why", reason).code == 2
-    assert on.remote("for-each-ref") == before
+        assert shared.user.run(command, first(shared).run_id, "--reason", reason).code == 2
+    before = shared.remote("for-each-ref")
+    assert shared.user.run("rollback", first(shared).run_id, "--why", reason).code == 2
+    assert shared.remote("for-each-ref") == before
 
 
-def test_a_rejected_run_has_nothing_to_give_up(on: Shelf) -> None:
+def test_a_rejected_run_has_nothing_to_give_up(shared: Shelf) -> None:
     """Its verdict is its end."""
-    done = on.user.run("give-up", on.enter("rejected"), "--reason", "why not")
+    done = shared.user.run("give-up", shared.enter("rejected"), "--reason", "why not")
     assert (done.code, "never published" in done.err) == (2, True)
 
 
@@ -118,13 +133,13 @@ def test_what_was_taken_down_never_comes_back(on: Shelf) -> None:
     assert on.remote("for-each-ref") == before
 
 
-def test_a_live_snapshot_is_not_taken_down(on: Shelf) -> None:
+def test_a_live_snapshot_is_not_taken_down(shared: Shelf) -> None:
     """The message says what to type first, and nothing has happened."""
-    branch = on.project.runs()[1].line.snapshot
-    done = on.user.run("takedown", branch, "--reason", "private")
+    branch = shared.project.runs()[1].line.snapshot
+    done = shared.user.run("takedown", branch, "--reason", "private")
     assert (done.code, "publisher rollback" in done.err) == (3, True)
-    assert on.shown(branch) == branch
-    assert on.project.runs()[1].taken_down is None
+    assert shared.shown(branch) == branch
+    assert shared.project.runs()[1].taken_down is None
 
 
 def test_a_rollback_between_check_and_entry_wins(on: Shelf) -> None:
@@ -180,13 +195,13 @@ def wait_until_ready(on: Shelf, branch: str) -> None:
 
 
 @pytest.mark.parametrize(("word", "hint"), [("kept", "publisher give-up"), ("rejected", "nothing shows this one")])
-def test_a_run_without_pages_cannot_be_taken_down(on: Shelf, word: str, hint: str) -> None:
+def test_a_run_without_pages_cannot_be_taken_down(shared: Shelf, word: str, hint: str) -> None:
     """The message says that there is no page, and what ends the run instead."""
-    run_id = on.enter(word)
-    before = on.remote("for-each-ref")
-    done = on.user.run("takedown", run_id, "--reason", "private")
+    run_id = shared.enter(word)
+    before = shared.remote("for-each-ref")
+    done = shared.user.run("takedown", run_id, "--reason", "private")
     assert (done.code, "no page to take down" in done.err, hint in done.err) == (2, True, True), done.err
-    assert on.remote("for-each-ref") == before
+    assert shared.remote("for-each-ref") == before
 
 
 def test_reconcile_and_prune_answer_programs(on: Shelf) -> None:

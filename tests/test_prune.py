@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,35 @@ import pytest
 from publisher.errors import DeployError, StorageError, UsageError
 from publisher.ledger import history, snapshots
 from publisher.publishing import prune, removal
-from publisher.schema import Pin
+from publisher.schema import Pin, Receipt
 from tests.shelf import Shelf, shelf
 
 KEEP_ONE = "keep = { last = 1, best_per_suite = 0 }\n"
 
 
-@pytest.fixture(name="two")
-def two_fixture(tmp_path: Path) -> Iterator[Shelf]:
-    """Return a shelf with two snapshots; the second is live, and the policy keeps only that."""
-    with shelf(tmp_path) as found:
+@contextmanager
+def two_snapshots(path: Path) -> Iterator[Shelf]:
+    """Set up a shelf with two snapshots; the second is live, and the policy keeps only that."""
+    with shelf(path) as found:
         found.publish(more=KEEP_ONE)
         found.publish(more=KEEP_ONE)
         yield found
+
+
+@pytest.fixture(name="two")
+def two_fixture(tmp_path: Path) -> Iterator[Shelf]:
+    """Return a shelf with two snapshots that a test has to itself."""
+    with two_snapshots(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shelf, Receipt]]:
+    """Return a shelf on which each forged receipt replaces the one before, and the older snapshot's own receipt."""
+    with two_snapshots(tmp_path_factory.mktemp("stained")) as found:
+        receipt = older(found).receipt
+        assert receipt
+        yield found, receipt
 
 
 def older(on: Shelf) -> history.Run:
@@ -30,21 +47,21 @@ def older(on: Shelf) -> history.Run:
     return on.project.runs()[0]
 
 
-def forged(on: Shelf, **changes: Any) -> None:
+def forged(on: Shelf, own: Receipt | None, **changes: Any) -> None:
     """Put a second receipt beside the older snapshot's own, which says what a forger likes."""
-    run = older(on)
-    assert run.receipt
-    receipt = msgspec.structs.replace(run.receipt, number=2, **changes)
-    on.forge({f"{history.folder(run.run_id)}/receipt-2.json": receipt})
+    assert own
+    receipt = msgspec.structs.replace(own, number=2, **changes)
+    on.forge({f"{history.folder(own.run_id)}/receipt-2.json": receipt})
 
 
 @pytest.mark.parametrize("name", ["release", "main", "ledger", "live", "snapshot-0123456789ab", "../x", "--all"])
-def test_a_forged_receipt_deletes_nothing(two: Shelf, name: str) -> None:
+def test_a_forged_receipt_deletes_nothing(stained: tuple[Shelf, Receipt], name: str) -> None:
     """A ledger that names another branch than the snapshot's own cannot make `prune --delete` delete it."""
+    two, own = stained
     tip = two.folder.git("rev-parse", "HEAD")
     two.folder.git("push", "--quiet", "origin", "HEAD:refs/heads/release")
     two.netlify.call_hook("release", "release")
-    forged(two, snapshot=name, commit=tip)
+    forged(two, own, snapshot=name, commit=tip)
     before = two.remote("for-each-ref", "--format=%(refname)"), len(two.netlify.deploys())
     done = two.user.run("prune", "--delete")
     assert (done.code, "its snapshot is not one that publisher writes" in done.err) == (3, True), done.err
@@ -67,7 +84,7 @@ def test_one_bad_run_does_not_keep_the_others_from_being_pruned(two: Shelf) -> N
     """The good one is pruned, the bad one is named, and the exit code says that something is left."""
     good = two.publish(more=KEEP_ONE)
     two.publish(more=KEEP_ONE)
-    forged(two, snapshot="release")
+    forged(two, older(two).receipt, snapshot="release")
     done = two.user.run("prune", "--delete")
     assert (done.code, "2 snapshots pruned" in done.out) == (3, True), done.err
     assert older(two).run_id in done.err
