@@ -96,7 +96,7 @@ def _tasks() -> list[Manifest]:
         ),
         _task(
             "conclude",
-            {"gate": [CODES]},
+            {"gate": CODES},
             ["runs"],
             when=[_when("$(params.publish)", "notin", "yes"), _when("1", "in", CODES)],
         ),
@@ -109,7 +109,7 @@ def _concluded(name: str) -> Manifest:
     """Return the last Task after publish or record, whose verdict counts: the ledger may have grown meanwhile."""
     results = f"$(tasks.{name}.results"
     last = next(one for one in LAST if one.startswith(f"conclude-{name}"))
-    params = {"gate": [CODES], "recorded": [f"{results}.code[*])"], "runs": [f"{results}.run-id[*])"]}
+    params = {"gate": CODES, "recorded": f"{results}.code[*])", "runs": f"{results}.run-id[*])"}
     return _task(last, params, ["runs"], kind="conclude")
 
 
@@ -129,7 +129,7 @@ def _finally() -> list[Manifest]:
 
 def _task(
     name: str,
-    params: Mapping[str, str | list[str]],
+    params: Mapping[str, str],
     workspaces: Sequence[str],
     *,
     kind: str = "",
