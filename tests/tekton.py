@@ -244,12 +244,8 @@ class PipelineRun:
         plain = {key: value for key, value in values.items() if isinstance(value, str)}
         given: dict[str, Any] = {}
         for one in task["params"]:
-            whole = one["value"] if isinstance(one["value"], str) else None
-            given[one["name"]] = (
-                replaced(whole, plain)
-                if whole is not None
-                else [word for text in one["value"] for word in listed(text, values)]
-            )
+            whole = one["value"].endswith("[*])")
+            given[one["name"]] = listed(one["value"], values) if whole else replaced(one["value"], plain)
         places = {}
         for one in task["workspaces"]:
             if one["workspace"] == "work":
@@ -279,3 +275,30 @@ class PipelineRun:
 def image_environment() -> dict[str, str]:
     """Return the variables of the image: where its programs are."""
     return {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+def pod_defaults(base: Path) -> Object:
+    """Return what the template of a PipelineRun gives to all pods."""
+    (run,) = objects(base)["TriggerTemplate", "publisher"]["spec"]["resourcetemplates"]
+    shared = run["spec"]["taskRunTemplate"]
+    return {"serviceAccountName": shared["serviceAccountName"], **shared["podTemplate"]}
+
+
+def wrap(folder: Path, into: Path, pods: Object) -> None:
+    """Write each step as a Pod, with what all pods have."""
+    for (kind, name), task in objects(folder).items():
+        for step in task["spec"]["steps"] if kind == "Task" else []:
+            container = {
+                "name": step["name"],
+                "image": IMAGE,
+                "imagePullPolicy": "Always",
+                "command": ["/bin/bash"],
+                "env": step["env"],
+                "volumeMounts": step["volumeMounts"],
+                "resources": step["computeResources"],
+                "securityContext": step["securityContext"],
+            }
+            spec = {**pods, "containers": [container], "volumes": task["spec"]["volumes"]}
+            metadata = {"name": f"{name}-{step['name']}", "namespace": "publisher"}
+            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+            (into / f"pod-{name}-{step['name']}.yaml").write_text(yaml.safe_dump(pod))

@@ -197,8 +197,10 @@ def test_energy_is_unknown_where_a_gpu_calculated_and_does_not_tell() -> None:
     assert _joules(mixed) is None
     both = msgspec.structs.replace(mixed, statistics={**figures, "energy_gpu_joules": 150.0})
     assert _joules(both) == 2.0
-    assert [_energy(one) for one in (told, mixed, both)] == [
+    alone = msgspec.structs.replace(mixed, statistics={"decode_tokens": 100.0, "energy_gpu_joules": 150.0})
+    assert [_energy(one) for one in (told, mixed, both, alone)] == [
         "processor 50 J",
         "processor 50 J, GPU unknown",
         "processor 50 J, GPU 150 J",
+        "GPU 150 J, processor unknown",
     ]

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from publisher.tekton import rendering, serving
-from tests.tekton import IMAGE, ROOT, Object, objects
+from tests.tekton import ROOT, pod_defaults, wrap
 from tests.test_tekton_manifests import settings
 from tests.test_tekton_service import SERVICE
 
@@ -36,9 +36,9 @@ def test_checkov_finds_nothing(tmp_path: Path) -> None:
         path = tmp_path / "made" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    pods = _pods(tmp_path / "made" / "base")
-    _wrap(tmp_path / "made" / "base", tmp_path / "made", pods)
-    _wrap(tmp_path / "made" / "service", tmp_path / "made", pods | {"serviceAccountName": "publisher-serve"})
+    pods = pod_defaults(tmp_path / "made" / "base")
+    wrap(tmp_path / "made" / "base", tmp_path / "made", pods)
+    wrap(tmp_path / "made" / "service", tmp_path / "made", pods | {"serviceAccountName": "publisher-serve"})
     for number, one in enumerate(serving.own(SERVICE)):
         (tmp_path / "made" / f"served-{number}.yaml").write_text(yaml.safe_dump(one))
     shutil.copy(ROOT / "hooks" / "tekton" / "Containerfile", tmp_path / "made" / "Dockerfile")
@@ -63,30 +63,3 @@ def _checkov(folder: Path) -> str:
     command = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", CHECKOV]
     subprocess.run(command, check=True, capture_output=True)
     return str(folder / "bin" / "checkov")
-
-
-def _pods(base: Path) -> Object:
-    """Return what the template of a PipelineRun gives to all pods."""
-    (run,) = objects(base)["TriggerTemplate", "publisher"]["spec"]["resourcetemplates"]
-    shared = run["spec"]["taskRunTemplate"]
-    return {"serviceAccountName": shared["serviceAccountName"], **shared["podTemplate"]}
-
-
-def _wrap(folder: Path, into: Path, pods: Object) -> None:
-    """Write each step as a Pod, with what all pods have."""
-    for (kind, name), task in objects(folder).items():
-        for step in task["spec"]["steps"] if kind == "Task" else []:
-            container = {
-                "name": step["name"],
-                "image": IMAGE,
-                "imagePullPolicy": "Always",
-                "command": ["/bin/bash"],
-                "env": step["env"],
-                "volumeMounts": step["volumeMounts"],
-                "resources": step["computeResources"],
-                "securityContext": step["securityContext"],
-            }
-            spec = {**pods, "containers": [container], "volumes": task["spec"]["volumes"]}
-            metadata = {"name": f"{name}-{step['name']}", "namespace": "publisher"}
-            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-            (into / f"pod-{name}-{step['name']}.yaml").write_text(yaml.safe_dump(pod))
