@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 from publisher.ledger import canaries, history, snapshots
+from publisher.ledger.store import author
 from publisher.netlify import deploys
 from publisher.publishing import deliver, live, prune
 from publisher.publishing.canary import course
@@ -76,6 +78,15 @@ def plain(on: Shelf) -> tuple[bool, bool]:
     return (served == (move.run_id, move.commit) and not split(on)), shown == move.commit
 
 
+def leads(on: Shelf, snapshot: str) -> str:
+    """Return where a page of a candidate leads; empty where it is shown."""
+    host = on.netlify.settings.address_of(canaries.branch_of(snapshot)).removeprefix("http://")
+    answer = requests.get(
+        f"http://127.0.0.1:{on.info.port}/history/", headers={"Host": host}, allow_redirects=False, timeout=20
+    )
+    return answer.headers.get("Location", "")
+
+
 def outcome(on: Shelf) -> str:
     """Return how the newest canary ended; empty while it runs."""
     on.project.ledger.sync()
@@ -100,14 +111,7 @@ def test_without_a_token_a_script_splits_the_readers(on: Shelf) -> None:
     done = cli(on, "canary", "abort", "--why", "enough")
     assert (done.code, outcome(on), plain(on)) == (0, "aborted", (True, True)), done.err
     assert on.remote("for-each-ref", f"refs/heads/{canaries.branch_of(snapshot)}") == ""
-    address = on.netlify.settings.address_of(canaries.branch_of(snapshot))
-    answer = requests.get(
-        f"http://127.0.0.1:{on.info.port}/history/",
-        headers={"Host": address.removeprefix("http://")},
-        allow_redirects=False,
-        timeout=20,
-    )
-    assert (answer.status_code, answer.headers["Location"]) == (302, f"{on.info.site_url}/history/")
+    assert leads(on, snapshot) == f"{on.info.site_url}/history/"
 
 
 def test_stages_are_further_deploys_and_the_promotion_a_usual_move(on: Shelf) -> None:
@@ -197,6 +201,7 @@ def test_the_budget_has_to_hold_all_stages_and_the_end(on: Shelf) -> None:
 
 def test_an_older_renderer_is_said_and_nothing_stays(on: Shelf) -> None:
     """A live snapshot whose renderer knows no split ends the start with one message, and everything is as before."""
+    before = on.deploy(more=POLICY)
     old = BUILD.replace("if [ -f ledger/split.json ]", "if false")
     on.folder.commit({"build.sh": old}, "A renderer that knows no split")
     run_id = on.enter(more=POLICY)
@@ -209,6 +214,7 @@ def test_an_older_renderer_is_said_and_nothing_stays(on: Shelf) -> None:
     assert "is rendered by an older publisher" in done.err
     assert (outcome(on), plain(on)) == ("aborted", (True, True))
     assert on.remote("for-each-ref", f"refs/heads/{canaries.branch_of(wanted)}") == ""
+    live.show_live(on.desk(before.run_id), before, why="new", by_hand=True)
 
 
 def test_two_ways_at_once_are_a_usage_error(on: Shelf) -> None:
@@ -219,3 +225,40 @@ def test_two_ways_at_once_are_a_usage_error(on: Shelf) -> None:
 def deploy(on: Shelf) -> str:
     """Return the deploy that the main address shows."""
     return str(deploys.fetch_json(on.netlify, f"{on.netlify.settings.main_address()}/deploy.json")["deploy_id"])
+
+
+def test_a_remote_that_takes_fast_forwards_only(on: Shelf) -> None:
+    """Where `live` can only be moved forward, stages and the end are commits on top, and count as the same snapshot."""
+    on.remote("config", "receive.denyNonFastForwards", "true")
+    try:
+        live = history.live_moves(on.project.ledger)[-1]
+        start(on)
+        assert cli(on, "canary", "step").code == 0
+        assert (split(on)["percent"], snapshots.live_commit(on.project.ledger)) == (50, live.commit)
+        assert cli(on, "canary", "status").out.count("does not show that share") == 0
+        done = cli(on, "canary", "abort", "--why", "enough")
+        assert (done.code, plain(on)) == (0, (True, True)), done.err
+    finally:
+        on.remote("config", "--unset", "receive.denyNonFastForwards")
+
+
+def test_an_abort_brings_everybody_back_within_two_minutes(on: Shelf) -> None:
+    """From the abort to plain pages at the main address, and to pages of the candidate that lead there."""
+    snapshot = start(on)
+    began = time.monotonic()
+    assert cli(on, "canary", "abort", "--why", "enough").code == 0
+    assert plain(on) == (True, True)
+    assert leads(on, snapshot) == f"{on.info.site_url}/history/"
+    assert time.monotonic() - began < 120
+
+
+def test_a_commit_that_only_says_so_does_not_count_as_the_snapshot(on: Shelf) -> None:
+    """A commit on `live` counts as a snapshot if it differs from it by the one file, whatever its message says."""
+    project = on.project
+    live = history.live_moves(project.ledger)[-1].commit
+    message, repository = f"Canary\n\nSnapshot-commit: {live}\n", project.repository
+    for files, counts in (({"ledger/split.json": b"{}"}, True), ({"ledger/split.json": b"{}", "n": b"x"}, False)):
+        made = repository.write_commit(files, message=message, author=author(0), parents=[live], tree=live)
+        assert (snapshots.snapshot_of(repository, made) == live) is counts
+    unsaid = repository.write_commit({"ledger/split.json": b"{}"}, message="m\n", author=author(0), parents=[live])
+    assert snapshots.snapshot_of(repository, unsaid) == unsaid
