@@ -185,6 +185,17 @@ def test_a_site_whose_live_pages_ask_says_so(tmp_path_factory: pytest.TempPathFa
         assert "yet: its pages ask for ratings;" in status(on)
 
 
+def test_a_site_that_builds_no_candidates_has_no_canary(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where branch deploys leave `canary-*` out, the start says so before anything is written."""
+    with shelf(tmp_path_factory.mktemp("branches"), branches=("live", "snapshot-*")) as on:
+        on.publish(more=POLICY)
+        snapshot = on.deploy(more=POLICY).snapshot
+        done = on.user.run("canary", "start", snapshot)
+        assert (done.code, canaries.canaries(on.project.ledger)) == (2, []), done.err
+        assert "this site does not build canary-" in done.err
+        assert "add canary-*" in done.err
+
+
 def test_a_site_without_forms_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Where the site has no form nobody can be heard: status says it and how to mend it, and reviews still count."""
     with shelf(tmp_path_factory.mktemp("none"), forms=False) as on:

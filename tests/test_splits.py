@@ -62,6 +62,19 @@ def test_somebody_elses_split_stays(netlify: Netlify, visitor: Visitor) -> None:
     assert found.shares() == {"live": 50, "snapshot-1": 50}
 
 
+def test_the_newest_of_a_flood_are_read(netlify: Netlify, visitor: Visitor) -> None:
+    """However many submissions there are, reading them ends, with the newest, and says that there were more."""
+    form = forms.find(netlify, "feedback")
+    assert form is not None
+    host = {"Host": f"{SITE}.localhost:{visitor.info.port}"}
+    with requests.Session() as session:
+        for number in range(130):
+            data = {"form-name": "feedback", "comment": str(number)}
+            session.post(f"{visitor.origin}/", headers=host, data=data, timeout=20).raise_for_status()
+    found, more = forms.submissions(netlify, form, most=100)
+    assert ([one.data["comment"] for one in found], more) == ([str(number) for number in range(30, 130)], True)
+
+
 def test_submissions_come_oldest_first(netlify: Netlify, visitor: Visitor) -> None:
     """What readers sent is read over all pages, in the order in which it came."""
     for number in range(103):

@@ -11,7 +11,7 @@ from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json, note
 from publisher.errors import UsageError
 from publisher.ledger import canaries
-from publisher.publishing.canary import confirm, course, state
+from publisher.publishing.canary import confirm, course, state, ways
 
 
 @click.group("canary", cls=Commands)
@@ -50,7 +50,7 @@ def start(
         raise UsageError("--percent is one stage, --stages are several", hint="leave one of them out")
     shares = [percent] if percent else _stages(stages) if stages else []
     hours = _hours(every) if every else None
-    way: course.Way | None = "link" if link else "script" if script else None
+    way: ways.Way | None = "link" if link else "script" if script else None
     canary = course.start(open_project(ctx), snapshot, stages=shares, hours=hours, why=why, note=note, way=way)
     echo(canary_status.line(canary))
 

@@ -60,6 +60,8 @@ class HostOptions:
     """The site's own build variables, as they would be set in Netlify's interface."""
     production_branch: str = "live"
     """The branch whose successful builds are published by themselves."""
+    branches: tuple[str, ...] = ()
+    """Patterns of the branches that the API says are built; none says nothing. Every branch is built all the same."""
     rate_limits: bool = False
     """Whether to enforce Netlify's rate limits. Netlify itself always does."""
     private: str = ""

@@ -10,6 +10,7 @@ import re
 import time
 import urllib.parse
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -69,6 +70,11 @@ class BuildSettings(msgspec.Struct, frozen=True):
     allowed_branches: list[str] | None = None
     """The branches that are built; none where all are."""
     stop_builds: bool | None = None
+
+    def builds(self, branch: str) -> bool:
+        """Return whether a branch is built, as far as the host says; it names patterns, or nothing where all are."""
+        allowed = self.allowed_branches
+        return not allowed or any(fnmatchcase(branch, pattern) for pattern in allowed)
 
 
 class Site(msgspec.Struct, frozen=True):

@@ -37,10 +37,10 @@ def find(netlify: Netlify, name: str) -> Form | None:
     return next((form for form in found if form.name == name), None)
 
 
-def submissions(netlify: Netlify, form: Form) -> tuple[list[Submission], bool]:
-    """Return what was sent, oldest first, and whether there was more than is read."""
+def submissions(netlify: Netlify, form: Form, most: int = MOST) -> tuple[list[Submission], bool]:
+    """Return what was sent, oldest first, the newest `most` of it, and whether there may be more than that."""
     found: list[Submission] = []
-    for page in range(1, MOST // PER_PAGE + 1):
+    for page in range(1, most // PER_PAGE + 1):
         query = {"page": str(page), "per_page": str(PER_PAGE)}
         path = f"/forms/{form.id}/submissions"
         part = netlify.call("GET", path, list[Submission], "the list of submissions", query)

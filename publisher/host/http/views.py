@@ -76,6 +76,7 @@ def site_view(state: State) -> dict[str, Any]:
             "repo_url": state.options.shown_repository,
             "repo_branch": state.options.production_branch,
             "stop_builds": False,
+            **({"allowed_branches": list(state.options.branches)} if state.options.branches else {}),
         },
     }
 

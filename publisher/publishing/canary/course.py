@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from publisher.config.canary import canary_mistakes
-from publisher.errors import DeployError, LostRaceError, NetworkError, PublisherError, UsageError
+from publisher.errors import LostRaceError, NetworkError, PublisherError, UsageError
 from publisher.ledger import canaries, history
 from publisher.netlify import splits
-from publisher.publishing import audit, ending, script
+from publisher.publishing import ending, script
+from publisher.publishing.canary import ways
 from publisher.publishing.canary.state import desk_of, evidence, heard_time, policy_of, run_of, state, state_of
 from publisher.publishing.candidate import build_candidate
 from publisher.publishing.deliver import Desk, check_settings
 from publisher.publishing.find import find_snapshot
 from publisher.publishing.give_up import check_reason
-from publisher.publishing.live import is_locked, show_live
+from publisher.publishing.live import show_live
 from publisher.schema import CanaryEnd, CanaryStage, CanaryStart
 
 if TYPE_CHECKING:
@@ -34,18 +35,13 @@ if TYPE_CHECKING:
     from publisher.ledger.canaries import Canary
     from publisher.ledger.history import Run
     from publisher.publishing.canary.state import State
+    from publisher.publishing.canary.ways import Way
     from publisher.publishing.project import Project
 
     Note = Callable[[str], None]
     Outcome = Literal["promoted", "aborted"]
 
-    Way = Literal["split", "script", "link"]
-
 ATTEMPTS = 12
-
-
-class _NoSplitsError(UsageError):
-    """The site has no split tests, which only showed when one was made."""
 
 
 def start(
@@ -76,79 +72,22 @@ def start(
     wanted_stages = [100] if way == "link" else list(stages)
     if before is None or before.end is not None:
         check_settings(desk.netlify)
-        chosen = way or _way(desk)
-        _check_way(desk, chosen, len(wanted_stages or policy_of(project, run).stages))
-        _check_candidate(desk, run, _live(project)[1])
+        ways.check_branch(desk, canaries.branch_of(run.line.snapshot or wanted))
+        chosen = way or ways.way_of(desk)
+        ways.check_way(desk, chosen, len(wanted_stages or policy_of(project, run).stages))
+        ways.check_candidate(desk, run, _live(project)[1])
     canary = _started(desk, run, wanted_stages, hours, why, way=chosen)
     try:
         canary = _begun(desk, canary, why)
-    except _NoSplitsError as error:
+    except ways.NoSplitsError as error:
         if way is not None:
             raise
         note(f"{error.message}: a script of the live deploy splits the readers")
-        _check_way(desk, "script", len(canary.start.stages))
+        ways.check_way(desk, "script", len(canary.start.stages))
         canary = _begun(desk, _started(desk, run, canary.start.stages, hours, why, way="script"), why)
     address = desk.netlify.settings.address_of(canaries.branch_of(canary.start.snapshot))
     note(f"canary {canary.start.number}: {canary.readers} see {canary.start.snapshot}; its link is {address}")
     return canary
-
-
-def _way(desk: Desk) -> Way:
-    """Return how this site can split its readers; UsageError where somebody else is doing so."""
-    if not desk.netlify.settings.token:
-        desk.note("no NETLIFY_AUTH_TOKEN, so no split test: a script of the live deploy splits the readers")
-        return "script"
-    try:
-        split = splits.running(desk.netlify)
-    except NetworkError as error:
-        if not splits.has_none(error):
-            raise
-        desk.note(f"{_no_splits(error).message}: a script of the live deploy splits the readers")
-        return "script"
-    if split is not None:
-        raise UsageError(
-            f"another split test is active on this site: {', '.join(sorted(split.shares()))[:200]}",
-            hint="end it in Netlify → Split testing, then run the same command again",
-        )
-    return "split"
-
-
-def _check_way(desk: Desk, way: Way, stages: int) -> None:
-    """Raise UsageError where a script could not be shown, before anything is written down."""
-    if way != "script":
-        return
-    if is_locked(desk.netlify):
-        raise UsageError(
-            "the live site is locked, so no deploy with a script would be shown", hint="publisher live --unlock"
-        )
-    script.check_budget(desk, stages)
-
-
-def _no_splits(error: NetworkError) -> _NoSplitsError:
-    return _NoSplitsError(
-        f"this site has no split tests: {error.message}",
-        hint="publisher canary start SNAPSHOT --script   needs none; it splits the readers by the deploy itself",
-    )
-
-
-def _check_candidate(desk: Desk, run: Run, live: str) -> None:
-    """Raise UsageError for a snapshot that nobody can be shown, DeployError for one that is damaged."""
-    receipt = run.receipt
-    if receipt is None or ending.lost(run):
-        gone = "is not deployed any more" if run.last_receipt else "is not published"
-        said = gone if receipt is None else f"is withdrawn: {ending.lost(run)}"
-        raise UsageError(
-            f"{run.line.snapshot or run.run_id} {said}, so nobody can be shown it",
-            hint="publisher snapshots   lists what can be; publisher verify SNAPSHOT --repair brings one back",
-        )
-    if receipt.run_id == live:
-        raise UsageError(f"{receipt.snapshot} is live already: every reader sees it")
-    found = audit.check(desk.project, run, receipt)
-    if found.damaged and not found.private:
-        raise DeployError(
-            f"{found.address} does not serve what was rendered, so nobody is shown it",
-            hint=f"publisher verify {receipt.snapshot} --repair",
-        )
 
 
 def _started(desk: Desk, run: Run, stages: list[int], hours: float | None, why: str, *, way: Way) -> Canary:
@@ -240,7 +179,7 @@ def _begun(desk: Desk, canary: Canary, why: str) -> Canary:
             # A site whose split tests cannot be changed shows nobody anything: no canary is left that claims it does.
             end(project, "aborted", why=f"this site has no split tests: {error.message}"[:900], note=desk.note)
             if splits.has_none(error):
-                raise _no_splits(error) from error
+                raise ways.no_splits(error) from error
             raise
         else:
             raise
