@@ -46,7 +46,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The run that is to be judged: its line of history, its record, and where its baseline starts anew."""
+    """The run to decide on: its line of history, its record, and where its baseline starts anew."""
 
     line: HistoryLine
     record: Record

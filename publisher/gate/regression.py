@@ -93,7 +93,7 @@ def regression(rule: Regression, case: Case) -> RuleResult:
     p_value = gain_p(found.pairs) if rule.prove == "gain" else loss_p(found.pairs)
     if rule.prove == "no-harm":
         p_value = 1 - NORMAL.cdf(score_z(found.pairs, -rule.points / 100))
-    outcome, words = _judged(rule, case, found, p_value)
+    outcome, words = _decided(rule, case, found, p_value)
     if rule.prove == "no-harm" and outcome != "fail" and too_uneven(found.pairs):
         outcome, words = "inconclusive", "some problems have too few of the samples that others have"
     wants = outcome == "inconclusive" and case.score.k < rule.max_samples
@@ -141,7 +141,7 @@ def _level(rule: Regression, case: Case, found: Comparison) -> float:
     )
 
 
-def _judged(rule: Regression, case: Case, found: Comparison, p_value: float) -> tuple[Outcome, str]:
+def _decided(rule: Regression, case: Case, found: Comparison, p_value: float) -> tuple[Outcome, str]:
     """Return the outcome and its words."""
     shown = p_value <= case.level
     beyond = f"a loss beyond {rule.points:g} points"

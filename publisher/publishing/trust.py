@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class TrustedBranch:
-    """A branch whose commits may say by which rules they are judged; its tip is asked for once."""
+    """A branch whose commits may say by which rules they are decided on; its tip is asked for once."""
 
     repository: Repository
     remote: str | None
