@@ -5,9 +5,9 @@ sent into files), no hooks, full hashes and `-z` output. Of the user's configura
 the remotes count. Objects are written with plumbing, so the user's working tree and index are never touched.
 
 `process` starts git, `credentials` says who gets the remote's token, `objects` reads through one long-lived process,
-`locks` deals with the locks that a killed git leaves behind, `answers` tells apart why a push failed, `repository` is
-what the other parts use, `clone` what a build needs, `elsewhere` fetches from other repositories and from Git LFS, and
-`values` holds the words of all of them.
+`importing` spells what makes a commit, `locks` deals with the locks that a killed git leaves behind, `answers` tells
+apart why a push failed, `repository` is what the other parts use, `clone` what a build needs, `elsewhere` fetches from
+other repositories and from Git LFS, and `values` holds the words of all of them.
 """
 
 from __future__ import annotations

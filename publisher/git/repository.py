@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from publisher.errors import GitError, LostRaceError, RemoteRejectedError, UsageError
-from publisher.git import answers, locks, signing
+from publisher.git import answers, importing, locks, signing
 from publisher.git.objects import LARGEST, ObjectReader
 from publisher.git.process import PATIENCE, Output, Patience, execute
 from publisher.git.values import (
     Author,
     Commit,
     checked,
-    import_data,
-    import_path,
     is_full_hash,
     parsed_changes,
     parsed_commit,
@@ -234,21 +231,17 @@ class Repository:
         Its tree is that of the commit `tree`, of the first parent where `tree` is None, or empty, plus `files` and
         plus `blobs`, {path: hash}, which are in the repository already and are not read.
         """
-        # One process, however large the tree is. The ref that fast-import insists on is deleted before it is written.
-        scratch = f"refs/publisher/new-{secrets.token_hex(8)}"
-        person = f"{author.name} <{author.email}> {author.time} +0000"
-        parts = [
-            f"commit {scratch}\nmark :1\nauthor {person}\ncommitter {person}\n".encode(),
-            import_data(message.encode()),
-            *(f"{'merge' if number else 'from'} {checked(sha)}\n".encode() for number, sha in enumerate(parents)),
-            # An explicit tree replaces the first parent's, which fast-import would otherwise start from.
-            f'M 040000 {self.commit(tree).tree} ""\n'.encode() if tree else b"",
-            *(f"M 100644 {checked(blob)} {import_path(path)}\n".encode() for path, blob in (blobs or {}).items()),
-            *(f"M 100644 inline {import_path(path)}\n".encode() + import_data(data) for path, data in files.items()),
-            f"get-mark :1\nreset {scratch}\nfrom {self.zero}\n\ndone\n".encode(),
-        ]
+        wanted = importing.stream(
+            files,
+            message=message,
+            author=author,
+            parents=parents,
+            tree=self.commit(tree).tree if tree else "",
+            blobs=blobs or {},
+            zero=self.zero,
+        )
         # Its pack is unpacked again at once, so compressing it well would only take time.
-        made = self.run("fast-import", "--quiet", "--done", stdin=b"".join(parts), settings=["pack.compression=1"])
+        made = self.run("fast-import", "--quiet", "--done", stdin=wanted, settings=["pack.compression=1"])
         sha, wide = checked(made.decode().strip()), len(self.zero) == 64
         whole = signing.signed(lambda: self.run("cat-file", "commit", sha), self.setting, sha256=wide)
         return self.text("hash-object", "-t", "commit", "-w", "--stdin", stdin=whole) if whole else sha

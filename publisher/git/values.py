@@ -1,4 +1,4 @@
-"""What git's objects and names are here: commits and their authors, full hashes, branch names, fast-import's words."""
+"""What git's objects and names are here: commits and their authors, full hashes, branch names."""
 
 from __future__ import annotations
 
@@ -91,16 +91,6 @@ def checked(sha: str) -> str:
     if not _OID.match(sha):
         raise GitError(f"{sha!r} is not a full commit hash")
     return sha
-
-
-def import_data(content: bytes) -> bytes:
-    """Return `content` as git fast-import takes it."""
-    return b"data %d\n%s\n" % (len(content), content)
-
-
-def import_path(path: str) -> str:
-    """Return a path as git fast-import takes it."""
-    return '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def is_branch_name(name: str) -> bool:
