@@ -66,6 +66,7 @@ def run(
         for end in (out_end, err_end, theirs.detach()):
             os.close(end)
         late = threading.Timer(seconds, os.kill, (int(answer.readline()), signal.SIGKILL))
+        late.daemon = True
         late.start()
         with ThreadPoolExecutor(2) as pool:
             said = list(pool.map(lambda stream: stream.read(), (out_stream, err_stream)))
