@@ -8,7 +8,7 @@ SERVE ?= 1
 # A folder with gsm8k_test.jsonl and humaneval.jsonl, which may not be copied into this repository.
 DATA ?= ../shared/data
 
-.PHONY: help demo demo-llm demo-canary docs test test-gpu check audit install install-dev system chaos conformance site-check clean
+.PHONY: help demo demo-llm demo-canary docs test test-gpu test-cluster check audit install install-dev system chaos conformance site-check clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,10 @@ test-gpu: ## the tests marked gpu, on this machine's GPU or on Mesa's software d
 	PYTHON=$(PYTHON) bash tests/install-gpu .gpu
 	.gpu/venv/bin/pytest -m gpu
 
+test-cluster: install-dev system ## the Tekton manifests on a real Kubernetes API server, which it compiles once (root, minutes, 3 GiB)
+	bash tests/install-kubernetes .kubernetes
+	$(BIN)/pytest -m cluster
+
 conformance: install-dev ## the official Netlify clients against the local host
 	$(BIN)/pytest -m conformance tests/conformance
 
@@ -76,4 +80,4 @@ site-check: install-dev system ## rendered sites as readers, browsers and attack
 	$(BIN)/python -m tests.site_check $(ARGS)
 
 clean: ## remove what these commands made here
-	rm -rf .venv .gpu .docs docs/reference/made .demo .demo-llm .demo-canary .site-check tests/site_check/node_modules dist .mypy_cache .ruff_cache
+	rm -rf .venv .gpu .kubernetes .docs docs/reference/made .demo .demo-llm .demo-canary .site-check tests/site_check/node_modules dist .mypy_cache .ruff_cache
