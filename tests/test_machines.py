@@ -15,8 +15,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from publisher import schema
 from publisher.files import canonical_json
 from publisher.render import build, instances, machines
+from tests.shelved import add_outlines
 from tests.site_fixtures import files_fixture, hostile_fixture, own_fixture, tree_fixture
-from tests.trees import BRANCH, source
+from tests.trees import BRANCH, snapshot_tree, source
 
 __all__ = ["files_fixture", "hostile_fixture", "own_fixture", "tree_fixture"]
 INSTANCE = Path(__file__).parent / "schemas" / "every_eval_ever_instance-0.3.0.json"
@@ -75,6 +76,14 @@ def test_each_file_fits_the_schema_beside_it(files: dict[str, bytes], name: str)
     schema = json.loads(files[f"schemas/{name}"])
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(files[name]), schema)
+
+
+def test_the_outcomes_of_older_runs_fit_their_schema(tmp_path: Path) -> None:
+    """`compare/runs.json` has a schema of its own, which a site without the file does not have."""
+    tree = snapshot_tree(tmp_path, runs=4)
+    assert "schemas/runs.json" not in build(source(tree))
+    site = build(source(add_outlines(tree)))
+    jsonschema.validate(json.loads(site["compare/runs.json"]), json.loads(site["schemas/runs.json"]))
 
 
 def test_each_part_of_the_history_fits_its_schema(files: dict[str, bytes]) -> None:

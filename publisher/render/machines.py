@@ -20,6 +20,7 @@ from publisher.schema import (
     HistoryIndex,
     HistoryPart,
     Manifest,
+    Outlines,
     SiteDeploy,
     SiteSnapshot,
     Struct,
@@ -57,9 +58,15 @@ def files(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def published(snapshot: Snapshot) -> dict[str, type[Struct]]:
-    """Return the types of the site's own files by name; `lines.json` stands for each part of the history."""
+    """Return the types of the site's own files by name.
+
+    `lines.json` stands for each part of the history, and `runs.json` for the file that is in `compare/`.
+    """
     whole = version(snapshot.history_files["history.json"], "history.json") == HISTORY_SCHEMA
-    return _PUBLISHED | {"history.json": History} if whole else _PUBLISHED
+    outlines: dict[str, type[Struct]] = (
+        {"runs.json": Outlines} if snapshot.outlines and len(snapshot.outlines.runs) > 1 else {}
+    )
+    return _PUBLISHED | ({"history.json": History} if whole else {}) | outlines
 
 
 def schema_of(kind: type[Struct]) -> bytes:
