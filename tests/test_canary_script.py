@@ -155,10 +155,8 @@ def test_what_is_live_is_what_it_was(on: Shelf) -> None:
 
 def test_a_rollback_ends_the_split(on: Shelf) -> None:
     """A rollback to another snapshot during a split shows that one, as it is, and the canary is overtaken."""
-    other = on.project.runs()[0].line.snapshot
-    snapshot = start(on)
-    if history.live_moves(on.project.ledger)[-1].snapshot == other:
-        other = next(run.line.snapshot for run in on.project.runs() if run.receipt and run.line.snapshot != snapshot)
+    other = candidate(on)
+    start(on)
     done = cli(on, "rollback", other, "--why", "older is better")
     assert done.code == 0, done.err
     assert (outcome(on), on.shown(), plain(on)) == ("overtaken", other, (True, True))

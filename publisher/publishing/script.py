@@ -16,7 +16,7 @@ from publisher.ledger import calls, canaries, history, snapshots
 from publisher.ledger.store import author
 from publisher.netlify import budget, deploys
 from publisher.publishing import allowance
-from publisher.publishing.candidate import build_whole
+from publisher.publishing.candidate import build_whole, hasty
 from publisher.publishing.deliver import Desk
 from publisher.schema import SplitPage
 
@@ -141,7 +141,7 @@ def bring_back(project: Project, netlify: Netlify, canary: Canary, note: Note) -
         damaged=frozenset(late),
         require=lambda: _require_tip(project, tip),
     )
-    build_whole(desk, wanted, desk.turns(calls.split_folder(canary.start.number, "end")), commit)
+    build_whole(desk, wanted, hasty(desk, calls.split_folder(canary.start.number, "end")), commit)
     note(f"canary {canary.start.number} of {canary.start.snapshot}: every reader sees what is live")
 
 

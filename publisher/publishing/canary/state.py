@@ -13,7 +13,7 @@ from publisher.config import FILE, parse_site
 from publisher.errors import NetworkError, PublisherError, UsageError
 from publisher.gate.canary import Decision, Heard, decide, ratings
 from publisher.ledger import canaries
-from publisher.netlify import splits
+from publisher.netlify import deploys, splits
 from publisher.publishing import reviewing, script
 from publisher.publishing.canary import listen
 from publisher.publishing.deliver import Desk
@@ -142,9 +142,13 @@ def heard_time(desk: Desk) -> Desk:
 
     A host that does not answer now stops nothing here: an abort is written down all the same.
     """
-    if desk.netlify.settings.token and desk.netlify.clock.now() is None:
+    netlify = desk.netlify
+    if netlify.clock.now() is None:
         with contextlib.suppress(NetworkError):
-            desk.netlify.site()
+            if netlify.settings.token:
+                netlify.site()
+            else:
+                deploys.identity(netlify, netlify.settings.main_address())
     return desk
 
 
