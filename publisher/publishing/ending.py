@@ -109,7 +109,7 @@ def close(project: Project, netlify: Netlify, canary: Canary, note: Note) -> Non
     """Bring every reader back to what is live, then delete the pages that only the gray release had."""
     start, kept = canary.start, ""
     if start.via == "script":
-        if is_cleared(project, canary):
+        if is_cleared(project, canary) and script.is_plain(project, netlify, canary):
             return
         script.bring_back(project, netlify, canary, note)
         kept = _led_back(project, netlify, canary, note)

@@ -58,6 +58,16 @@ def shows(netlify: Netlify, canary: Canary) -> bool:
     )
 
 
+def is_plain(project: Project, netlify: Netlify, canary: Canary) -> bool:
+    """Return whether a canary that has ended left no split behind.
+
+    A start that an abort overtook may still have moved `live`, after the candidate's own branch was deleted.
+    """
+    tip, repository = snapshots.live_at(project.ledger), project.repository
+    plain = tip is None or snapshots.snapshot_of(repository, tip) == snapshots.shown_by(repository, tip)
+    return plain and not shows_number(netlify, canary.start.number)
+
+
 def check_budget(desk: Desk, stages: int) -> None:
     """Raise UsageError where the production deploys that a canary needs are not left: one per stage, and its end."""
     needed = stages + (0 if desk.netlify.settings.token else 1)  # with a token the plain deploy is restored
