@@ -255,6 +255,36 @@ def test_another_split_test_is_left_alone(on: Shelf) -> None:
     splits.end(on.netlify, other)
 
 
+def test_an_aborted_candidate_does_not_go_live_by_itself(on: Shelf) -> None:
+    """`reconcile` leaves the live site alone while a canary shows the newest snapshot, and after its abort."""
+    live = on.shown()
+    snapshot = start(on)
+    reconcile(on.project, on.notes.append)
+    assert outcome(on) == ""
+    assert cli(on, "canary", "abort", "--why", "worse").code == 0
+    reconcile(on.project, on.notes.append)
+    assert on.shown() == live
+    assert f"publisher rollback {snapshot}" in on.notes[-1]
+
+
+def test_a_split_that_somebody_changed_keeps_no_rule_from_aborting(on: Shelf) -> None:
+    """A step that cannot bring the split test to its stage aborts all the same once an answer is confirmed wrong."""
+    snapshot, other = candidate(on), on.deploy(more=POLICY).snapshot
+    start(on, snapshot)
+    split, branch = splits.running(on.netlify), canaries.branch_of(snapshot)
+    assert split is not None
+    requests.put(
+        f"{on.info.api_url}/api/v1/sites/{on.netlify.site_id}/traffic_splits/{split.id}",
+        json={"branch_tests": {"live": 20, branch: 40, other: 40}},
+        headers={"Authorization": f"Bearer {on.info.token}"},
+        timeout=20,
+    ).raise_for_status()
+    assert cli(on, "canary", "step").code == 3
+    assert cli(on, "canary", "confirm", "/samples/s/#p1-1", "--why", "the sum is off").code == 0
+    assert cli(on, "canary", "step").code == 0
+    assert (outcome(on), is_gone(on, snapshot)) == ("aborted", True)
+
+
 def test_a_branch_of_somebody_else_stays(on: Shelf) -> None:
     """A branch that happens to have the candidate's name is neither moved nor deleted."""
     snapshot = candidate(on)

@@ -34,6 +34,8 @@ def sent(number: int = 1, time: str = "2026-11-21T10:00:00.000Z", **data: Any) -
         {"answer": "/samples/s/#p1-1\n"},
         {"answer": "/" + "a" * 900},
         {"answer": "/samples/s/?x#p1"},
+        {"answer": "//elsewhere.example/"},
+        {"answer": "/samples/../../x"},
     ],
 )
 def test_what_no_form_of_ours_sends_is_malformed(data: dict[str, Any]) -> None:

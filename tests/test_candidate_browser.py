@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,16 @@ def test_an_answer_is_reported_where_it_stands(stage: Stage) -> None:
     assert is_answer(answer)
     stage.browser.open(f"{stage.candidate}{answer}", width=1280)
     assert stage.browser.value("document.querySelector(':target') !== null")
+
+
+@pytest.mark.parametrize("query", ["?from=live", "?utm=mail&from=live"])
+def test_a_page_that_the_candidate_does_not_have_leads_home(stage: Stage, query: str) -> None:
+    """A reader whom the live site moved to a missing page sees the candidate's first one, whatever the query says."""
+    stage.browser.open(f"{stage.candidate}/gone/{query}", width=800)
+    until = time.monotonic() + 20
+    while stage.browser.value("location.href") != f"{stage.candidate}/" and time.monotonic() < until:
+        time.sleep(0.05)
+    assert stage.browser.value("location.href") == f"{stage.candidate}/"
 
 
 def test_a_share_of_fresh_readers_sees_the_candidate(stage: Stage) -> None:

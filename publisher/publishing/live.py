@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from publisher.errors import LostRaceError, NetworkError, PublisherError, UsageError
-from publisher.ledger import calls, history, snapshots
+from publisher.ledger import calls, canaries, history, snapshots
 from publisher.netlify import budget, deploys
 from publisher.publishing import allowance
 from publisher.publishing.audit import check
@@ -107,7 +107,8 @@ def _move_ref(desk: Desk, receipt: Receipt, *, by_hand: bool) -> bool:
 def _is_due(desk: Desk, receipt: Receipt) -> bool:
     """Return whether a snapshot goes live by itself: none published is newer, and it never was live before.
 
-    A run that was withdrawn or given up, perhaps while it was built, does not.
+    A run that was withdrawn or given up, perhaps while it was built, does not. Nor does one that a canary showed to some
+    readers: that goes live by its promotion, or by hand.
 
     Newer is what came into the ledger later. A machine whose clock is wrong gives its runs other names than their order
     says, which is told.
@@ -115,6 +116,12 @@ def _is_due(desk: Desk, receipt: Receipt) -> bool:
     project = desk.project
     project.ledger.sync()
     if receipt.run_id in {move.run_id for move in history.live_moves(project.ledger)}:
+        return False
+    if receipt.run_id in {canary.start.run_id for canary in canaries.canaries(project.ledger)}:
+        desk.note(
+            f"{receipt.snapshot} was shown by a canary, so it does not go live by itself: publisher canary promote, or "
+            f"publisher rollback {receipt.snapshot}"
+        )
         return False
     published = contenders(project)
     if receipt.run_id not in published:

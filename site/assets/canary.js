@@ -4,6 +4,9 @@
   var told = document.currentScript.dataset, address = new URL(location.href), asked = address.searchParams;
   var wish = asked.get("canary"), reader = asked.get("reader");
 
+  // A page that the candidate does not have. The host leads home where `from` stands alone, and this where it does not.
+  if (told.home && asked.get("from") === "live") { location.replace(told.home); return; }
+
   // Words for this script leave the address bar, a reader's identifier first of all.
   var own = ["canary", "reader", "from"].filter(function (name) { return asked.has(name); });
   if (own.length) {

@@ -193,9 +193,15 @@ def _begun(desk: Desk, canary: Canary, why: str) -> Canary:
 def step(project: Project, note: Note) -> State | None:
     """Do what the policy says now: wait, advance, promote or abort; None where no gray release is running.
 
-    A start that was interrupted is finished first. Raises UsageError where there is no token.
+    A start that was interrupted is finished first. A host that cannot be brought to what the ledger says (no production
+    deploys are left, somebody changed the split test) keeps no rule from aborting: some readers see the candidate.
     """
-    settle(project, note)
+    try:
+        settle(project, note)
+    except PublisherError:
+        if (aborted := _aborted(project, note)) is None:
+            raise
+        return aborted
     canary = canaries.running(project.ledger)
     if canary is not None and not canary.stages:
         _begun(desk_of(project, canary, note), canary, canary.start.why)
@@ -212,6 +218,17 @@ def step(project: Project, note: Note) -> State | None:
     elif found.decision.outcome in {"promote", "abort"}:
         outcome: Outcome = "promoted" if found.decision.outcome == "promote" else "aborted"
         end(project, outcome, why=reasons, note=note, seen=found)
+    return found
+
+
+def _aborted(project: Project, note: Note) -> State | None:
+    """Abort the gray release that is running if the policy says so now, and return it as it was; None if not."""
+    found = None
+    with contextlib.suppress(PublisherError):
+        found = state(project, note)
+    if found is None or found.decision.outcome != "abort":
+        return None
+    end(project, "aborted", why="; ".join(found.decision.reasons)[:900], note=note, seen=found)
     return found
 
 

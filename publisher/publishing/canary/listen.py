@@ -31,7 +31,8 @@ NO_FORM = (
 )
 LONGEST = 2_000
 """Characters of a comment that are kept."""
-_ANSWER = re.compile(r"/[A-Za-z0-9._~/-]{1,200}(?:#[A-Za-z0-9._~-]{1,100})?\Z")
+_ANSWER = re.compile(r"(?!.{302})(?:/(?!\.{1,2}(?:[/#]|\Z))[A-Za-z0-9._~-]+)+/?(?:#[A-Za-z0-9._~-]{1,100})?\Z")
+"""Of this site: `//` begins another's address, `..` leads out of the folder."""
 _RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}-[a-z0-9][a-z0-9._-]{0,63}\Z")
 
 
