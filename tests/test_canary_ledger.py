@@ -63,6 +63,8 @@ def test_a_canary_is_read_back(ledger: Ledger) -> None:
         {"stages": [101]},
         {"snapshot": "main"},
         {"snapshot": "snapshot-aaaaaaaaaaaa"},
+        {"live_snapshot": "elsewhere.example/#"},
+        {"live_snapshot": "snapshot-aaaaaaaaaaaa"},
         {"run_id": "nonsense"},
         {"time": "yesterday"},
         {"who": "x" * 200},

@@ -174,6 +174,17 @@ def test_an_end_that_was_interrupted_is_finished(on: Shelf) -> None:
     assert (done.code, plain(on)) == (0, (True, True)), done.err
 
 
+def test_readers_come_back_although_somebody_deleted_the_candidates_branch(on: Shelf) -> None:
+    """An abort brings the main address back, and leads the candidate's readers there, whoever tidied branches up."""
+    snapshot = start(on)
+    branch = canaries.branch_of(snapshot)
+    on.remote("update-ref", "-d", f"refs/heads/{branch}")
+    done = cli(on, "canary", "abort", "--why", "worse")
+    assert (done.code, plain(on)) == (0, (True, True)), done.err
+    assert leads(on, snapshot) == f"{on.netlify.settings.main_address()}/history/"
+    assert on.remote("for-each-ref", f"refs/heads/{branch}") == ""
+
+
 def test_a_split_that_is_gone_comes_back(on: Shelf) -> None:
     """Where `live` was moved back by hand, the next step splits again as the ledger says."""
     start(on, stages=[10])

@@ -187,11 +187,15 @@ def _read(data: bytes, kind: type[Entry]) -> Entry | None:
         return None
     right = len(entry.who) <= _NAME and len(entry.why) <= LONGEST
     if isinstance(entry, CanaryStart):
-        right &= is_snapshot_of(entry.snapshot, entry.run_id.split("-")[1] if entry.run_id.count("-") > 1 else "")
+        right &= _is_snapshot_of(entry.snapshot, entry.run_id) and _is_snapshot_of(entry.live_snapshot, entry.live_run_id)
         right &= 0 < len(entry.stages) <= LONGEST and all(0 < share <= 100 for share in entry.stages)
     if isinstance(entry, CanaryStage):
         right &= 0 <= entry.percent <= 100
     return entry if right else None
+
+
+def _is_snapshot_of(branch: str, run_id: str) -> bool:
+    return is_snapshot_of(branch, run_id.split("-")[1] if run_id.count("-") > 1 else "")
 
 
 def _sitting(data: bytes) -> list[Review]:

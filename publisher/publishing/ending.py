@@ -124,11 +124,10 @@ def _led_back(project: Project, netlify: Netlify, canary: Canary, note: Note) ->
     With a split test readers come back by themselves; a script has moved them to another address.
     """
     tip = _tip(project, canaries.branch_of(canary.start.snapshot))
-    if tip is None:
-        return ""
-    project.repository.fetch_commit(project.ledger.remote, tip)
-    if not is_ours(project.repository, tip, canary.start.commit):
-        return ""
+    if tip is not None:
+        project.repository.fetch_commit(project.ledger.remote, tip)
+        if not is_ours(project.repository, tip, canary.start.commit):
+            return ""
     return candidate.lead_back(script.desk_of(project, netlify, canary, note), canary)
 
 

@@ -107,8 +107,8 @@ def _move_ref(desk: Desk, receipt: Receipt, *, by_hand: bool) -> bool:
 def _is_due(desk: Desk, receipt: Receipt) -> bool:
     """Return whether a snapshot goes live by itself: none published is newer, and it never was live before.
 
-    A run that was withdrawn or given up, perhaps while it was built, does not. Nor does one that a canary showed to some
-    readers: that goes live by its promotion, or by hand.
+    A run that was withdrawn or given up, perhaps while it was built, does not. Nor does one that a canary showed to
+    some readers: that goes live by its promotion, or by hand.
 
     Newer is what came into the ledger later. A machine whose clock is wrong gives its runs other names than their order
     says, which is told.
