@@ -185,6 +185,15 @@ def test_readers_come_back_although_somebody_deleted_the_candidates_branch(on: S
     assert on.remote("for-each-ref", f"refs/heads/{branch}") == ""
 
 
+def test_a_second_canary_of_a_snapshot_is_taken_down_with_it(on: Shelf) -> None:
+    """A takedown ends the canary that is running although the same snapshot had one before."""
+    snapshot = start(on)
+    assert cli(on, "canary", "abort", "--why", "worse").code == 0
+    course.start(on.project, snapshot, stages=[], hours=None, why="again", note=on.notes.append)
+    done = on.user.run("takedown", snapshot, "--reason", "leaked", NETLIFY_AUTH_TOKEN=on.info.token)
+    assert (done.code, outcome(on), plain(on)) == (0, "aborted", (True, True)), done.err
+
+
 def test_a_split_that_is_gone_comes_back(on: Shelf) -> None:
     """Where `live` was moved back by hand, the next step splits again as the ledger says."""
     start(on, stages=[10])

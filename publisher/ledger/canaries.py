@@ -187,7 +187,9 @@ def _read(data: bytes, kind: type[Entry]) -> Entry | None:
         return None
     right = len(entry.who) <= _NAME and len(entry.why) <= LONGEST
     if isinstance(entry, CanaryStart):
-        right &= _is_snapshot_of(entry.snapshot, entry.run_id) and _is_snapshot_of(entry.live_snapshot, entry.live_run_id)
+        right &= _is_snapshot_of(entry.snapshot, entry.run_id) and _is_snapshot_of(
+            entry.live_snapshot, entry.live_run_id
+        )
         right &= 0 < len(entry.stages) <= LONGEST and all(0 < share <= 100 for share in entry.stages)
     if isinstance(entry, CanaryStage):
         right &= 0 <= entry.percent <= 100

@@ -121,8 +121,12 @@ def close(project: Project, netlify: Netlify, canary: Canary, note: Note) -> Non
 def _led_back(project: Project, netlify: Netlify, canary: Canary, note: Note) -> str:
     """Make a candidate's own pages lead to what is live, and return that deploy; nothing where the branch is not ours.
 
-    With a split test readers come back by themselves; a script has moved them to another address.
+    With a split test readers come back by themselves; a script has moved them to another address. A later canary has
+    the branch for itself.
     """
+    last = canaries.last(project.ledger)
+    if last is None or last.start != canary.start:
+        return ""
     tip = _tip(project, canaries.branch_of(canary.start.snapshot))
     if tip is not None:
         project.repository.fetch_commit(project.ledger.remote, tip)
