@@ -124,7 +124,7 @@ class Play:
             if self.chance.random() < 1 / 3:
                 rating = self.chance.choices((1, 2, 3, 4, 5), liked)[0]
                 self._ask("POST", "/feedback/thanks/", {"form-name": "feedback", "run": run[1], "rating": str(rating)})
-        return ", ".join(f"{count} saw {run}" for run, count in sorted(shown.items()))
+        return ", ".join(f"{count} saw snapshot-{run.split('-')[1]}" for run, count in sorted(shown.items()))
 
     def tomorrow(self) -> None:
         """Advance the host's clock by a day."""
