@@ -20,6 +20,7 @@ from publisher.publishing.decisions import withdraw
 from publisher.publishing.find import find_run
 from publisher.publishing.reconcile import finish_others, reconcile
 from tests.fault_proxy import fault_proxy
+from tests.made import GitFolder
 from tests.project import PUBLISHER
 from tests.shelf import BUILD, CONFIG, Shelf, shelf
 
@@ -148,6 +149,15 @@ def test_a_promotion_is_not_repeated_after_a_rollback(on: Shelf) -> None:
     assert cli(on, "canary", "step").code == 0
     assert cli(on, "canary", "promote", "--why", "again").code == 0
     assert on.shown() == before
+
+
+def test_a_clone_that_never_saw_the_candidate_promotes_it(on: Shelf, tmp_path: Path) -> None:
+    """A colleague's clone that is older than the snapshot brings its commit here and shows it live."""
+    on.folder.git("clone", "--quiet", on.folder.git("remote", "get-url", "origin"), str(tmp_path / "theirs"))
+    snapshot = start(on)
+    theirs = replace(on, user=replace(on.user, folder=GitFolder(tmp_path / "theirs")))
+    done = cli(theirs, "canary", "promote", "--why", "good")
+    assert (done.code, outcome(on), on.shown()) == (0, "promoted", snapshot), done.err
 
 
 def test_a_new_kept_run_that_goes_live_ends_it(on: Shelf) -> None:

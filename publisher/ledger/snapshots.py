@@ -267,6 +267,8 @@ def push_over(ledger: Ledger, ref: str, commit: str, before: str | None) -> str:
     A remote that accepts fast-forwards only gets a commit on top of `before` that shows the snapshot.
     """
     repository, remote = ledger.repository, ledger.remote or ""
+    # Somebody else may have published it since this clone was last brought up to date.
+    repository.fetch_commit(remote, commit)
     try:
         # Between unrelated commits: `live` and pins are the only branches whose pushes need not be fast-forwards.
         repository.push(remote, {ref: (commit, before)})
