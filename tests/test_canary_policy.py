@@ -163,3 +163,11 @@ def test_mistakes_of_the_section(lines: str, word: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(f"{TOML}[canary]\n{lines}\n".encode())
     assert word in f"{caught.value} {caught.value.detail}"
+
+
+def test_no_alpha_that_is_accepted_breaks_the_bounds() -> None:
+    """An alpha that a computer cannot divide by is a mistake of the file; the least that is none has bounds."""
+    with pytest.raises(ConfigError, match="at least 1e-9"):
+        parse(f"{TOML}[canary]\nalpha = 5e-324\n".encode(), "publisher.toml")
+    least = parse(f"{TOML}[canary]\nalpha = 1e-9\n".encode(), "publisher.toml").canary.alpha
+    assert ratings([5] * 10, least).high == 5

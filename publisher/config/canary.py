@@ -35,7 +35,7 @@ class CanaryConfig(Section, frozen=True, kw_only=True):
     """The most seconds per answer that the candidate's run may have taken in 95 of 100 cases."""
     hourly: Annotated[int, Meta(ge=1, le=100_000, description="a whole number, at least 1")] = 60
     """Submissions in one hour beyond which the hour's are set aside, because nobody is that popular by chance."""
-    alpha: Annotated[float, Meta(gt=0, lt=0.5, description="a probability: above 0, below 0.5")] = 0.05
+    alpha: Annotated[float, Meta(ge=1e-9, lt=0.5, description="a probability: at least 1e-9, below 0.5")] = 0.05
     """How likely a candidate that readers like as much as the live snapshot is ever aborted by its ratings."""
 
 
