@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from publisher.netlify.client import Settings
     from publisher.publishing.project import Project
     from publisher.publishing.turns import Turns
+    from publisher.schema import SplitPage
 
 FILE = "ledger/canary.json"
 ATTEMPTS = 12
@@ -35,7 +36,7 @@ def build_candidate(desk: Desk, canary: Canary) -> None:
     start = canary.start
     branch = canaries.branch_of(start.snapshot)
     page = CanaryPage(number=start.number, other=other(desk.netlify.settings, canary), script=start.via == "script")
-    commit = _commit(desk.project, start.commit, page)
+    commit = commit_beside(desk.project, start.commit, FILE, page, "")
     tip = _push(desk.project, f"refs/heads/{branch}", commit)
     title = f"canary {start.number} {start.snapshot}"
     wanted = deploys.WantedDeploy(branch, tip, start.run_id, title, desk.limits.timeout)
@@ -50,7 +51,7 @@ def lead_back(desk: Desk, canary: Canary) -> str:
     start, project = canary.start, desk.project
     branch, ref = canaries.branch_of(start.snapshot), f"refs/heads/{canaries.branch_of(start.snapshot)}"
     page = CanaryPage(number=start.number, other=desk.netlify.settings.main_address(), over=True)
-    commit = _commit(project, start.commit, page)
+    commit = commit_beside(project, start.commit, FILE, page, "")
 
     def require() -> None:
         project.ledger.sync()
@@ -108,16 +109,16 @@ def build_whole(desk: Desk, wanted: deploys.WantedDeploy, turns: Turns, commit: 
     raise AssertionError  # the last try returns or raises
 
 
-def _commit(project: Project, snapshot: str, page: CanaryPage) -> str:
-    """Return the commit with a snapshot's tree and the canary's file: the same for everybody who makes it."""
+def commit_beside(project: Project, snapshot: str, file: str, page: CanaryPage | SplitPage, what: str) -> str:
+    """Return the commit with a snapshot's tree and one more file: the same for everybody who makes it."""
     repository = project.repository
     repository.fetch_commit(project.ledger.remote, snapshot)
     shown = repository.commit(snapshot)
     known = snapshots.trailers(shown.message)
     links = "".join(f"{name}: {known[name]}\n" for name in ("Benchmarked-commit", "Run") if name in known)
     return repository.write_commit(
-        {FILE: canonical_json(page)},
-        message=f"Canary {page.number}: {shown.subject}\n\n{links}Snapshot-commit: {snapshot}\n",
+        {file: canonical_json(page)},
+        message=f"Canary {page.number}{what}: {shown.subject}\n\n{links}Snapshot-commit: {snapshot}\n",
         author=author(shown.time),
         parents=[snapshot],
         tree=snapshot,

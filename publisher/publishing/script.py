@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from publisher.errors import LostRaceError, NetworkError, UsageError
 from publisher.files import canonical_json
 from publisher.ledger import calls, canaries, history, snapshots
-from publisher.ledger.store import author
 from publisher.netlify import budget, deploys
 from publisher.publishing import allowance
-from publisher.publishing.candidate import build_whole, hasty
+from publisher.publishing.candidate import build_whole, commit_beside, hasty
 from publisher.publishing.deliver import Desk
 from publisher.schema import SplitPage
 
@@ -181,26 +180,10 @@ def _split_tip(project: Project, canary: Canary, page: SplitPage) -> str | None:
         if repository.read(snapshots.shown_by(repository, tip), snapshots.SPLIT) == data:
             return tip
         try:
-            snapshots.move_live(ledger, _commit(project, live, page), tip)
+            snapshots.move_live(ledger, commit_beside(project, live, snapshots.SPLIT, page, f", {page.percent} %"), tip)
         except LostRaceError:
             continue
     raise LostRaceError("other publishers keep moving the branch live", hint="run the same command again")
-
-
-def _commit(project: Project, live: str, page: SplitPage) -> str:
-    """Return the commit with the live snapshot's tree and the file that splits readers."""
-    repository = project.repository
-    repository.fetch_commit(project.ledger.remote, live)
-    shown = repository.commit(live)
-    known = snapshots.trailers(shown.message)
-    links = "".join(f"{name}: {known[name]}\n" for name in ("Benchmarked-commit", "Run") if name in known)
-    return repository.write_commit(
-        {snapshots.SPLIT: canonical_json(page)},
-        message=f"Canary {page.number}, {page.percent} %: {shown.subject}\n\n{links}Snapshot-commit: {live}\n",
-        author=author(shown.time),
-        parents=[live],
-        tree=live,
-    )
 
 
 def _plain_tip(project: Project, canary: Canary) -> str | None:
