@@ -202,7 +202,7 @@ def test_spam_is_set_aside_and_said(on: Shelf) -> None:
 
 
 def test_status_says_what_is_known(on: Shelf) -> None:
-    """Status prints shares, ratings, reports and what the policy would do; hostile text is shown harmless."""
+    """Status prints shares, ratings, reports and the policy's word, hostile text harmless; `live` says who sees what."""
     assert "no canary yet" in on.user.run("canary", "status").out
     start(on)
     send(on, rating="4", comment="\x1b[31mred\u202e <script>", answer="/answers/7/")
@@ -212,3 +212,4 @@ def test_status_says_what_is_known(on: Shelf) -> None:
     assert "reported   /answers/7/" in said
     assert "\x1b" not in said
     assert "wait: 1 of 2 ratings" in said
+    assert "canary 1: 10 % of the readers see" in on.user.run("live").out

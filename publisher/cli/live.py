@@ -10,6 +10,7 @@ import msgspec
 from publisher.cli.shared import open_project
 from publisher.cli.terminal import echo, echo_json
 from publisher.errors import PublisherError
+from publisher.ledger import canaries
 from publisher.ledger.history import live_moves
 from publisher.netlify.client import WITHOUT_API
 from publisher.publishing.find import find_published, find_snapshot
@@ -55,6 +56,10 @@ def command(ctx: click.Context, unlock: bool, as_json: bool) -> None:
     who = move.who or "somebody"
     echo(f"  {one_line(f'by {who}: {move.why}', 1000)}")
     echo(LOCKS[locked] + (f": {why}" if why else ""))
+    canary = canaries.running(project.ledger)
+    if canary is not None:
+        tried = f"canary {canary.start.number}: {canary.readers} see {canary.start.snapshot} instead"
+        echo(one_line(f"{tried}: publisher canary status", 300))
 
 
 def _lock(project: Project, run_id: str) -> tuple[bool | None, str]:
