@@ -202,7 +202,7 @@ def test_spam_is_set_aside_and_said(on: Shelf) -> None:
 
 
 def test_status_says_what_is_known(on: Shelf) -> None:
-    """Status prints shares, ratings, reports and the policy's word, hostile text harmless; `live` says who sees what."""
+    """Status prints shares, ratings, reports and what the policy would do, hostile text harmless; `live` names it."""
     assert "no canary yet" in on.user.run("canary", "status").out
     start(on)
     send(on, rating="4", comment="\x1b[31mred\u202e <script>", answer="/answers/7/")
