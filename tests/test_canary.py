@@ -16,7 +16,7 @@ from publisher.netlify import splits
 from publisher.publishing import live
 from publisher.publishing.canary import course, state
 from tests.project import PUBLISHER
-from tests.shelf import Shelf, shelf
+from tests.shelf import Shelf, later, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,13 +59,6 @@ def send(on: Shelf, number: int = 2, **data: str) -> None:
     host = {"Host": on.info.site_url.removeprefix("http://")}
     answer = requests.post(on.info.api_url, data=sent, headers=host, timeout=20)
     assert answer.status_code == 200, answer.text
-
-
-def later(on: Shelf, hours: float) -> None:
-    """Advance the host's clock."""
-    headers = {"Authorization": f"Bearer {on.info.token}"}
-    address = f"{on.info.api_url}/__host__/clock"
-    requests.post(address, json={"seconds": int(hours * 3600)}, headers=headers, timeout=20).raise_for_status()
 
 
 def step(on: Shelf) -> Decision:

@@ -22,7 +22,7 @@ from publisher.publishing.reconcile import finish_others, reconcile
 from tests.fault_proxy import fault_proxy
 from tests.made import GitFolder
 from tests.project import PUBLISHER
-from tests.shelf import BUILD, CONFIG, Shelf, shelf
+from tests.shelf import BUILD, CONFIG, Shelf, later, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,13 +99,6 @@ def is_gone(on: Shelf, snapshot: str) -> bool:
     branch = canaries.branch_of(snapshot)
     left = on.remote("for-each-ref", f"refs/heads/{branch}"), on.netlify.deploys(branch=branch), on.shown(branch)
     return (shares(on), *left) == ({}, "", [], "")
-
-
-def later(on: Shelf, hours: float) -> None:
-    """Advance the host's clock."""
-    headers = {"Authorization": f"Bearer {on.info.token}"}
-    address = f"{on.info.api_url}/__host__/clock"
-    requests.post(address, json={"seconds": int(hours * 3600)}, headers=headers, timeout=20).raise_for_status()
 
 
 def entries(on: Shelf) -> list[str]:

@@ -12,7 +12,7 @@ from publisher.ledger import canaries, history
 from publisher.publishing.canary import answers, course
 from publisher.samples import pack_samples
 from publisher.schema import Review, Sample
-from tests.shelf import BUILD, Shelf, shelf
+from tests.shelf import BUILD, Shelf, later, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,6 +116,7 @@ def test_readers_of_the_live_snapshot_rate_it_too(on: Shelf) -> None:
     """What its own form sends while the canary runs stands beside the candidate's ratings; what was sent before not."""
     live = history.live_moves(on.project.ledger)[-1].run_id
     send(on, live, rating="1", comment="too early")
+    later(on, 0.1)  # times have whole seconds: what comes in the second of the start counts
     run_id, _ = start(on)
     for rating in ("5", "4"):
         send(on, live, rating=rating)

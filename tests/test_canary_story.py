@@ -11,7 +11,7 @@ import requests
 from publisher.ledger import canaries, history
 from publisher.publishing.canary import course
 from publisher.schema import Review
-from tests.shelf import Shelf, shelf
+from tests.shelf import Shelf, later, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,13 +65,6 @@ def review(on: Shelf, run_id: str, shares: Sequence[float], names: range, *, bli
         ]
         files |= canaries.review_file(said, f"{name:016x}")
     on.project.ledger.append(files, "reviews\n")
-
-
-def later(on: Shelf, hours: float) -> None:
-    """Advance the host's clock."""
-    headers = {"Authorization": f"Bearer {on.info.token}"}
-    address = f"{on.info.api_url}/__host__/clock"
-    requests.post(address, json={"seconds": int(hours * 3600)}, headers=headers, timeout=20).raise_for_status()
 
 
 def step(on: Shelf) -> str:
