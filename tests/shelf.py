@@ -15,11 +15,12 @@ import requests
 
 from publisher.files import canonical_json
 from publisher.host import HostInfo, HostOptions, running
-from publisher.ledger import history
+from publisher.ledger import canaries, history
 from publisher.ledger.store import author
 from publisher.netlify.client import Netlify, Settings
 from publisher.publishing import deliver, live
 from publisher.publishing import project as opened
+from publisher.publishing.canary import course
 from publisher.publishing.turns import Patience
 from publisher.web import Web
 from tests.made import GitFolder, record, verdict
@@ -163,6 +164,14 @@ class Shelf:
     def remote(self, *arguments: str) -> str:
         """Run git on the remote."""
         return GitFolder(self.folder.path.parent / "origin.git").git(*arguments)
+
+
+def ending_canaries(on: Shelf) -> Iterator[Shelf]:
+    """Yield a shelf for one test, and end the gray release that the test leaves running."""
+    yield on
+    on.project.ledger.sync()
+    if canaries.running(on.project.ledger):
+        course.end(on.project, "aborted", why="the test is over", note=print)
 
 
 def later(on: Shelf, hours: float) -> None:

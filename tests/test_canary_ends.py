@@ -22,7 +22,7 @@ from publisher.publishing.reconcile import finish_others, reconcile
 from tests.fault_proxy import fault_proxy
 from tests.made import GitFolder
 from tests.project import PUBLISHER
-from tests.shelf import BUILD, CONFIG, Shelf, later, shelf
+from tests.shelf import BUILD, CONFIG, Shelf, ending_canaries, later, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,10 +45,7 @@ def shared_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 @pytest.fixture(name="on")
 def on_fixture(shared: Shelf) -> Iterator[Shelf]:
     """Return the shelf, and end the gray release that a test leaves running."""
-    yield shared
-    shared.project.ledger.sync()
-    if canaries.running(shared.project.ledger):
-        course.end(shared.project, "aborted", why="the test is over", note=print)
+    yield from ending_canaries(shared)
 
 
 def candidate(on: Shelf) -> str:

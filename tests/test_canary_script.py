@@ -15,7 +15,7 @@ from publisher.publishing import deliver, live, prune
 from publisher.publishing.canary import course
 from publisher.publishing.checkup.examine import findings
 from publisher.schema import CanaryEnd
-from tests.shelf import BUILD, Shelf, shelf
+from tests.shelf import BUILD, Shelf, ending_canaries, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,10 +37,7 @@ def shared_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 @pytest.fixture(name="on")
 def on_fixture(shared: Shelf) -> Iterator[Shelf]:
     """Return the shelf, and end the canary that a test leaves running."""
-    yield shared
-    shared.project.ledger.sync()
-    if canaries.running(shared.project.ledger):
-        course.end(shared.project, "aborted", why="the test is over", note=print)
+    yield from ending_canaries(shared)
 
 
 def candidate(on: Shelf, more: str = POLICY) -> str:

@@ -12,7 +12,7 @@ from publisher.ledger import canaries, history
 from publisher.publishing.canary import answers, course
 from publisher.samples import pack_samples
 from publisher.schema import Review, Sample
-from tests.shelf import BUILD, Shelf, later, shelf
+from tests.shelf import BUILD, Shelf, ending_canaries, later, shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,10 +33,7 @@ def shared_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 @pytest.fixture(name="on")
 def on_fixture(shared: Shelf) -> Iterator[Shelf]:
     """Return the shelf, and end the gray release that a test leaves running."""
-    yield shared
-    shared.project.ledger.sync()
-    if canaries.running(shared.project.ledger):
-        course.end(shared.project, "aborted", why="the test is over", note=print)
+    yield from ending_canaries(shared)
 
 
 def start(on: Shelf) -> tuple[str, str]:
